@@ -1,0 +1,188 @@
+/* pomona.h - turn folders of pictures into tables of features.
+ *
+ * The one public header of libpomona. The smallest whole program:
+ *
+ *   #include <pomona.h>
+ *   #include <stdio.h>
+ *
+ *   int main(void) {
+ *     const char *sources[] = {"pictures/"};
+ *     pmn_extract_options options = PMN_EXTRACT_OPTIONS_INIT;
+ *     options.sources = sources;
+ *     options.source_count = 1;
+ *     options.output = "features.parquet";
+ *     pmn_summary *summary = NULL;
+ *     pmn_err err = PMN_ERR_INIT;
+ *     pmn_status status = pmn_extract(&options, &summary, &err);
+ *     if (status != PMN_STATUS_OK) fprintf(stderr, "%s\n", err.message);
+ *     else printf("%lld rows\n", (long long)pmn_summary_counts(summary).rows);
+ *     pmn_summary_destroy(summary);
+ *     return status != PMN_STATUS_OK;
+ *   }
+ *
+ * Rules of the house, true of every call below:
+ *   - A pmn_status tells the machine what happened, a pmn_err (on the caller's stack, may be NULL) tells the human.
+ *   - The library never prints, exits or aborts; it keeps no global state that a caller can see.
+ *   - Texts returned as `const char *` are borrowed from the object they came from and live as long as it does.
+ *   - Every destroy accepts NULL.
+ */
+#ifndef POMONA_H
+#define POMONA_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PMN_API __attribute__((visibility("default")))
+#define PMN_MUST_USE __attribute__((warn_unused_result))
+#define PMN_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+
+/* What happened. Numbers come in bands: 1 arguments, 20 files and formats, 40 network, 60 device, 80 memory, 90 signals. */
+typedef enum pmn_status {
+  PMN_STATUS_OK = 0,
+  PMN_STATUS_ARGUMENT = 1,     /* an option or argument is wrong, or asks for what the data cannot give */
+  PMN_STATUS_NOT_FOUND = 20,   /* an input does not exist or cannot be read */
+  PMN_STATUS_IMAGE = 21,       /* one picture cannot be decoded; the run may go on without it */
+  PMN_STATUS_REJECTED = 22,    /* the run was stopped because pictures were rejected (on_error, max_rejects) */
+  PMN_STATUS_EXISTS = 23,      /* an output exists and overwrite was not given */
+  PMN_STATUS_WRITE = 24,       /* an output cannot be written */
+  PMN_STATUS_MODEL = 25,       /* a weights file is malformed or does not fit the network */
+  PMN_STATUS_NETWORK = 40,     /* temporary; the same call may succeed later */
+  PMN_STATUS_DEVICE = 60,      /* the compute device is missing, fails or computes wrong */
+  PMN_STATUS_NO_MEMORY = 80,   /* memory could not be had */
+  PMN_STATUS_INTERRUPTED = 90, /* the caller's stop flag was raised */
+} pmn_status;
+
+/* What to tell a human. `message` is one line of UTF-8 without newline: what, where, and what to do. */
+typedef struct pmn_err {
+  pmn_status status;
+  int32_t foreign; /* the code of the library below (errno, cl_int, ...), 0 if none */
+  char message[512];
+} pmn_err;
+#define PMN_ERR_INIT {PMN_STATUS_OK, 0, ""}
+
+/* Version of the library as text, for example "0.1.0". */
+PMN_API const char *pmn_version(void);
+
+/* ---------------------------------------------------------------------------------------------------- devices -- */
+
+typedef enum pmn_device_type { PMN_DEVICE_CPU, PMN_DEVICE_GPU, PMN_DEVICE_OTHER } pmn_device_type;
+
+/* One thing that can compute. `backend` is "cpu" or "opencl"; `index` is what `--device` takes, counted per backend. */
+typedef struct pmn_device_info {
+  char backend[16];
+  int32_t index;
+  pmn_device_type type;
+  char name[128];
+  char driver[192];      /* driver and platform, or the instruction set for "cpu" */
+  uint64_t memory_bytes; /* global memory */
+  int32_t compute_units; /* processors, as the device counts them */
+} pmn_device_info;
+
+/* Writes up to `capacity` devices to `list` and their number to *count (which may exceed capacity: call again).
+ * No OpenCL platform is no error: only "cpu" is listed. Errors: PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
+PMN_API PMN_MUST_USE pmn_status pmn_devices_list(
+    pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
+
+/* ---------------------------------------------------------------------------------------------------- extract -- */
+
+typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } pmn_level;
+
+/* How far a run is. `seconds_left` is negative while it cannot be known. */
+typedef struct pmn_progress {
+  int64_t done, total, rejects; /* pictures; done counts rows and rejects */
+  double images_per_second, seconds_left;
+  const char *phase; /* "features", "fit" or "project" */
+} pmn_progress;
+
+/* Options of one run. Start from PMN_EXTRACT_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_extract_options {
+  size_t struct_size; /* set by the INIT macro: lets the struct grow */
+
+  /* input */
+  const char *const *sources; /* folders, files, "@list.txt", or "-" (names on standard input) */
+  size_t source_count;
+  const char *const *includes; /* globs on the key or its last component; none: by picture file name extension */
+  size_t include_count;
+  int32_t label_level;     /* component of the path: -1 the parent folder, -2 its parent, 0 the topmost folder */
+  const char *label_regex; /* POSIX extended; group 1 (or the whole match) is the label; overrides label_level */
+  int64_t limit;           /* take only the first N of the sorted listing; 0: all */
+
+  /* features */
+  const char *features; /* network name; NULL: "efficientnet_lite0" */
+  const char *weights;  /* safetensors file; NULL: the embedded weights of the network */
+  const char *resize;   /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
+
+  /* statistics */
+  bool standardize;       /* subtract the mean, divide by the population deviation of each column */
+  int32_t pca_components; /* K; 0: no PCA unless pca_ratio > 0 */
+  double pca_ratio;       /* 0 < ratio < 1: as many components as explain this share of the variance */
+
+  /* output */
+  const char *output;  /* .csv, .parquet or .npy */
+  const char *format;  /* "csv", "parquet", "npy"; NULL: by the name of `output` */
+  const char *rejects; /* CSV of the pictures left out; NULL: OUTPUT.rejects.csv, written only if there are any */
+  bool overwrite;
+
+  /* running */
+  const char *backend; /* "auto", "opencl", "cpu", "ref"; NULL: "auto" */
+  int32_t device;      /* index as listed by pmn_devices_list; -1: the first that fits */
+  int32_t threads;     /* 0: as many as this process may use */
+  int32_t batch;       /* pictures a network call; 0: chosen for the device */
+  bool stop_on_error;  /* true: the first bad picture ends the run and nothing is written */
+  int64_t max_rejects; /* more rejects than this end the run; negative: no limit */
+
+  /* callbacks: called from threads of the library, never two at once */
+  void (*on_progress)(void *arg, const pmn_progress *progress);
+  void (*on_message)(void *arg, pmn_level level, const char *text);
+  void *callback_arg;
+  const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
+} pmn_extract_options;
+#define PMN_EXTRACT_OPTIONS_INIT {.struct_size = sizeof(pmn_extract_options), .label_level = -1, .device = -1, .max_rejects = -1}
+
+typedef struct pmn_summary pmn_summary;
+
+typedef struct pmn_counts {
+  int64_t listed;    /* pictures in the listing: rows + rejects */
+  int64_t rows;      /* rows written */
+  int64_t rejects;   /* pictures left out, each a line of the rejects file */
+  int64_t width;     /* feature columns of a row */
+  int64_t skipped;   /* files in the folders that were not listed, by their names */
+  int64_t duplicates; /* pictures named twice by the sources and taken once */
+} pmn_counts;
+
+/* Time of one stage. A stage is busy on up to `lanes` threads at once; share = busy / (wall * lanes). */
+typedef struct pmn_stage {
+  const char *name;
+  double busy_seconds;
+  int32_t lanes;
+  double share;
+} pmn_stage;
+
+/* Extracts features of every picture of options->sources into options->output, in byte-wise order of their keys.
+ * On PMN_STATUS_OK the output is whole under its final name and *summary is the caller's, to be destroyed; pictures that
+ * could not be decoded are in the rejects file and in pmn_summary_counts. On any other status *summary is NULL and
+ * nothing stands under the output's name that was not there before.
+ * Errors: every status but PMN_STATUS_IMAGE. Any thread; runs share nothing. */
+PMN_API PMN_MUST_USE pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err);
+
+PMN_API pmn_counts pmn_summary_counts(const pmn_summary *summary);
+PMN_API double pmn_summary_seconds(const pmn_summary *summary); /* wall time of the whole run */
+/* Stages in the order of the flow; *count is their number. */
+PMN_API const pmn_stage *pmn_summary_stages(const pmn_summary *summary, int32_t *count);
+PMN_API const char *pmn_summary_bound(const pmn_summary *summary); /* name of the stage that bounded the run */
+/* Explained variance ratio of each kept component, descending; NULL and 0 without PCA. */
+PMN_API const double *pmn_summary_explained(const pmn_summary *summary, int32_t *count);
+PMN_API const char *pmn_summary_rejects_path(const pmn_summary *summary); /* NULL if there were none */
+PMN_API const char *pmn_summary_record(const pmn_summary *summary);       /* the run record, JSON, as in the output */
+PMN_API void pmn_summary_destroy(pmn_summary *summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
