@@ -18,8 +18,10 @@ pmn_status pmn_err_set(pmn_err *err, pmn_status status, int32_t foreign, const c
   size_t size = strlen(message);
   for (size_t i = 0; i < size;) {
     int length = pmn_text_utf8_length(message + i, size - i);
-    if (length == 0) message[i] = '?'; /* a name that is no UTF-8, or a character cut in two at the end */
-    else if ((unsigned char)message[i] < 0x20 || message[i] == 0x7f) message[i] = ' ';
+    if (length == 0)
+      message[i] = '?'; /* a name that is no UTF-8, or a character cut in two at the end */
+    else if ((unsigned char)message[i] < 0x20 || message[i] == 0x7f)
+      message[i] = ' ';
     i += length == 0 ? 1 : (size_t)length;
   }
   memcpy(err->message, message, size + 1);

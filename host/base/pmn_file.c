@@ -50,8 +50,10 @@ pmn_status pmn_file_write_cached(const char *path, const void *bytes, size_t siz
   if (fd < 0) PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot create %s: %s", temporary.data, strerror(errno));
   file = fdopen(fd, "wb");
   bool good = file != NULL && fwrite(bytes, 1, size, file) == size;
-  if (file != NULL) good = fclose(file) == 0 && good;
-  else close(fd);
+  if (file != NULL)
+    good = fclose(file) == 0 && good;
+  else
+    close(fd);
   if (!good || rename(temporary.data, path) != 0) {
     int code = errno;
     unlink(temporary.data);
@@ -79,7 +81,8 @@ pmn_status pmn_file_cache_path(const char *name, pmn_buf *path, pmn_err *err) {
     struct stat info;
     if (mkdir(path->data, 0700) == 0) continue;
     if (errno != EEXIST) {
-      PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot make the cache folder %s: %s", path->data, strerror(errno));
+      PMN_FAIL_CODE(
+          err, PMN_STATUS_NOT_FOUND, errno, "cannot make the cache folder %s: %s", path->data, strerror(errno));
     }
     if (stat(path->data, &info) != 0 || !S_ISDIR(info.st_mode)) {
       PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "the cache folder %s is no folder", path->data);

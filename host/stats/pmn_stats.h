@@ -1,0 +1,81 @@
+/* pmn_stats.h - standardisation and PCA, by the definitions of scikit-learn's StandardScaler and PCA.
+ *
+ * Column statistics are gathered in one pass, in fp64, over rows that arrive in blocks. Each block is centred by its
+ * own mean, so neither large means nor blocks unlike each other cost digits, and merged into n, mean, M2 = sum (x -
+ * mean)(x - mean)'       (Chan, Golub, LeVeque 1983) Deviation is the population's (divide by n), covariance the
+ * sample's (divide by n - 1). A constant column has deviation 1 after the rule of StandardScaler, so it becomes 0 and
+ * does no harm.
+ */
+#ifndef PMN_STATS_H
+#define PMN_STATS_H
+
+#include "pmn_backend.h"
+
+/* Rows of a matrix [count, width] f32 that can be read again: the spool, or memory in tests. */
+typedef struct pmn_rows {
+  int64_t count;
+  int32_t width;
+  void *arg;
+  /* Rows [first, first + n) to `rows`, dense. */
+  pmn_status (*read)(void *arg, int64_t first, int32_t n, float *rows, pmn_err *err);
+} pmn_rows;
+
+typedef struct pmn_moments pmn_moments;
+
+/* The rows of a block are summed together; block borders, not batch borders, decide the bits of the result. */
+#define PMN_MOMENTS_BLOCK 4096
+
+/* Statistics of d columns; with_covariance: the whole M2 (d*d doubles), else its diagonal. The device is borrowed until
+ * destroy and computes x'x of each block. */
+PMN_MUST_USE pmn_status pmn_moments_create(
+    pmn_device *device, int32_t d, bool with_covariance, pmn_moments **moments, pmn_err *err);
+void pmn_moments_destroy(pmn_moments *moments);
+/* Takes n rows [n, d]; they are copied, and summed whenever PMN_MOMENTS_BLOCK are together.
+ * PMN_STATUS_ARGUMENT: a value is not finite; the message names its row, counted over all calls from 0, and its column.
+ * After an error the moments can only be destroyed. */
+PMN_MUST_USE pmn_status pmn_moments_add(pmn_moments *moments, const float *x, int64_t n, pmn_err *err);
+/* Sums what is left of the last block. No more rows can be added. */
+PMN_MUST_USE pmn_status pmn_moments_finish(pmn_moments *moments, pmn_err *err);
+int64_t pmn_moments_count(const pmn_moments *moments);
+
+typedef struct pmn_fit_options {
+  bool standardize;
+  int32_t components; /* K, 1 <= K <= min(n, d); 0: by ratio, or no PCA if ratio is 0 too */
+  double ratio;       /* 0 < ratio < 1: the fewest components whose explained variance ratios sum to more than it */
+} pmn_fit_options;
+
+/* The fitted transform: y = (x - mean) / scale, then y = y components'. */
+typedef struct pmn_fit {
+  int64_t n;
+  int32_t d, k; /* k = 0: no PCA, the output has d columns */
+  bool standardized;
+  double *mean, *scale; /* [d]; scale is 1 everywhere without standardize. Without standardize and with PCA, rows are
+                           still centred by the mean. */
+  double *components;   /* [k, d] orthonormal rows; the entry of largest magnitude of each is positive, among equals (to
+                           1e-6) the first. Those with no variance left are any completion of the basis. */
+  double *explained_variance, *explained_ratio; /* [k] descending; ratio of the total variance of all d columns */
+  double total_variance;
+  int32_t constant_columns; /* columns with no variance */
+} pmn_fit;
+
+/* From finished moments. When the moments carry no covariance and PCA is asked for, the eigenvectors come from the Gram
+ * matrix of `rows` (meant for fewer rows than columns), which are read tile by tile, more than once; otherwise `rows`
+ * may be NULL. The last bits may hang on the number of threads that OpenBLAS has when this is called: the caller sets
+ * it. PMN_STATUS_ARGUMENT: fewer than two rows, K more than the data can give, no column varies - the message has the
+ * numbers.
+ */
+PMN_MUST_USE pmn_status pmn_fit_create(const pmn_moments *moments, const pmn_rows *rows, pmn_device *device,
+    const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
+void pmn_fit_destroy(pmn_fit *fit);
+/* Width of the transformed rows: k, or d without PCA. */
+int32_t pmn_fit_width(const pmn_fit *fit);
+
+typedef struct pmn_projector pmn_projector; /* a fit made ready for a device; one thread at a time */
+PMN_MUST_USE pmn_status pmn_projector_create(
+    pmn_device *device, const pmn_fit *fit, int32_t rows_max, pmn_projector **projector, pmn_err *err);
+void pmn_projector_destroy(pmn_projector *projector);
+/* x [n, d] -> y [n, width]; n <= rows_max. Centring and scaling in fp64, so a large mean costs no digits. The bits of a
+ * row do not depend on n or rows_max; the device works on tiles of 512 rows, so cut streams at multiples of that. */
+PMN_MUST_USE pmn_status pmn_projector_run(pmn_projector *projector, const float *x, int32_t n, float *y, pmn_err *err);
+
+#endif

@@ -1,0 +1,744 @@
+/* test_source.c - listings: every promise of pmn_source.h, over folders built for the purpose.
+ *
+ * Each test works inside a temporary folder of its own as working folder. readdir and fstatat are replaced by versions
+ * that can hide the kind of an entry, break off, and count the calls, because file systems that do not tell the kind
+ * are rare here. Longer than a file should be, because every test needs the same helpers.
+ */
+#define _GNU_SOURCE
+#include "check.h"
+
+#include "pmn_mem.h"
+#include "pmn_source.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+static bool hide_kinds;
+static int entries_left = -1; /* readdir fails after so many; negative: never */
+static int stat_calls;
+
+struct dirent *readdir(DIR *stream) {
+  static struct dirent *(*next)(DIR *);
+  if (next == NULL) *(void **)&next = dlsym(RTLD_NEXT, "readdir");
+  if (entries_left == 0) {
+    errno = EIO;
+    return NULL;
+  }
+  if (entries_left > 0) entries_left--;
+  struct dirent *entry = next(stream);
+  if (entry != NULL && hide_kinds) entry->d_type = DT_UNKNOWN;
+  return entry;
+}
+
+int fstatat(int fd, const char *restrict name, struct stat *restrict info, int flags) {
+  static int (*next)(int, const char *, struct stat *, int);
+  if (next == NULL) *(void **)&next = dlsym(RTLD_NEXT, "fstatat");
+  stat_calls++;
+  return next(fd, name, info, flags);
+}
+
+/* ------------------------------------------------------------------------------------------------- helpers -- */
+
+static char home[64]; /* the temporary folder of the running test */
+
+static int enter(void **state) {
+  (void)state;
+  check_folder(home);
+  hide_kinds = false;
+  entries_left = -1;
+  return chdir(home);
+}
+
+/* Only after success: the folder of a failed test is left behind. */
+static void leave(void) {
+  assert_int_equal(chdir("/"), 0);
+  check_folder_remove(home);
+}
+
+/* A file that holds its own name, with the folders it needs. */
+static void make_file(const char *path) {
+  char folder[PATH_MAX];
+  for (size_t i = 1; path[i] != '\0'; i++) {
+    if (path[i] != '/') continue;
+    memcpy(folder, path, i);
+    folder[i] = '\0';
+    if (mkdir(folder, 0755) != 0) assert_int_equal(errno, EEXIST);
+  }
+  FILE *file = fopen(path, "wb");
+  if (file == NULL) fail_msg("cannot make %s", path);
+  assert_int_equal(fwrite(path, 1, strlen(path), file), strlen(path));
+  assert_int_equal(fclose(file), 0);
+}
+
+static void make_list(const char *path, const char *bytes, size_t size) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, size, file), size);
+  assert_int_equal(fclose(file), 0);
+}
+
+#define SOURCES(...)                                                                                                   \
+  .sources = (const char *const[]){__VA_ARGS__},                                                                       \
+  .source_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define INCLUDES(...)                                                                                                  \
+  .includes = (const char *const[]){__VA_ARGS__},                                                                      \
+  .include_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define OPTIONS(...)                                                                                                   \
+  &(pmn_source_options) {                                                                                              \
+    __VA_ARGS__                                                                                                        \
+  }
+
+static pmn_listing *list(const pmn_source_options *options) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_listing *listing = NULL;
+  check_ok(pmn_listing_create(options, &listing, &err));
+  return listing;
+}
+
+#define check_list_fails(options, expected, text)                                                                      \
+  do {                                                                                                                 \
+    pmn_err err = PMN_ERR_INIT;                                                                                        \
+    pmn_listing *none = (pmn_listing *)&err;                                                                           \
+    check_fails(pmn_listing_create(options, &none, &err), expected, text);                                             \
+    assert_null(none);                                                                                                 \
+  } while (0)
+
+/* The keys of the listing are these, in this order; the counts are these. Destroys it. */
+#define check_keys(listing, skipped, duplicates, ...)                                                                  \
+  keys_check(listing, skipped, duplicates, (const char *const[]){__VA_ARGS__},                                         \
+      (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+static void keys_check(
+    pmn_listing *listing, int64_t skipped, int64_t duplicates, const char *const *keys, int64_t count) {
+  for (int64_t i = 0; i < pmn_listing_count(listing) && i < count; i++) {
+    assert_string_equal(pmn_listing_item(listing, i).key, keys[i]);
+  }
+  assert_int_equal(pmn_listing_count(listing), count);
+  assert_int_equal(pmn_listing_skipped(listing), skipped);
+  assert_int_equal(pmn_listing_duplicates(listing), duplicates);
+  pmn_listing_destroy(listing);
+}
+
+/* Reading item i gives the name of the file it is, which make_file put into it. */
+static void check_content(const pmn_listing *listing, int64_t index, const char *name) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes;
+  pmn_buf_init(&bytes, PATH_MAX);
+  pmn_item item = pmn_listing_item(listing, index);
+  check_ok(pmn_source_read(&item, &bytes, &err));
+  assert_int_equal(bytes.size, strlen(name));
+  assert_string_equal(bytes.data, name);
+  pmn_buf_reset(&bytes);
+}
+
+/* ---------------------------------------------------------------------------------------------------- walk -- */
+
+/* Any byte but NUL and '/' may be in a name. The order is that of bytes: ' ' before '-' before '/' before '0', and
+ * bytes above 127 last. */
+static void test_walk_keeps_every_name_and_sorts_bytewise(void **state) {
+  (void)state;
+  static const char *const keys[] = {
+      "\x01.jpg",
+      "\n\n.jpg",
+      "\"quoted\",'name'.jpg",
+      "$(touch x).jpg",
+      "-r.jpg",
+      "Z.jpg",
+      "\\x80.jpg",
+      "a b/x.jpg",
+      "a-b/x.jpg",
+      "a/b/c/d/e.jpg",
+      "a/x.jpg",
+      "a0/x.jpg",
+      "caf\xc3\xa9.jpg",
+      "\x80.jpg",
+      "\xff\xfe.jpg",
+  };
+  enum { COUNT = sizeof keys / sizeof keys[0] };
+  for (size_t i = 0; i < COUNT; i++) {
+    char path[256];
+    snprintf(path, sizeof path, "s/%s", keys[i]);
+    make_file(path);
+  }
+  for (int hidden = 0; hidden < 2; hidden++) {
+    hide_kinds = hidden == 1;
+    stat_calls = 0;
+    pmn_listing *listing = list(OPTIONS(SOURCES("s")));
+    assert_int_equal(stat_calls == 0, !hide_kinds); /* readdir's word is taken where it gives it */
+    for (int64_t i = 0; i < COUNT && i < pmn_listing_count(listing); i++) {
+      char path[256];
+      snprintf(path, sizeof path, "s/%s", keys[i]);
+      assert_string_equal(pmn_listing_item(listing, i).path, path);
+      check_content(listing, i, path);
+    }
+    keys_check(listing, 0, 0, keys, COUNT);
+  }
+  leave();
+}
+
+static void test_walk_takes_pictures_counts_others_ignores_hidden(void **state) {
+  (void)state;
+  static const char *const files[] = {"s/a.jpg", "s/b.JPEG", "s/c.jpe", "s/d.jfif", "s/e.PnG", "s/f.webp", "s/g.gif",
+      "s/h", "s/jpg", "s/i.jpg.txt", "s/j.jpgx", "s/k.", "s/.l.jpg", "s/.m/n.jpg", "s/o/.p.png", "s/q.webpp"};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) make_file(files[i]);
+  check_keys(list(OPTIONS(SOURCES("s"))), 7, 0, "a.jpg", "b.JPEG", "c.jpe", "d.jfif", "e.PnG", "f.webp");
+  /* What the user names is taken whatever its name. */
+  check_keys(list(OPTIONS(SOURCES("s/.l.jpg"))), 0, 0, "s/.l.jpg");
+  check_keys(list(OPTIONS(SOURCES("s/.m"))), 0, 0, "n.jpg");
+  check_keys(list(OPTIONS(SOURCES("s/h"), INCLUDES("*.png"))), 0, 0, "s/h");
+  leave();
+}
+
+static void test_includes(void **state) {
+  (void)state;
+  static const char *const files[] = {"s/a/1.jpg", "s/a/b/2.jpg", "s/a/b/3.gif", "s/c/4.gif", "s/c/\xff.dat"};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) make_file(files[i]);
+  check_keys(
+      list(OPTIONS(SOURCES("s"), INCLUDES("*"))), 0, 0, "a/1.jpg", "a/b/2.jpg", "a/b/3.gif", "c/4.gif", "c/\xff.dat");
+  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("*.gif", "1.*"))), 2, 0, "a/1.jpg", "a/b/3.gif", "c/4.gif");
+  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("a/*"))), 2, 0, "a/1.jpg", "a/b/2.jpg", "a/b/3.gif");
+  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("?/[0-9].gif"))), 4, 0, "c/4.gif");
+  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("s/*", "c/?.gif"))), 4, 0, "c/4.gif"); /* on the key, not the path */
+  check_keys(list(OPTIONS(SOURCES("s/a", "s/c"), INCLUDES("s/c/*"))), 3, 0, "s/c/4.gif", "s/c/\xff.dat");
+  leave();
+}
+
+static void test_links(void **state) {
+  (void)state;
+  make_file("real/x.jpg");
+  make_file("s/a.jpg");
+  assert_int_equal(symlink("../real", "s/one"), 0);
+  assert_int_equal(symlink("../real", "s/two.jpg"), 0); /* a folder, whatever its name */
+  assert_int_equal(symlink("../real/x.jpg", "s/file.png"), 0);
+  assert_int_equal(symlink("nowhere", "s/gone.jpg"), 0);
+  assert_int_equal(symlink("nowhere", "s/gone.txt"), 0);
+  assert_int_equal(symlink("self.jpg", "s/self.jpg"), 0);
+  assert_int_equal(mkfifo("s/pipe.jpg", 0600), 0);
+  assert_int_equal(symlink("s", "door"), 0);
+  for (int hidden = 0; hidden < 2; hidden++) {
+    hide_kinds = hidden == 1;
+    check_keys(list(OPTIONS(SOURCES("door"))), 1, 0, "a.jpg", "file.png", "gone.jpg", "one/x.jpg", "pipe.jpg",
+        "self.jpg", "two.jpg/x.jpg");
+  }
+  pmn_listing *listing = list(OPTIONS(SOURCES("s")));
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes;
+  pmn_buf_init(&bytes, 100);
+  pmn_item gone = pmn_listing_item(listing, 2), pipe_item = pmn_listing_item(listing, 4);
+  check_fails(pmn_source_read(&gone, &bytes, &err), PMN_STATUS_NOT_FOUND, "s/gone.jpg");
+  check_fails(pmn_source_read(&pipe_item, &bytes, &err), PMN_STATUS_NOT_FOUND, "not a regular file");
+  check_content(listing, 1, "real/x.jpg");
+  pmn_listing_destroy(listing);
+  leave();
+}
+
+static void test_loops_are_errors_that_name_the_link(void **state) {
+  (void)state;
+  make_file("top/s/a/b/x.jpg");
+  for (int hidden = 0; hidden < 2; hidden++) {
+    hide_kinds = hidden == 1;
+    assert_int_equal(symlink("../../a", "top/s/a/b/back"), 0);
+    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, "top/s/a/b/back leads back");
+    assert_int_equal(unlink("top/s/a/b/back"), 0);
+    assert_int_equal(symlink(".", "top/s/a/dot"), 0);
+    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, "top/s/a/dot leads back");
+    assert_int_equal(unlink("top/s/a/dot"), 0);
+    /* To a folder above the source: the loop closes one folder further down, at top/s/up/s. */
+    assert_int_equal(symlink("../../top", "top/s/up"), 0);
+    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, hidden ? "top/s/up" : "top/s/up leads back");
+    assert_int_equal(unlink("top/s/up"), 0);
+  }
+  leave();
+}
+
+/* Deeper than there are descriptors, then deeper than a path can be long. */
+static void test_deep_trees(void **state) {
+  (void)state;
+  enum { FITS = 1500, TOO_DEEP = 2200 };
+  struct rlimit old, low = {.rlim_cur = 64};
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+  low.rlim_max = old.rlim_max;
+  int top = open(".", O_RDONLY | O_DIRECTORY);
+  assert_true(top >= 0);
+  for (int i = 0; i < TOO_DEEP; i++) {
+    if (i == FITS) {
+      make_file("x.jpg");
+      int bottom = open(".", O_RDONLY | O_DIRECTORY);
+      assert_int_equal(fchdir(top), 0);
+      assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+      pmn_listing *listing = list(OPTIONS(SOURCES("d")));
+      assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+      assert_int_equal(pmn_listing_count(listing), 1);
+      assert_int_equal(strlen(pmn_listing_item(listing, 0).path), 2 * FITS + 5);
+      check_content(listing, 0, "x.jpg");
+      pmn_listing_destroy(listing);
+      assert_int_equal(fchdir(bottom), 0);
+      close(bottom);
+    }
+    assert_int_equal(mkdir("d", 0755), 0);
+    assert_int_equal(chdir("d"), 0);
+  }
+  assert_int_equal(fchdir(top), 0);
+  close(top);
+  check_list_fails(OPTIONS(SOURCES("d")), PMN_STATUS_NOT_FOUND, strerror(ENAMETOOLONG));
+  leave();
+}
+
+/* ---------------------------------------------------------------------------------------------------- keys -- */
+
+static void test_keys_by_kind_of_source(void **state) {
+  (void)state;
+  char absolute[128];
+  make_file("s/a/1.jpg");
+  make_file("t/1.jpg");
+  static const char *const spellings[] = {"s", "s/", "s///", "./s", "s/.", "t/../s"};
+  for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+    pmn_listing *listing = list(OPTIONS(SOURCES(spellings[i])));
+    check_content(listing, 0, "s/a/1.jpg");
+    check_keys(listing, 0, 0, "a/1.jpg");
+  }
+  check_keys(list(OPTIONS(SOURCES("."))), 0, 0, "s/a/1.jpg", "t/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("s/a/1.jpg"))), 0, 0, "s/a/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("./t/1.jpg"))), 0, 0, "./t/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("t//", "s"))), 0, 0, "s/a/1.jpg", "t/1.jpg");
+  snprintf(absolute, sizeof absolute, "%s/t/1.jpg", home);
+  check_keys(list(OPTIONS(SOURCES("t/1.jpg", absolute))), 0, 0, absolute, "t/1.jpg");
+  *strrchr(absolute, '/') = '\0';
+  check_keys(list(OPTIONS(SOURCES(absolute))), 0, 0, "1.jpg");
+  leave();
+}
+
+/* Equal keys are equal paths, so nothing but a second mention of a file is ever dropped. */
+static void test_duplicates_are_mentions_never_other_files(void **state) {
+  (void)state;
+  make_file("1.jpg");
+  make_file("a/1.jpg");
+  make_file("a/b/1.jpg");
+  make_file("b/1.jpg");
+  make_list("names", "1.jpg\na/1.jpg\n1.jpg\n1.jpg\n./1.jpg\n", 33);
+  check_keys(list(OPTIONS(SOURCES("a", "a"))), 0, 2, "a/1.jpg", "a/b/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("a", "a/", "a//"))), 0, 4, "a/1.jpg", "a/b/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("a", "a/b", "a/b/1.jpg"))), 0, 2, "a/1.jpg", "a/b/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("@names"))), 0, 2, "./1.jpg", "1.jpg", "a/1.jpg");
+  check_keys(list(OPTIONS(SOURCES("@names", "a"))), 0, 3, "./1.jpg", "1.jpg", "a/1.jpg", "a/b/1.jpg");
+  /* The same relative names in several sources, and in a list beside them. */
+  pmn_listing *listing = list(OPTIONS(SOURCES("a", "b", "a/b", "@names")));
+  static const char *const files[] = {"1.jpg", "1.jpg", "a/1.jpg", "a/b/1.jpg", "b/1.jpg"};
+  for (int64_t i = 0; i < 5; i++) {
+    pmn_item item = pmn_listing_item(listing, i);
+    assert_string_equal(item.key, item.path);
+    check_content(listing, i, files[i]);
+  }
+  check_keys(listing, 0, 4, "./1.jpg", "1.jpg", "a/1.jpg", "a/b/1.jpg", "b/1.jpg");
+  leave();
+}
+
+static void test_limit(void **state) {
+  (void)state;
+  make_file("s/c.jpg");
+  make_file("s/a.jpg");
+  make_file("s/b.jpg");
+  make_file("s/d.txt");
+  check_keys(list(OPTIONS(SOURCES("s"), .limit = 2)), 1, 0, "a.jpg", "b.jpg");
+  check_keys(list(OPTIONS(SOURCES("s"), .limit = 3)), 1, 0, "a.jpg", "b.jpg", "c.jpg");
+  check_keys(list(OPTIONS(SOURCES("s"), .limit = INT64_MAX)), 1, 0, "a.jpg", "b.jpg", "c.jpg");
+  check_keys(list(OPTIONS(SOURCES("s", "s"), .limit = 1)), 2, 3, "s/a.jpg");
+  check_list_fails(OPTIONS(SOURCES("s"), .limit = -1), PMN_STATUS_ARGUMENT, "-1");
+  leave();
+}
+
+/* --------------------------------------------------------------------------------------------------- lists -- */
+
+#define LIST(bytes) make_list("list", bytes, sizeof(bytes) - 1)
+
+static void test_lists(void **state) {
+  (void)state;
+  LIST("b.jpg\n\na b,\"c\".txt\n.hidden\n");
+  check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, ".hidden", "a b,\"c\".txt", "b.jpg");
+  LIST("b.jpg\r\n\r\na\r.jpg\r\nc"); /* one CR at the end of a line is part of the end, others are not */
+  check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, "a\r.jpg", "b.jpg", "c");
+  LIST("b\n.jpg\0\0a\r\0c\xff");
+  check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, "a\r", "b\n.jpg", "c\xff");
+  LIST("x\ny\0"); /* a single NUL at the end decides, too */
+  check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, "x\ny");
+  LIST("-\n@y\n"); /* no second meaning inside a list */
+  check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, "-", "@y");
+  LIST("a\n");
+  make_list("list2", "b\n", 2);
+  check_keys(list(OPTIONS(SOURCES("@list2", "@list"))), 0, 0, "a", "b");
+  LIST("\n\r\n\n");
+  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_NOT_FOUND, "@list");
+  LIST("a\ns3://bucket/x.jpg\n");
+  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "line 2 of list");
+  check_list_fails(OPTIONS(SOURCES("@missing")), PMN_STATUS_NOT_FOUND, "missing");
+  check_list_fails(OPTIONS(SOURCES("@.")), PMN_STATUS_NOT_FOUND, strerror(EISDIR));
+  leave();
+}
+
+static void test_list_lines_are_as_long_as_paths(void **state) {
+  (void)state;
+  char line[PATH_MAX + 4];
+  memset(line, 'x', sizeof line);
+  memcpy(line, "a\n", 2);
+  line[2 + PATH_MAX - 1] = '\n'; /* the longest path there is */
+  make_list("list", line, 2 + PATH_MAX);
+  pmn_listing *listing = list(OPTIONS(SOURCES("@list")));
+  assert_int_equal(strlen(pmn_listing_item(listing, 1).key), PATH_MAX - 1);
+  pmn_listing_destroy(listing);
+  line[2 + PATH_MAX - 1] = 'x';
+  line[2 + PATH_MAX] = '\n';
+  make_list("list", line, 2 + PATH_MAX + 1);
+  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "line 2 of list has 4096 bytes");
+  leave();
+}
+
+static void *write_names(void *arg) {
+  FILE *file = fdopen(*(int *)arg, "wb");
+  for (int i = 0; file != NULL && i < 20000; i++) fprintf(file, "dir/%05d.jpg\n", (i * 7919) % 20000);
+  return file == NULL || fclose(file) != 0 ? arg : NULL;
+}
+
+/* More than a pipe holds, in an order of its own. */
+static void test_standard_input(void **state) {
+  (void)state;
+  int ends[2];
+  pthread_t writer;
+  void *failed = NULL;
+  assert_int_equal(pipe(ends), 0);
+  assert_int_equal(pthread_create(&writer, NULL, write_names, &ends[1]), 0);
+  pmn_listing *listing = list(OPTIONS(SOURCES("-"), .list_fd = ends[0], .label_level = -1));
+  assert_int_equal(pthread_join(writer, &failed), 0);
+  assert_null(failed);
+  close(ends[0]);
+  assert_int_equal(pmn_listing_count(listing), 20000);
+  for (int64_t i = 0; i < 20000; i++) {
+    char key[32];
+    snprintf(key, sizeof key, "dir/%05d.jpg", (int)i);
+    assert_string_equal(pmn_listing_item(listing, i).key, key);
+    assert_string_equal(pmn_listing_item(listing, i).label, "dir");
+  }
+  pmn_listing_destroy(listing);
+  check_list_fails(OPTIONS(SOURCES("-"), .list_fd = -1), PMN_STATUS_NOT_FOUND, "standard input");
+  leave();
+}
+
+/* -------------------------------------------------------------------------------------------------- labels -- */
+
+typedef struct level_case {
+  const char *source; /* its first picture is looked at */
+  int32_t level;
+  const char *label; /* NULL: the name of the temporary folder */
+} level_case;
+
+static void test_labels_by_level(void **state) {
+  (void)state;
+  static const level_case cases[] = {
+      {"s", -1, "b"},
+      {"s", -2, "a"},
+      {"s", -3, "s"},
+      {"s", -4, NULL},
+      {"s", -5, "tmp"},
+      {"s", -6, ""},
+      {"s", INT32_MIN, ""},
+      {"s", 0, "a"},
+      {"s", 1, "b"},
+      {"s", 2, ""},
+      {"s", INT32_MAX, ""},
+      {"s/", -3, "s"},
+      {"s//.//", -3, "s"},
+      {"./s", -3, "s"},
+      {"./s", -4, NULL},
+      {"./s/", 0, "a"},
+      {"s/a/b", -1, "b"},
+      {"s/a/b/", -1, "b"},
+      {"s/a/b/.", -1, "b"},
+      {"s/a/b/.", -2, "a"},
+      {"s/a/b", 0, ""},
+      {"s/a/b/1.jpg", -1, "b"},
+      {"s/a/b/1.jpg", 0, "s"},
+      {"./s//a/./b/1.jpg", 2, "b"},
+      {"./s//a/./b/1.jpg", 0, "s"},
+      {"s/a/b/../b/1.jpg", -1, "b"},
+      {"s/a/b/../b/1.jpg", -2, "a"},
+      {"s/a/b/../b/1.jpg", -3, "s"},
+      {"1.jpg", -1, NULL},
+      {"1.jpg", -2, "tmp"},
+      {"1.jpg", -3, ""},
+      {"1.jpg", 0, ""},
+      {"./1.jpg", -1, NULL},
+      {"s/..", -1, NULL},
+      {"s/../1.jpg", -1, NULL},
+      {"s/../1.jpg", 1, NULL},
+      {"s/../1.jpg", 0, "s"},
+      {"link/1.jpg", -1, "link"},
+      {"link", -1, "link"},
+      {"link", -2, NULL},
+      {"link/.", -1, "link"},
+      {"Apple 1/", -1, "Apple 1"},
+      {"Apple 1", -1, "Apple 1"},
+      {"\xff\n\"/1.jpg", -1, "\xff\n\""},
+  };
+  make_file("s/a/b/1.jpg");
+  make_file("1.jpg");
+  make_file("Apple 1/1.jpg");
+  make_file("\xff\n\"/1.jpg");
+  assert_int_equal(symlink("s/a/b", "link"), 0);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const level_case *c = &cases[i];
+    pmn_listing *listing = list(OPTIONS(SOURCES(c->source), .label_level = c->level));
+    const char *label = pmn_listing_item(listing, 0).label, *expected = c->label == NULL ? home + 5 : c->label;
+    if (strcmp(label, expected) != 0) fail_msg("case %zu, %s at %d: \"%s\"", i, c->source, (int)c->level, label);
+    pmn_listing_destroy(listing);
+  }
+  leave();
+}
+
+static void check_label(const pmn_source_options *options, int64_t index, const char *key, const char *label) {
+  pmn_listing *listing = list(options);
+  assert_string_equal(pmn_listing_item(listing, index).key, key);
+  assert_string_equal(pmn_listing_item(listing, index).label, label);
+  pmn_listing_destroy(listing);
+}
+
+static void test_labels_of_the_working_folder_and_of_several_sources(void **state) {
+  (void)state;
+  char absolute[128];
+  make_file("s/a/1.jpg");
+  make_file("t/a/2.jpg");
+  make_file("t/3.jpg");
+  assert_int_equal(chdir("t"), 0);
+  check_label(OPTIONS(SOURCES("."), .label_level = -1), 0, "3.jpg", "t");
+  check_label(OPTIONS(SOURCES("./"), .label_level = -1), 1, "a/2.jpg", "a");
+  check_label(OPTIONS(SOURCES("."), .label_level = -2), 1, "a/2.jpg", "t");
+  check_label(OPTIONS(SOURCES("."), .label_level = 0), 0, "3.jpg", "");
+  check_label(OPTIONS(SOURCES("../t"), .label_level = -1), 0, "3.jpg", "t");
+  check_label(OPTIONS(SOURCES("../t"), .label_level = -2), 0, "3.jpg", home + 5);
+  check_label(OPTIONS(SOURCES("a/.."), .label_level = -1), 0, "3.jpg", "t");
+  check_label(OPTIONS(SOURCES("../t/3.jpg"), .label_level = 0), 0, "../t/3.jpg", home + 5);
+  assert_int_equal(chdir(".."), 0);
+  check_label(OPTIONS(SOURCES("s", "t"), .label_level = 0), 0, "s/a/1.jpg", "s");
+  check_label(OPTIONS(SOURCES("s", "t"), .label_level = 0), 1, "t/3.jpg", "t");
+  check_label(OPTIONS(SOURCES("s", "t"), .label_level = 1), 1, "t/3.jpg", "");
+  check_label(OPTIONS(SOURCES("s", "t"), .label_level = -1), 2, "t/a/2.jpg", "a");
+  snprintf(absolute, sizeof absolute, "%s/t", home);
+  check_label(OPTIONS(SOURCES(absolute), .label_level = -1), 0, "3.jpg", "t");
+  check_label(OPTIONS(SOURCES(absolute), .label_level = -3), 0, "3.jpg", "tmp");
+  check_label(OPTIONS(SOURCES(absolute), .label_level = -4), 0, "3.jpg", "");
+  /* Folders whose names are as long as their neighbours'. */
+  make_file("u/aa/1.jpg");
+  make_file("u/ab/1.jpg");
+  make_file("u/ab/2.jpg");
+  check_label(OPTIONS(SOURCES("u"), .label_level = -1), 0, "aa/1.jpg", "aa");
+  check_label(OPTIONS(SOURCES("u"), .label_level = -1), 1, "ab/1.jpg", "ab");
+  check_label(OPTIONS(SOURCES("u"), .label_level = -1), 2, "ab/2.jpg", "ab");
+  /* Names are taken as written, but ".." behind a link is not where the writing says. */
+  make_file("s/4.jpg");
+  assert_int_equal(symlink("s/a", "link"), 0);
+  check_label(OPTIONS(SOURCES("link/1.jpg"), .label_level = -1), 0, "link/1.jpg", "link");
+  check_label(OPTIONS(SOURCES("link/../4.jpg"), .label_level = -1), 0, "link/../4.jpg", "s");
+  /* A line whose folder does not exist has no real name. */
+  LIST("nowhere/../x.jpg\n");
+  check_label(OPTIONS(SOURCES("@list"), .label_level = -1), 0, "nowhere/../x.jpg", "");
+  check_label(OPTIONS(SOURCES("@list"), .label_level = 0), 0, "nowhere/../x.jpg", "nowhere");
+  leave();
+}
+
+static void test_labels_by_regex(void **state) {
+  (void)state;
+  make_file("s/cat.1.jpg");
+  make_file("s/dog.2.jpg");
+  make_file("s/x/\xff\xfe.3.jpg");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "^([a-z]+)\\."), 0, "cat.1.jpg", "cat");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "^([a-z]+)\\."), 1, "dog.2.jpg", "dog");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "^([a-z]+)\\."), 2, "x/\xff\xfe.3.jpg", "");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "[0-9]"), 1, "dog.2.jpg", "2");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "(cow)|d.(g)"), 1, "dog.2.jpg", ""); /* group 1 took no part */
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "x/(.*)\\.3"), 2, "x/\xff\xfe.3.jpg", "\xff\xfe");
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "^s/"), 0, "cat.1.jpg", ""); /* on the key, not the path */
+  check_label(OPTIONS(SOURCES("s"), .label_regex = "", .label_level = -1), 0, "cat.1.jpg", "");
+  check_list_fails(OPTIONS(SOURCES("s"), .label_regex = "(a"), PMN_STATUS_ARGUMENT, "\"(a\"");
+  check_list_fails(OPTIONS(SOURCES("missing"), .label_regex = "["), PMN_STATUS_ARGUMENT, "regular expression");
+  leave();
+}
+
+/* -------------------------------------------------------------------------------------------------- errors -- */
+
+static void test_wrong_sources(void **state) {
+  (void)state;
+  make_file("s/1.jpg");
+  check_list_fails(OPTIONS(.source_count = 0), PMN_STATUS_ARGUMENT, "no source");
+  check_list_fails(OPTIONS(SOURCES("s", "")), PMN_STATUS_ARGUMENT, "source 2");
+  static const char *const stores[] = {"s3://bucket/x", "s3a://bucket", "s3n://bucket", "@s3://bucket/list"};
+  for (size_t i = 0; i < 4; i++) {
+    check_list_fails(
+        OPTIONS(SOURCES("s", stores[i])), PMN_STATUS_ARGUMENT, "s3:// sources are not supported by this version");
+  }
+  check_list_fails(OPTIONS(SOURCES("s", "missing")), PMN_STATUS_NOT_FOUND, "missing");
+  check_list_fails(OPTIONS(SOURCES("s/1.jpg/")), PMN_STATUS_NOT_FOUND, strerror(ENOTDIR));
+  assert_int_equal(mkfifo("pipe", 0600), 0);
+  check_list_fails(OPTIONS(SOURCES("pipe")), PMN_STATUS_NOT_FOUND, "neither a folder nor a regular file");
+  pmn_listing *none = (pmn_listing *)&none;
+  assert_int_equal(pmn_listing_create(OPTIONS(SOURCES("missing")), &none, NULL), PMN_STATUS_NOT_FOUND);
+  assert_null(none);
+  pmn_listing_destroy(NULL);
+  leave();
+}
+
+static void test_unreadable_folders(void **state) {
+  (void)state;
+  make_file("s/a/1.jpg");
+  make_file("s/2.jpg");
+  assert_int_equal(chmod(home, 0755), 0);
+  assert_int_equal(mkdir("t", 0755), 0);
+  assert_int_equal(symlink("../s/a/1.jpg", "t/link.jpg"), 0); /* may be a folder of pictures: who knows */
+  assert_int_equal(chmod("s/a", 0), 0);
+  if (geteuid() == 0) assert_int_equal(seteuid(65534), 0); /* root reads everything */
+  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "s/a: Permission denied");
+  check_list_fails(OPTIONS(SOURCES("t")), PMN_STATUS_NOT_FOUND, "t/link.jpg is: Permission denied");
+  if (getuid() == 0) assert_int_equal(seteuid(0), 0);
+  assert_int_equal(chmod("s/a", 0755), 0);
+  leave();
+}
+
+/* A folder that breaks off in the middle is no shorter folder. */
+static void test_a_folder_that_breaks_off_is_an_error(void **state) {
+  (void)state;
+  make_file("s/1.jpg");
+  make_file("s/2.jpg");
+  entries_left = 3; /* of four, with . and .. */
+  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, strerror(EIO));
+  entries_left = -1;
+  check_keys(list(OPTIONS(SOURCES("s"))), 0, 0, "1.jpg", "2.jpg");
+  leave();
+}
+
+static void test_nothing_found_says_what_to_do(void **state) {
+  (void)state;
+  make_file("s/1.gif");
+  make_file("s/2.gif");
+  make_file("t/.x.jpg");
+  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "no pictures in s: 2 files do not end");
+  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "--include '*'");
+  check_list_fails(OPTIONS(SOURCES("s", "t")), PMN_STATUS_NOT_FOUND, "2 sources, the first of them s: 2 files");
+  check_list_fails(OPTIONS(SOURCES("s"), INCLUDES("*.bmp")), PMN_STATUS_NOT_FOUND, "2 files do not match --include");
+  check_list_fails(OPTIONS(SOURCES("t"), INCLUDES("*")), PMN_STATUS_NOT_FOUND, "no pictures in t: no files found");
+  leave();
+}
+
+/* Every allocation of a listing fails in turn. Enough names that chunks, tables and buffers must grow. */
+static void test_every_allocation_may_fail(void **state) {
+  (void)state;
+  char path[256];
+  for (int i = 0; i < 150; i++) {
+    snprintf(path, sizeof path, "s/folder %03d/%0100d.%s", i % 40, i, i % 5 == 0 ? "txt" : "jpg");
+    make_file(path);
+  }
+  FILE *file = fopen("list", "wb");
+  for (int i = 0; i < 3000; i++) fprintf(file, "somewhere/%d/in/a/list/%d.jpg\n", i % 50, i);
+  assert_int_equal(fclose(file), 0);
+  for (int by_regex = 0; by_regex < 2; by_regex++) {
+    const char *regex = by_regex ? "([0-9]+)\\." : NULL;
+    const pmn_source_options *options = OPTIONS(SOURCES("s", "@list", "list"), .label_regex = regex);
+    int64_t failures = 0;
+    for (pmn_status st = PMN_STATUS_NO_MEMORY; st != PMN_STATUS_OK; failures++) {
+      pmn_err err = PMN_ERR_INIT;
+      pmn_listing *listing = (pmn_listing *)&err;
+      pmn_mem_fail_after(failures);
+      st = pmn_listing_create(options, &listing, &err);
+      pmn_mem_fail_after(-1);
+      if (st == PMN_STATUS_OK) {
+        assert_int_equal(pmn_listing_count(listing), 120 + 3000 + 1);
+        pmn_listing_destroy(listing);
+      } else {
+        if (st != PMN_STATUS_NO_MEMORY) fail_msg("allocation %d: status %d, %s", (int)failures, (int)st, err.message);
+        assert_int_equal(err.status, st);
+        assert_null(listing);
+      }
+    }
+    assert_true(failures > 20);
+  }
+  leave();
+}
+
+/* ------------------------------------------------------------------------------------------------- reading -- */
+
+static void test_read_is_capped(void **state) {
+  (void)state;
+  make_file("1234.jpg"); /* 8 bytes */
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes;
+  pmn_item item = {.key = "1234.jpg", .path = "1234.jpg", .label = ""};
+  pmn_buf_init(&bytes, 8);
+  check_ok(pmn_source_read(&item, &bytes, &err));
+  assert_string_equal(bytes.data, "1234.jpg");
+  pmn_buf_reset(&bytes);
+  pmn_buf_init(&bytes, 7);
+  check_fails(pmn_source_read(&item, &bytes, &err), PMN_STATUS_NOT_FOUND, "8 bytes");
+  pmn_buf_reset(&bytes);
+  leave();
+}
+
+static void *read_all_items(void *arg) {
+  const pmn_listing *listing = arg;
+  pmn_buf bytes;
+  pmn_buf_init(&bytes, PATH_MAX);
+  int64_t good = 0;
+  for (int64_t i = 0; i < pmn_listing_count(listing); i++) {
+    pmn_item item = pmn_listing_item(listing, i);
+    if (pmn_source_read(&item, &bytes, NULL) == PMN_STATUS_OK && strcmp(bytes.data, item.path) == 0) good++;
+  }
+  pmn_buf_reset(&bytes);
+  return good == pmn_listing_count(listing) ? NULL : arg;
+}
+
+static void test_many_threads_read(void **state) {
+  (void)state;
+  pthread_t threads[4];
+  char path[32];
+  for (int i = 0; i < 100; i++) {
+    snprintf(path, sizeof path, "s/%d/%d.jpg", i % 7, i);
+    make_file(path);
+  }
+  pmn_listing *listing = list(OPTIONS(SOURCES("s")));
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_all_items, listing), 0);
+  for (int i = 0; i < 4; i++) {
+    void *failed = NULL;
+    assert_int_equal(pthread_join(threads[i], &failed), 0);
+    assert_null(failed);
+  }
+  pmn_listing_destroy(listing);
+  leave();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(test_walk_keeps_every_name_and_sorts_bytewise, enter),
+      cmocka_unit_test_setup(test_walk_takes_pictures_counts_others_ignores_hidden, enter),
+      cmocka_unit_test_setup(test_includes, enter),
+      cmocka_unit_test_setup(test_links, enter),
+      cmocka_unit_test_setup(test_loops_are_errors_that_name_the_link, enter),
+      cmocka_unit_test_setup(test_deep_trees, enter),
+      cmocka_unit_test_setup(test_keys_by_kind_of_source, enter),
+      cmocka_unit_test_setup(test_duplicates_are_mentions_never_other_files, enter),
+      cmocka_unit_test_setup(test_limit, enter),
+      cmocka_unit_test_setup(test_lists, enter),
+      cmocka_unit_test_setup(test_list_lines_are_as_long_as_paths, enter),
+      cmocka_unit_test_setup(test_standard_input, enter),
+      cmocka_unit_test_setup(test_labels_by_level, enter),
+      cmocka_unit_test_setup(test_labels_of_the_working_folder_and_of_several_sources, enter),
+      cmocka_unit_test_setup(test_labels_by_regex, enter),
+      cmocka_unit_test_setup(test_wrong_sources, enter),
+      cmocka_unit_test_setup(test_unreadable_folders, enter),
+      cmocka_unit_test_setup(test_a_folder_that_breaks_off_is_an_error, enter),
+      cmocka_unit_test_setup(test_nothing_found_says_what_to_do, enter),
+      cmocka_unit_test_setup(test_every_allocation_may_fail, enter),
+      cmocka_unit_test_setup(test_read_is_capped, enter),
+      cmocka_unit_test_setup(test_many_threads_read, enter),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

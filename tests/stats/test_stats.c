@@ -1,0 +1,484 @@
+/* test_stats.c - what scikit-learn has no opinion on: bits, errors, faults, tiles, and what is left where data end. */
+#include "stats_cases.h"
+
+#include "fake_device.h"
+#include "pmn_mem.h"
+
+#include <float.h>
+#include <math.h>
+
+static const pmn_fit_options STANDARDIZE = {.standardize = true};
+
+/* A case's rows through moments on `device`, in batches of `batch`. */
+static pmn_moments *gather(
+    pmn_device *device, const float *x, int64_t n, int32_t d, bool with_covariance, int64_t batch) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_moments *moments = NULL;
+  check_ok(pmn_moments_create(device, d, with_covariance, &moments, &err));
+  for (int64_t first = 0; first < n; first += batch) {
+    check_ok(pmn_moments_add(moments, x + first * d, batch < n - first ? batch : n - first, &err));
+  }
+  check_ok(pmn_moments_finish(moments, &err));
+  return moments;
+}
+
+static pmn_rows memory_rows(stats_memory *memory, const float *x, int64_t n, int32_t d) {
+  *memory = (stats_memory){.x = x, .width = d};
+  return (pmn_rows){.count = n, .width = d, .arg = memory, .read = stats_memory_read};
+}
+
+/* A fit of rows in memory by the Gram matrix. */
+static pmn_fit *gram_fit(fake_device *fake, const float *x, int64_t n, int32_t d, int32_t k) {
+  pmn_err err = PMN_ERR_INIT;
+  stats_memory memory;
+  pmn_rows rows = memory_rows(&memory, x, n, d);
+  pmn_fit *fit = NULL;
+  pmn_moments *moments = gather(&fake->base, x, n, d, false, n);
+  check_ok(pmn_fit_create(moments, &rows, &fake->base, &(pmn_fit_options){.components = k}, &fit, &err));
+  pmn_moments_destroy(moments);
+  return fit;
+}
+
+static void check_orthonormal(const double *v, int32_t k, int32_t d) {
+  for (int32_t a = 0; a < k; a++) {
+    for (int32_t b = 0; b <= a; b++) {
+      double dot = 0.0;
+      for (int64_t j = 0; j < d; j++) dot += v[a * (int64_t)d + j] * v[b * (int64_t)d + j];
+      if (!(fabs(dot - (a == b)) <= 1e-10)) fail_msg("component %d times %d is %.17g", a, b, dot);
+    }
+  }
+}
+
+static void check_same_fit(const pmn_fit *a, const pmn_fit *b) {
+  size_t d = (size_t)a->d, k = (size_t)a->k;
+  assert_int_equal(a->k, b->k);
+  assert_memory_equal(a->mean, b->mean, d * sizeof *a->mean);
+  assert_memory_equal(a->scale, b->scale, d * sizeof *a->scale);
+  assert_memory_equal(a->components, b->components, k * d * sizeof *a->components);
+  assert_memory_equal(a->explained_variance, b->explained_variance, k * sizeof *a->explained_variance);
+  assert_memory_equal(a->explained_ratio, b->explained_ratio, k * sizeof *a->explained_ratio);
+}
+
+static void bits_do_not_depend_on_batches(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device *device = stats_device(*state);
+  const stats_case c = {"batches", 30, 2 * PMN_MOMENTS_BLOCK + 77, 7, 3, 0.1, 1e3, true, 4, 0.0, PLAIN, 4};
+  const int64_t batches[] = {1, 63, 1000, PMN_MOMENTS_BLOCK, PMN_MOMENTS_BLOCK + 1};
+  const pmn_fit_options options = {.standardize = true, .components = 4};
+  float *x = stats_rows(&c);
+  pmn_fit *whole = NULL;
+  pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
+  check_ok(pmn_fit_create(moments, NULL, device, &options, &whole, &err));
+  pmn_moments_destroy(moments);
+  for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+    pmn_fit *fit = NULL;
+    moments = gather(device, x, c.n, c.d, true, batches[i]);
+    check_ok(pmn_fit_create(moments, NULL, device, &options, &fit, &err));
+    check_same_fit(whole, fit);
+    pmn_fit_destroy(fit);
+    pmn_moments_destroy(moments);
+  }
+  pmn_fit_destroy(whole);
+  free(x);
+  pmn_device_close(device);
+}
+
+static void nonfinite_values_are_named(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const int32_t d = 5;
+  float *x = calloc(5000 * 5, sizeof *x);
+  assert_non_null(x);
+  const struct {
+    float value;
+    int64_t row, column;
+    const char *text;
+  } cases[] = {{NAN, 0, 0, "row 100, column 0 is NaN"}, {INFINITY, 4200, 3, "row 4300, column 3 is infinite"},
+      {-INFINITY, 4999, 4, "row 5099, column 4 is infinite"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    pmn_moments *moments = NULL;
+    check_ok(pmn_moments_create(&fake.base, d, true, &moments, &err));
+    check_ok(pmn_moments_add(moments, x, 100, &err));
+    x[cases[i].row * d + cases[i].column] = cases[i].value;
+    check_fails(pmn_moments_add(moments, x, 5000, &err), PMN_STATUS_ARGUMENT, cases[i].text);
+    x[cases[i].row * d + cases[i].column] = 0.0f;
+    pmn_moments_destroy(moments);
+  }
+  free(x);
+}
+
+/* Finite f32 values whose distance from their mean is beyond f32. */
+static void huge_values_are_an_error(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1.0f, FLT_MAX, 2.0f, FLT_MAX, 3.0f, FLT_MAX, 4.0f, -FLT_MAX};
+  pmn_moments *moments = NULL;
+  check_ok(pmn_moments_create(&fake.base, 2, true, &moments, &err));
+  check_ok(pmn_moments_add(moments, x, 4, &err));
+  check_fails(
+      pmn_moments_finish(moments, &err), PMN_STATUS_ARGUMENT, "column 1, rows 0 to 3: the values are too large");
+  pmn_moments_destroy(moments);
+}
+
+static void wrong_requests_are_explained(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1, 2, 3, 4, 5, 7, 9, 11, 2, 4, 1, 3}; /* [3, 4] */
+  const struct {
+    int64_t n;
+    pmn_fit_options options;
+    const char *text;
+  } cases[] = {
+      {0, {.standardize = true}, "there are no rows"},
+      {1, {.standardize = true}, "one row has no variance: statistics need at least two rows"},
+      {1, {.components = 1}, "one row has no variance"},
+      {3, {.components = 4}, "there are 3 rows of 4 columns: ask for at most 3 components"},
+      {3, {.components = -1}, "PCA of -1 components"},
+      {3, {.components = 2, .ratio = 0.5}, "not both"},
+      {3, {.ratio = 1.0}, "the ratio must lie between 0 and 1"},
+      {3, {.ratio = -0.5}, "the ratio must lie between 0 and 1"},
+      {3, {.ratio = NAN}, "the ratio must lie between 0 and 1"},
+      {3, {.standardize = false}, "nothing to fit"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    pmn_fit *fit = (pmn_fit *)&fake;
+    pmn_moments *moments = gather(&fake.base, x, cases[i].n, 4, true, 3);
+    check_fails(
+        pmn_fit_create(moments, NULL, &fake.base, &cases[i].options, &fit, &err), PMN_STATUS_ARGUMENT, cases[i].text);
+    assert_null(fit);
+    pmn_moments_destroy(moments);
+  }
+}
+
+static void wrong_order_of_calls_is_an_error(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1, 2, 3, 4};
+  pmn_moments *moments = NULL;
+  pmn_fit *fit = NULL;
+  stats_memory memory;
+  check_fails(pmn_moments_create(&fake.base, 0, true, &moments, &err), PMN_STATUS_ARGUMENT, "at least one");
+  check_fails(
+      pmn_moments_create(&fake.base, 32767, true, &moments, &err), PMN_STATUS_ARGUMENT, "at most 32766 columns");
+  assert_null(moments);
+  check_ok(pmn_moments_create(&fake.base, 2, false, &moments, &err));
+  check_ok(pmn_moments_add(moments, x, 2, &err));
+  check_fails(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err), PMN_STATUS_ARGUMENT, "last row");
+  check_ok(pmn_moments_finish(moments, &err));
+  check_ok(pmn_moments_finish(moments, &err));
+  check_fails(pmn_moments_add(moments, x, 2, &err), PMN_STATUS_ARGUMENT, "finished");
+  pmn_fit_options pca = {.components = 1};
+  check_fails(pmn_fit_create(moments, NULL, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "the rows again");
+  pmn_rows rows = memory_rows(&memory, x, 1, 2);
+  check_fails(pmn_fit_create(moments, &rows, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT,
+      "the rows to read again are 1 of 2 columns, the statistics are of 2 rows of 2 columns");
+  pmn_moments_destroy(moments);
+  pmn_moments_destroy(NULL);
+  pmn_fit_destroy(NULL);
+  pmn_projector_destroy(NULL);
+}
+
+static void constant_data_standardise_to_zero_and_have_no_components(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {0.1f, 1e6f, 0.1f, 1e6f, 0.1f, 1e6f};
+  pmn_fit *fit = NULL;
+  pmn_projector *projector = NULL;
+  float y[6] = {9, 9, 9, 9, 9, 9};
+  pmn_moments *moments = gather(&fake.base, x, 3, 2, true, 1);
+  pmn_fit_options pca = {.standardize = true, .ratio = 0.5};
+  check_fails(
+      pmn_fit_create(moments, NULL, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "no column varies: all 3 rows");
+  check_ok(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err));
+  assert_int_equal(fit->constant_columns, 2);
+  assert_true(fit->total_variance == 0.0);
+  check_ok(pmn_projector_create(&fake.base, fit, 3, &projector, &err));
+  check_ok(pmn_projector_run(projector, x, 3, y, &err));
+  for (int i = 0; i < 6; i++) assert_true(y[i] == 0.0f);
+  pmn_projector_destroy(projector);
+  pmn_fit_destroy(fit);
+  pmn_moments_destroy(moments);
+}
+
+/* var <= n eps var + (n mean eps)^2 of StandardScaler. One value of n a step of f32 above 1 has variance 2^-46 / n,
+ * which meets the bound where n^3 = 2^58: between 650,000 and 670,000 rows. scikit-learn 1.9.1 decides both the same
+ * way. */
+static void nearly_constant_is_constant_by_the_bound(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const int64_t counts[] = {650000, 670000};
+  float *x = malloc(670000 * sizeof *x);
+  assert_non_null(x);
+  for (int64_t i = 0; i < 670000; i++) x[i] = 1.0f;
+  x[1234] = nextafterf(1.0f, 2.0f);
+  for (int i = 0; i < 2; i++) {
+    pmn_fit *fit = NULL;
+    pmn_moments *moments = gather(&fake.base, x, counts[i], 1, false, counts[i]);
+    check_ok(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err));
+    double deviation = 0x1p-23 / sqrt((double)counts[i]);
+    assert_int_equal(fit->constant_columns, i);
+    assert_true(i == 1 ? fit->scale[0] == 1.0 : fabs(fit->scale[0] / deviation - 1.0) < 1e-4);
+    pmn_fit_destroy(fit);
+    pmn_moments_destroy(moments);
+  }
+  free(x);
+}
+
+/* Three kinds of rows, repeated: rank 2 when centred; ten of twelve components have nothing to explain. */
+static void components_without_variance_complete_the_basis(void **state) {
+  (void)state;
+  enum { N = 12, D = 30 };
+  fake_device fake = fake_device_make();
+  float x[N * D];
+  for (int i = 0; i < N; i++) {
+    for (int j = 0; j < D; j++) x[i * D + j] = (float)stats_bell(31, 0, (uint64_t)(i % 3), (uint64_t)j);
+  }
+  pmn_fit *fit = gram_fit(&fake, x, N, D, N), *again = gram_fit(&fake, x, N, D, N);
+  check_orthonormal(fit->components, N, D);
+  check_same_fit(fit, again);
+  assert_true(fit->explained_ratio[1] > 0.1);
+  for (int c = 2; c < N; c++) assert_true(fit->explained_ratio[c] == 0.0);
+  assert_true(fabs(fit->explained_ratio[0] + fit->explained_ratio[1] - 1.0) < 1e-14);
+  pmn_fit_destroy(fit);
+  pmn_fit_destroy(again);
+  /* More rows than columns, one column constant: the last component fills the last dimension there is. */
+  for (int i = 0; i < 36; i++) {
+    for (int j = 0; j < 10; j++) x[i * 10 + j] = j == 4 ? 3.0f : (float)stats_bell(32, 0, (uint64_t)i, (uint64_t)j);
+  }
+  fit = gram_fit(&fake, x, 36, 10, 10);
+  check_orthonormal(fit->components, 10, 10);
+  assert_true(fit->explained_ratio[8] > 0.0 && fit->explained_ratio[9] == 0.0);
+  assert_true(fabs(fit->components[9 * 10 + 4] - 1.0) < 1e-12);
+  pmn_fit_destroy(fit);
+}
+
+/* One column a million times larger than the others: variances from 1 down to 10^-12 of the largest, where U' y alone
+ * is far from orthogonal. */
+static void components_of_steep_variances_are_orthonormal(void **state) {
+  (void)state;
+  enum { N = 24, D = 40, K = 23 };
+  fake_device fake = fake_device_make();
+  for (float steepness = 1e4f; steepness < 1e8f; steepness *= 10.0f) {
+    float x[N * D];
+    for (int i = 0; i < N * D; i++) x[i] = (float)stats_bell(35, 0, (uint64_t)i, 0) * (i % D == 3 ? steepness : 1.0f);
+    pmn_fit *fit = gram_fit(&fake, x, N, D, K);
+    check_orthonormal(fit->components, K, D);
+    pmn_fit_destroy(fit);
+  }
+}
+
+/* 90 rows of 100,000 columns are three tiles, the last one short. The judge: components' rows are orthonormal, and the
+ * rows projected on component c have mean 0 and variance explained_variance[c], by plain loops in fp64. */
+static void gram_matrix_in_tiles(void **state) {
+  (void)state;
+  enum { N = 90, D = 100000, K = 4 };
+  fake_device fake = fake_device_make();
+  float *x = malloc((size_t)N * D * sizeof *x);
+  assert_non_null(x);
+  for (int i = 0; i < N; i++) {
+    double a = stats_bell(33, 0, (uint64_t)i, 0), b = stats_bell(33, 0, (uint64_t)i, 1);
+    for (int j = 0; j < D; j++) {
+      x[(int64_t)i * D + j] =
+          (float)(5.0 + a * (j % 7) + b * (j % 11 - 5) + 0.1 * stats_uniform(33, 8, (uint64_t)i, (uint64_t)(j % 64)));
+    }
+  }
+  pmn_fit *fit = gram_fit(&fake, x, N, D, K);
+  check_orthonormal(fit->components, K, D);
+  double total = 0.0;
+  for (int64_t j = 0; j < D; j++) {
+    for (int i = 0; i < N; i++) {
+      double y = (double)x[(int64_t)i * D + j] - fit->mean[j];
+      total += y * y / (N - 1);
+    }
+  }
+  assert_true(fabs(fit->total_variance - total) < 1e-10 * total);
+  for (int c = 0; c < K; c++) {
+    double sum = 0.0, squares = 0.0;
+    for (int i = 0; i < N; i++) {
+      double projected = 0.0;
+      for (int64_t j = 0; j < D; j++)
+        projected += ((double)x[(int64_t)i * D + j] - fit->mean[j]) * fit->components[(int64_t)c * D + j];
+      sum += projected;
+      squares += projected * projected;
+    }
+    double variance = squares / (N - 1);
+    assert_true(fabs(sum) < 1e-9 * sqrt(total));
+    if (!(fabs(variance - fit->explained_variance[c]) < 1e-10 * total))
+      fail_msg("component %d explains %.17g, not %.17g", c, variance, fit->explained_variance[c]);
+  }
+  pmn_fit_destroy(fit);
+  free(x);
+}
+
+/* Two standardised columns have the components (1, 1) and (1, -1) / sqrt(2) whatever the data: which entry is larger is
+ * rounding, and the sign must not follow it. */
+static void signs_do_not_follow_rounding(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const pmn_fit_options options = {.standardize = true, .components = 2};
+  for (uint64_t seed = 40; seed < 60; seed++) {
+    const stats_case c = {"signs", seed, 50, 2, 2, 0.3, 1.0, true, 2, 0.0, PLAIN, 2};
+    float *x = stats_rows(&c);
+    pmn_fit *fit = NULL;
+    pmn_moments *moments = gather(&fake.base, x, c.n, c.d, true, c.n);
+    check_ok(pmn_fit_create(moments, NULL, &fake.base, &options, &fit, &err));
+    assert_true(fit->components[0] > 0.7 && fit->components[2] > 0.7);
+    pmn_fit_destroy(fit);
+    pmn_moments_destroy(moments);
+    free(x);
+  }
+}
+
+static void failures_of_device_and_rows_surface(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1, 2, 3, 5, 4, 4};
+  pmn_moments *moments = NULL;
+  fake.syrk_fails = true;
+  check_ok(pmn_moments_create(&fake.base, 2, true, &moments, &err));
+  check_ok(pmn_moments_add(moments, x, 3, &err));
+  check_fails(pmn_moments_finish(moments, &err), PMN_STATUS_DEVICE, "the fake syrk fails");
+  pmn_moments_destroy(moments);
+
+  moments = gather(&fake.base, x, 3, 2, false, 3);
+  stats_memory memory;
+  pmn_rows rows = memory_rows(&memory, x, 3, 2);
+  pmn_fit_options options = {.components = 1};
+  pmn_fit *fit = NULL;
+  memory.broken = true;
+  check_fails(
+      pmn_fit_create(moments, &rows, &fake.base, &options, &fit, &err), PMN_STATUS_NOT_FOUND, "the spool is gone");
+  memory.broken = false;
+  check_ok(pmn_fit_create(moments, &rows, &fake.base, &options, &fit, &err));
+  pmn_projector *projector = NULL;
+  float y[3];
+  check_ok(pmn_projector_create(&fake.base, fit, 2, &projector, &err));
+  check_fails(
+      pmn_projector_run(projector, x, 3, y, &err), PMN_STATUS_ARGUMENT, "3 rows for a projection made for at most 2");
+  fake.gemm_fails = true;
+  check_fails(pmn_projector_run(projector, x, 2, y, &err), PMN_STATUS_DEVICE, "the fake gemm fails");
+  pmn_projector_destroy(projector);
+  pmn_fit_destroy(fit);
+  pmn_moments_destroy(moments);
+}
+
+/* A row's bits are its own: cut the stream at another end, or make the projector for another maximum, nothing moves.
+ * The fake shows why: the device is always asked for the same number of rows. */
+static void projection_does_not_depend_on_the_number_of_rows(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  pmn_device *device = *state != NULL ? stats_device(*state) : &fake.base;
+  const stats_case c = {"project", 34, 1300, 33, 5, 0.1, 10.0, true, 7, 0.0, PLAIN, 7};
+  const int32_t lengths[] = {1, 2, 511, 512, 513, 1024, 1299};
+  const pmn_fit_options options = {.standardize = true, .components = 7};
+  float *x = stats_rows(&c);
+  float *whole = malloc((size_t)c.n * 7 * sizeof *whole), *part = malloc((size_t)c.n * 7 * sizeof *part);
+  assert_true(whole != NULL && part != NULL);
+  pmn_fit *fit = NULL;
+  pmn_projector *projector = NULL;
+  pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
+  check_ok(pmn_fit_create(moments, NULL, device, &options, &fit, &err));
+  check_ok(pmn_projector_create(device, fit, c.n, &projector, &err));
+  check_ok(pmn_projector_run(projector, x, c.n, whole, &err));
+  pmn_projector_destroy(projector);
+  for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+    int32_t n = lengths[i];
+    for (int32_t j = 0; j < c.n * 7; j++) part[j] = NAN;
+    check_ok(pmn_projector_create(device, fit, n, &projector, &err));
+    check_ok(pmn_projector_run(projector, x, n, part, &err));
+    assert_memory_equal(whole, part, (size_t)n * 7 * sizeof *part);
+    assert_true(isnan(part[n * 7]));
+    pmn_projector_destroy(projector);
+  }
+  if (*state == NULL) assert_int_equal(fake.gemm_rows_min, fake.gemm_rows_max);
+  pmn_fit_destroy(fit);
+  pmn_moments_destroy(moments);
+  free(x);
+  free(whole);
+  free(part);
+  if (*state != NULL) pmn_device_close(device);
+}
+
+/* Everything, with the k-th allocation failing for all k: an error each time, and nothing leaks (under ASan). */
+static pmn_status run_all(pmn_device *device, bool with_covariance, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const float x[] = {1, 2, 3, 4, 2, 1, 5, 5, 1, 3, 3, 7}; /* [3, 4] */
+  float y[9];
+  stats_memory memory;
+  pmn_rows rows = memory_rows(&memory, x, 3, 4);
+  pmn_fit_options options = {.standardize = true, .components = 3}; /* the third is a completion */
+  pmn_moments *moments = NULL;
+  pmn_fit *fit = NULL;
+  pmn_projector *projector = NULL;
+  PMN_TRY(pmn_moments_create(device, 4, with_covariance, &moments, err));
+  PMN_TRY(pmn_moments_add(moments, x, 3, err));
+  PMN_TRY(pmn_moments_finish(moments, err));
+  PMN_TRY(pmn_fit_create(moments, &rows, device, &options, &fit, err));
+  PMN_TRY(pmn_projector_create(device, fit, 3, &projector, err));
+  PMN_TRY(pmn_projector_run(projector, x, 3, y, err));
+done:
+  pmn_projector_destroy(projector);
+  pmn_fit_destroy(fit);
+  pmn_moments_destroy(moments);
+  return st;
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  fake_device fake = fake_device_make();
+  for (int with_covariance = 0; with_covariance < 2; with_covariance++) {
+    pmn_status status = PMN_STATUS_NO_MEMORY;
+    int64_t k = 0;
+    for (; status != PMN_STATUS_OK && k < 100; k++) {
+      pmn_err err = PMN_ERR_INIT;
+      pmn_mem_fail_after(k);
+      status = run_all(&fake.base, with_covariance, &err);
+      pmn_mem_fail_after(-1);
+      if (status != PMN_STATUS_OK) {
+        assert_int_equal(status, PMN_STATUS_NO_MEMORY);
+        assert_int_equal(err.status, PMN_STATUS_NO_MEMORY);
+        assert_non_null(strstr(err.message, "bytes of memory for"));
+      }
+    }
+    assert_int_equal(status, PMN_STATUS_OK);
+    assert_in_range(k, 15, 40);
+  }
+}
+
+int main(void) {
+  static char ref[] = "ref", cpu[] = "cpu", opencl[] = "opencl";
+  const struct CMUnitTest tests[] = {
+      {"bits_do_not_depend_on_batches_ref", bits_do_not_depend_on_batches, NULL, NULL, ref},
+      {"bits_do_not_depend_on_batches_cpu", bits_do_not_depend_on_batches, NULL, NULL, cpu},
+      {"bits_do_not_depend_on_batches_opencl", bits_do_not_depend_on_batches, NULL, NULL, opencl},
+      cmocka_unit_test(nonfinite_values_are_named),
+      cmocka_unit_test(huge_values_are_an_error),
+      cmocka_unit_test(wrong_requests_are_explained),
+      cmocka_unit_test(wrong_order_of_calls_is_an_error),
+      cmocka_unit_test(constant_data_standardise_to_zero_and_have_no_components),
+      cmocka_unit_test(nearly_constant_is_constant_by_the_bound),
+      cmocka_unit_test(components_without_variance_complete_the_basis),
+      cmocka_unit_test(components_of_steep_variances_are_orthonormal),
+      cmocka_unit_test(gram_matrix_in_tiles),
+      cmocka_unit_test(signs_do_not_follow_rounding),
+      cmocka_unit_test(failures_of_device_and_rows_surface),
+      {"projection_does_not_depend_on_the_number_of_rows_fake", projection_does_not_depend_on_the_number_of_rows, NULL,
+          NULL, NULL},
+      {"projection_does_not_depend_on_the_number_of_rows_ref", projection_does_not_depend_on_the_number_of_rows, NULL,
+          NULL, ref},
+      {"projection_does_not_depend_on_the_number_of_rows_cpu", projection_does_not_depend_on_the_number_of_rows, NULL,
+          NULL, cpu},
+      {"projection_does_not_depend_on_the_number_of_rows_opencl", projection_does_not_depend_on_the_number_of_rows,
+          NULL, NULL, opencl},
+      cmocka_unit_test(every_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
