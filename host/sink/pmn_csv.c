@@ -1,0 +1,95 @@
+/* pmn_csv.c - rows as text: path,label,f0,f1,... (RFC 4180 with \n line ends).
+ *
+ * A row is built whole in memory (1280 features are 15 KB) and handed on; floats are printed straight into it.
+ */
+#include "pmn_csv_text.h"
+#include "pmn_float.h"
+#include "pmn_mem.h"
+#include "pmn_sink_format.h"
+
+#include <string.h>
+
+enum { FLOAT_FIELD = PMN_FLOAT_TEXT_MAX + 1 }; /* with its comma */
+
+typedef struct csv {
+  pmn_outfile *file, *record;
+  size_t width;
+  pmn_buf row;
+} csv;
+
+static void destroy(void *state) {
+  csv *self = state;
+  if (self == NULL) return;
+  pmn_buf_reset(&self->row);
+  pmn_free(self);
+}
+
+static pmn_status write_header(csv *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_buf_append(&self->row, "path,label", 10, err));
+  for (size_t i = 0; i < self->width; i++) PMN_TRY(pmn_buf_printf(&self->row, err, ",f%zu", i));
+  PMN_TRY(pmn_buf_append(&self->row, "\n", 1, err));
+  PMN_TRY(pmn_outfile_write(self->file, self->row.data, self->row.size, err));
+done:
+  return st;
+}
+
+static pmn_status create(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  csv *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a CSV file");
+  self->file = files[0];
+  self->record = files[1];
+  self->width = (size_t)width;
+  pmn_buf_init(&self->row, 2 * PMN_CSV_FIELD_MAX + self->width * FLOAT_FIELD);
+  PMN_TRY(write_header(self, err));
+  *state = self;
+  self = NULL;
+done:
+  destroy(self);
+  return st;
+}
+
+static pmn_status write_row(csv *self, const char *key, const char *label, const float *features, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf *row = &self->row;
+  pmn_buf_clear(row);
+  PMN_TRY(pmn_csv_text_append(row, key, err));
+  PMN_TRY(pmn_buf_append(row, ",", 1, err));
+  PMN_TRY(pmn_csv_text_append(row, label, err));
+  PMN_TRY(pmn_buf_reserve(row, row->size + self->width * FLOAT_FIELD + 1, err));
+  char *p = row->data + row->size;
+  for (size_t i = 0; i < self->width; i++) {
+    *p++ = ',';
+    p += pmn_float_print(features[i], p);
+  }
+  *p++ = '\n';
+  PMN_TRY(pmn_outfile_write(self->file, row->data, (size_t)(p - row->data), err));
+done:
+  return st;
+}
+
+static pmn_status write(void *state, const pmn_row_block *rows, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  csv *self = state;
+  for (int64_t i = 0; i < rows->n; i++) {
+    PMN_TRY(write_row(self, rows->keys[i], rows->labels[i], rows->features + (size_t)i * self->width, err));
+  }
+done:
+  return st;
+}
+
+static pmn_status finish(void *state, const char *record, pmn_err *err) {
+  csv *self = state;
+  pmn_status st = pmn_outfile_write(self->record, record, strlen(record), err);
+  return st == PMN_STATUS_OK ? pmn_outfile_write(self->record, "\n", 1, err) : st;
+}
+
+const pmn_sink_format pmn_sink_csv = {
+    .name = "csv",
+    .suffixes = {"", ".record.json"},
+    .create = create,
+    .write = write,
+    .finish = finish,
+    .destroy = destroy,
+};

@@ -1,0 +1,100 @@
+/* pmn_npy.c - rows as a NumPy array, with their paths and labels in a CSV beside it.
+ *
+ * Reference: numpy.lib.format, version 1.0. The header has the same length for every number of rows, so it is written
+ * first with none and again at the end.
+ */
+#include "pmn_csv_text.h"
+#include "pmn_mem.h"
+#include "pmn_sink_format.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats go to the file as they lie in memory");
+
+/* 10 bytes of magic, version and length, then text padded to a multiple of 64; longest text: 88 bytes. */
+enum { HEADER_SIZE = 128, HEADER_TEXT = HEADER_SIZE - 10 };
+
+typedef struct npy {
+  pmn_outfile *file, *record, *index;
+  size_t width;
+  int64_t rows;
+  pmn_buf line;
+} npy;
+
+static void destroy(void *state) {
+  npy *self = state;
+  if (self == NULL) return;
+  pmn_buf_reset(&self->line);
+  pmn_free(self);
+}
+
+static void make_header(const npy *self, char header[HEADER_SIZE]) {
+  char text[HEADER_TEXT + 1];
+  snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %zu), }", (long long)self->rows,
+      self->width);
+  memcpy(header, "\x93NUMPY\x01\x00", 8);
+  header[8] = HEADER_TEXT;
+  header[9] = 0;
+  memset(header + 10, ' ', HEADER_TEXT);
+  memcpy(header + 10, text, strlen(text));
+  header[HEADER_SIZE - 1] = '\n';
+}
+
+static pmn_status create(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char header[HEADER_SIZE];
+  npy *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "an npy file");
+  self->file = files[0];
+  self->record = files[1];
+  self->index = files[2];
+  self->width = (size_t)width;
+  pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
+  make_header(self, header);
+  PMN_TRY(pmn_outfile_write(self->file, header, HEADER_SIZE, err));
+  PMN_TRY(pmn_outfile_write(self->index, "path,label\n", 11, err));
+  *state = self;
+  self = NULL;
+done:
+  destroy(self);
+  return st;
+}
+
+static pmn_status write(void *state, const pmn_row_block *rows, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  npy *self = state;
+  for (int64_t i = 0; i < rows->n; i++) {
+    pmn_buf_clear(&self->line);
+    PMN_TRY(pmn_csv_text_append(&self->line, rows->keys[i], err));
+    PMN_TRY(pmn_buf_append(&self->line, ",", 1, err));
+    PMN_TRY(pmn_csv_text_append(&self->line, rows->labels[i], err));
+    PMN_TRY(pmn_buf_append(&self->line, "\n", 1, err));
+    PMN_TRY(pmn_outfile_write(self->index, self->line.data, self->line.size, err));
+  }
+  PMN_TRY(pmn_outfile_write(self->file, rows->features, (size_t)rows->n * self->width * sizeof(float), err));
+  self->rows += rows->n;
+done:
+  return st;
+}
+
+static pmn_status finish(void *state, const char *record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  npy *self = state;
+  char header[HEADER_SIZE];
+  make_header(self, header);
+  PMN_TRY(pmn_outfile_rewrite_head(self->file, header, HEADER_SIZE, err));
+  PMN_TRY(pmn_outfile_write(self->record, record, strlen(record), err));
+  PMN_TRY(pmn_outfile_write(self->record, "\n", 1, err));
+done:
+  return st;
+}
+
+const pmn_sink_format pmn_sink_npy = {
+    .name = "npy",
+    .suffixes = {"", ".record.json", ".index.csv"},
+    .create = create,
+    .write = write,
+    .finish = finish,
+    .destroy = destroy,
+};

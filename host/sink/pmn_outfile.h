@@ -1,0 +1,35 @@
+/* pmn_outfile.h - files that show under their names only when they are whole.
+ *
+ * Bytes go to `.NAME.XXXXXX.tmp` in the folder of the final name; what a crash leaves behind is hidden and can be told
+ * by that form. Commit flushes, closes and renames. The folder is held open, so a relative path means the same file at
+ * commit as at creation, whatever the working folder is then.
+ */
+#ifndef PMN_OUTFILE_H
+#define PMN_OUTFILE_H
+
+#include "pmn_err.h"
+
+typedef struct pmn_outfile pmn_outfile; /* one thread at a time */
+
+/* Could a file be put at path + suffix? Creates nothing. PMN_STATUS_EXISTS (something is there and overwrite is false),
+ * PMN_STATUS_WRITE (no such folder, no permission, or what is there is no regular file and so is never replaced). */
+PMN_MUST_USE pmn_status pmn_outfile_check(const char *path, const char *suffix, bool overwrite, pmn_err *err);
+/* Errors as pmn_outfile_check. */
+PMN_MUST_USE pmn_status pmn_outfile_create(
+    const char *path, const char *suffix, bool overwrite, pmn_outfile **out, pmn_err *err);
+/* Buffered: PMN_STATUS_WRITE may come later than the bytes it is about, at the latest from commit. */
+PMN_MUST_USE pmn_status pmn_outfile_write(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
+/* Replaces `size` bytes at the start of the file, all of which have been written before. */
+PMN_MUST_USE pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
+uint64_t pmn_outfile_size(const pmn_outfile *out); /* bytes written so far */
+
+/* Makes all files whole on the disk and only then visible, the last of the list first: files[0] is the one that
+ * promises the others. On failure those that became visible are removed again. A file that appeared under a name since
+ * creation is not replaced unless overwrite was given: PMN_STATUS_EXISTS. Only destroy may follow. */
+PMN_MUST_USE pmn_status pmn_outfile_commit(pmn_outfile *const *files, size_t count, pmn_err *err);
+/* Removes the temporary file unless it was committed. Accepts NULL. */
+void pmn_outfile_destroy(pmn_outfile *out);
+/* Removes an output of an earlier run; it is no error if there is none. */
+PMN_MUST_USE pmn_status pmn_outfile_remove_old(const char *path, pmn_err *err);
+
+#endif

@@ -1,0 +1,153 @@
+/* pmn_parquet_meta.c - see pmn_parquet_meta.h. Numbers after `&t` are field ids of parquet.thrift. */
+#include "pmn_parquet_meta.h"
+
+#include "pmn_thrift.h"
+
+#include <string.h>
+
+enum { TYPE_NONE = -1, TYPE_FLOAT = 4, TYPE_BYTE_ARRAY = 6 };
+enum { REPETITION_NONE = -1, REPETITION_REQUIRED = 0, REPETITION_REPEATED = 2 };
+enum { CONVERTED_NONE = -1, CONVERTED_UTF8 = 0, CONVERTED_LIST = 3 };
+enum { LOGICAL_STRING = 1, LOGICAL_LIST = 3 }; /* fields of the union LogicalType */
+enum { ENCODING_PLAIN = 0, ENCODING_RLE = 3 };
+enum { PAGE_DATA = 0, CODEC_ZSTD = 6 };
+
+typedef struct node {
+  const char *name;
+  int type, repetition, children, converted, logical;
+} node;
+
+/* Depth first, as the format wants it. */
+static const node schema[] = {
+    {"schema", TYPE_NONE, REPETITION_NONE, 3, CONVERTED_NONE, 0},
+    {"path", TYPE_BYTE_ARRAY, REPETITION_REQUIRED, 0, CONVERTED_UTF8, LOGICAL_STRING},
+    {"label", TYPE_BYTE_ARRAY, REPETITION_REQUIRED, 0, CONVERTED_UTF8, LOGICAL_STRING},
+    {"features", TYPE_NONE, REPETITION_REQUIRED, 1, CONVERTED_LIST, LOGICAL_LIST},
+    {"list", TYPE_NONE, REPETITION_REPEATED, 1, CONVERTED_NONE, 0},
+    {"element", TYPE_FLOAT, REPETITION_REQUIRED, 0, CONVERTED_NONE, 0},
+};
+enum { NODES = sizeof schema / sizeof *schema, NAMES_MAX = 3 };
+
+static const struct {
+  int type;
+  const char *names[NAMES_MAX];
+} columns[PMN_PARQUET_COLUMNS] = {
+    [PMN_PARQUET_PATH] = {TYPE_BYTE_ARRAY, {"path"}},
+    [PMN_PARQUET_LABEL] = {TYPE_BYTE_ARRAY, {"label"}},
+    [PMN_PARQUET_FEATURES] = {TYPE_FLOAT, {"features", "list", "element"}},
+};
+
+pmn_status pmn_parquet_page_header(int32_t values, size_t uncompressed_size, size_t size, pmn_buf *out, pmn_err *err) {
+  pmn_thrift t;
+  if (uncompressed_size > INT32_MAX || size > INT32_MAX) {
+    return pmn_err_set(err, PMN_STATUS_WRITE, 0, "a Parquet page of %zu bytes is too long", uncompressed_size);
+  }
+  pmn_thrift_init(&t, out, err);
+  pmn_thrift_struct(&t, 0); /* PageHeader */
+  pmn_thrift_i32(&t, 1, PAGE_DATA);
+  pmn_thrift_i32(&t, 2, (int32_t)uncompressed_size);
+  pmn_thrift_i32(&t, 3, (int32_t)size);
+  pmn_thrift_struct(&t, 5); /* DataPageHeader */
+  pmn_thrift_i32(&t, 1, values);
+  pmn_thrift_i32(&t, 2, ENCODING_PLAIN);
+  pmn_thrift_i32(&t, 3, ENCODING_RLE);
+  pmn_thrift_i32(&t, 4, ENCODING_RLE);
+  pmn_thrift_end(&t);
+  pmn_thrift_end(&t);
+  return pmn_thrift_status(&t);
+}
+
+static void put_chunk(pmn_thrift *t, int column, const pmn_parquet_chunk *chunk) {
+  size_t names = 0;
+  while (names < NAMES_MAX && columns[column].names[names] != NULL) names++;
+  pmn_thrift_struct(t, 0); /* ColumnChunk */
+  pmn_thrift_i64(t, 2, 0); /* no second copy of the metadata outside the footer */
+  pmn_thrift_struct(t, 3); /* ColumnMetaData */
+  pmn_thrift_i32(t, 1, columns[column].type);
+  pmn_thrift_list(t, 2, PMN_THRIFT_I32, 2);
+  pmn_thrift_i32(t, 0, ENCODING_PLAIN);
+  pmn_thrift_i32(t, 0, ENCODING_RLE);
+  pmn_thrift_list(t, 3, PMN_THRIFT_BINARY, names);
+  for (size_t i = 0; i < names; i++) pmn_thrift_text(t, 0, columns[column].names[i]);
+  pmn_thrift_i32(t, 4, CODEC_ZSTD);
+  pmn_thrift_i64(t, 5, chunk->values);
+  pmn_thrift_i64(t, 6, (int64_t)chunk->uncompressed_size);
+  pmn_thrift_i64(t, 7, (int64_t)chunk->size);
+  pmn_thrift_i64(t, 9, (int64_t)chunk->offset);
+  pmn_thrift_struct(t, 12); /* Statistics; 1 and 2 are deprecated and were compared as signed bytes */
+  pmn_thrift_i64(t, 3, 0);  /* nulls */
+  if (chunk->min != NULL) {
+    pmn_thrift_binary(t, 5, chunk->max->data, chunk->max->size);
+    pmn_thrift_binary(t, 6, chunk->min->data, chunk->min->size);
+    pmn_thrift_true(t, 7); /* neither is cut short */
+    pmn_thrift_true(t, 8);
+  }
+  pmn_thrift_end(t);
+  pmn_thrift_end(t);
+  pmn_thrift_end(t);
+}
+
+pmn_status pmn_parquet_row_group(
+    const pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS], int64_t rows, pmn_buf *out, pmn_err *err) {
+  pmn_thrift t;
+  uint64_t size = 0, uncompressed_size = 0;
+  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
+    size += chunks[i].size;
+    uncompressed_size += chunks[i].uncompressed_size;
+  }
+  pmn_thrift_init(&t, out, err);
+  pmn_thrift_struct(&t, 0); /* RowGroup */
+  pmn_thrift_list(&t, 1, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
+  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) put_chunk(&t, i, &chunks[i]);
+  pmn_thrift_i64(&t, 2, (int64_t)uncompressed_size);
+  pmn_thrift_i64(&t, 3, rows);
+  pmn_thrift_i64(&t, 5, (int64_t)chunks[0].offset);
+  pmn_thrift_i64(&t, 6, (int64_t)size);
+  pmn_thrift_end(&t);
+  return pmn_thrift_status(&t);
+}
+
+static void put_schema_node(pmn_thrift *t, const node *element) {
+  pmn_thrift_struct(t, 0); /* SchemaElement */
+  if (element->type != TYPE_NONE) pmn_thrift_i32(t, 1, element->type);
+  if (element->repetition != REPETITION_NONE) pmn_thrift_i32(t, 3, element->repetition);
+  pmn_thrift_text(t, 4, element->name);
+  if (element->children > 0) pmn_thrift_i32(t, 5, element->children);
+  if (element->converted != CONVERTED_NONE) pmn_thrift_i32(t, 6, element->converted);
+  if (element->logical != 0) {
+    pmn_thrift_struct(t, 10);
+    pmn_thrift_struct(t, element->logical);
+    pmn_thrift_end(t);
+    pmn_thrift_end(t);
+  }
+  pmn_thrift_end(t);
+}
+
+pmn_status pmn_parquet_footer(
+    const pmn_buf *groups, size_t group_count, int64_t rows, const char *record, pmn_buf *out, pmn_err *err) {
+  pmn_thrift t;
+  pmn_thrift_init(&t, out, err);
+  pmn_thrift_struct(&t, 0); /* FileMetaData */
+  pmn_thrift_i32(&t, 1, 1); /* version of the format */
+  pmn_thrift_list(&t, 2, PMN_THRIFT_STRUCT, NODES);
+  for (int i = 0; i < NODES; i++) put_schema_node(&t, &schema[i]);
+  pmn_thrift_i64(&t, 3, rows);
+  pmn_thrift_list(&t, 4, PMN_THRIFT_STRUCT, group_count);
+  pmn_thrift_encoded(&t, groups);
+  pmn_thrift_list(&t, 5, PMN_THRIFT_STRUCT, 1);
+  pmn_thrift_struct(&t, 0); /* KeyValue */
+  pmn_thrift_text(&t, 1, "pomona.record");
+  pmn_thrift_text(&t, 2, record);
+  pmn_thrift_end(&t);
+  pmn_thrift_text(&t, 6, "pomona version " PMN_VERSION);
+  /* Readers trust min and max only where an order is named: for text, that of unsigned bytes. */
+  pmn_thrift_list(&t, 7, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
+  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
+    pmn_thrift_struct(&t, 0); /* ColumnOrder */
+    pmn_thrift_struct(&t, 1); /* TypeDefinedOrder */
+    pmn_thrift_end(&t);
+    pmn_thrift_end(&t);
+  }
+  pmn_thrift_end(&t);
+  return pmn_thrift_status(&t);
+}

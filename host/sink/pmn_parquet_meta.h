@@ -1,0 +1,34 @@
+/* pmn_parquet_meta.h - the Thrift structs of a Parquet file with our three columns; private to this room.
+ *
+ * Reference: github.com/apache/parquet-format, src/main/thrift/parquet.thrift. Schema:
+ *
+ *   required binary path (STRING)
+ *   required binary label (STRING)
+ *   required group features (LIST) { repeated group list { required float element } }
+ */
+#ifndef PMN_PARQUET_META_H
+#define PMN_PARQUET_META_H
+
+#include "pmn_buf.h"
+
+enum { PMN_PARQUET_PATH, PMN_PARQUET_LABEL, PMN_PARQUET_FEATURES, PMN_PARQUET_COLUMNS };
+
+/* One column of one row group, as it lies in the file. */
+typedef struct pmn_parquet_chunk {
+  int64_t values;
+  uint64_t offset;            /* of its first page header */
+  uint64_t size;              /* bytes in the file, page headers included */
+  uint64_t uncompressed_size; /* the same with pages not compressed */
+  const pmn_buf *min, *max;   /* smallest and greatest value as bytes; NULL: not told */
+} pmn_parquet_chunk;
+
+/* A data page of version 1: plain values, zstd, levels (if any) in runs. */
+PMN_MUST_USE pmn_status pmn_parquet_page_header(
+    int32_t values, size_t uncompressed_size, size_t size, pmn_buf *out, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_parquet_row_group(
+    const pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS], int64_t rows, pmn_buf *out, pmn_err *err);
+/* `groups`: what pmn_parquet_row_group appended for each of `group_count` row groups. */
+PMN_MUST_USE pmn_status pmn_parquet_footer(
+    const pmn_buf *groups, size_t group_count, int64_t rows, const char *record, pmn_buf *out, pmn_err *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* pmn_sink.c - see pmn_sink.h. The life of a sink, the same for every format; pmn_sink_format.h is what differs. */
+#include "pmn_sink.h"
+
+#include "pmn_mem.h"
+#include "pmn_sink_format.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* A row is held in memory, and Parquet pages and their values are counted in 32 bits. */
+enum { WIDTH_MAX = 1 << 24 };
+
+static const pmn_sink_format *const formats[] = {
+    [PMN_FORMAT_CSV] = &pmn_sink_csv,
+    [PMN_FORMAT_PARQUET] = &pmn_sink_parquet,
+    [PMN_FORMAT_NPY] = &pmn_sink_npy,
+};
+
+struct pmn_sink {
+  const pmn_sink_format *format;
+  void *state;
+  pmn_outfile *files[PMN_SINK_FILES_MAX];
+  size_t file_count;
+  bool closed; /* committed, or failed and so in no state to be committed */
+};
+
+bool pmn_format_find(const char *name, pmn_format *format) {
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+    if (strcmp(name, formats[i]->name) == 0) {
+      *format = (pmn_format)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool pmn_format_of_path(const char *path, pmn_format *format) {
+  const char *dot = strrchr(path, '.');
+  for (size_t i = 0; dot != NULL && i < sizeof formats / sizeof *formats; i++) {
+    if (strcasecmp(dot + 1, formats[i]->name) == 0) {
+      *format = (pmn_format)i;
+      return true;
+    }
+  }
+  return false;
+}
+
+pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **result, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_sink *sink = NULL;
+  if (options->width < 1 || options->width > WIDTH_MAX) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "cannot write a table of %d feature columns: 1 to %d are possible",
+        options->width, (int)WIDTH_MAX);
+  }
+  sink = pmn_calloc(1, sizeof *sink);
+  if (sink == NULL) {
+    st = pmn_err_memory(err, sizeof *sink, "an output");
+    goto done;
+  }
+  sink->format = formats[options->format];
+  while (sink->file_count < PMN_SINK_FILES_MAX && sink->format->suffixes[sink->file_count] != NULL) {
+    PMN_TRY(pmn_outfile_create(options->path, sink->format->suffixes[sink->file_count], options->overwrite,
+        &sink->files[sink->file_count], err));
+    sink->file_count++;
+  }
+  PMN_TRY(sink->format->create(options->width, sink->files, &sink->state, err));
+  *result = sink;
+  sink = NULL;
+done:
+  pmn_sink_destroy(sink);
+  return st;
+}
+
+static pmn_status refuse_closed(pmn_err *err) {
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "an output that failed or was committed takes no more calls");
+}
+
+pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err) {
+  if (sink->closed) return refuse_closed(err);
+  pmn_status st = sink->format->write(sink->state, rows, err);
+  sink->closed = st != PMN_STATUS_OK;
+  return st;
+}
+
+pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err) {
+  if (sink->closed) return refuse_closed(err);
+  sink->closed = true;
+  pmn_status st = sink->format->finish(sink->state, record, err);
+  return st == PMN_STATUS_OK ? pmn_outfile_commit(sink->files, sink->file_count, err) : st;
+}
+
+void pmn_sink_destroy(pmn_sink *sink) {
+  if (sink == NULL) return;
+  sink->format->destroy(sink->state);
+  for (size_t i = 0; i < sink->file_count; i++) pmn_outfile_destroy(sink->files[i]);
+  pmn_free(sink);
+}

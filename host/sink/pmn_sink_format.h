@@ -1,0 +1,26 @@
+/* pmn_sink_format.h - what a file format has to do for pmn_sink.c; private to this room.
+ *
+ * A format only turns rows into bytes of the files it is handed: creating, naming, committing and removing files is the
+ * sink's business, the same for all formats.
+ */
+#ifndef PMN_SINK_FORMAT_H
+#define PMN_SINK_FORMAT_H
+
+#include "pmn_outfile.h"
+#include "pmn_sink.h"
+
+#define PMN_SINK_FILES_MAX 3
+
+typedef struct pmn_sink_format {
+  const char *name;                         /* also the ending of a file name, after a dot */
+  const char *suffixes[PMN_SINK_FILES_MAX]; /* files by what is added to the output's name; first "", then companions */
+  /* files[i] belongs to suffixes[i] and is open until after destroy; *state is handed to the calls below. */
+  pmn_status (*create)(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err);
+  pmn_status (*write)(void *state, const pmn_row_block *rows, pmn_err *err);
+  pmn_status (*finish)(void *state, const char *record, pmn_err *err); /* the last bytes of all files */
+  void (*destroy)(void *state);                                        /* accepts NULL */
+} pmn_sink_format;
+
+extern const pmn_sink_format pmn_sink_csv, pmn_sink_npy, pmn_sink_parquet;
+
+#endif

@@ -1,0 +1,321 @@
+/* test_sink.c - the formats and the life of a sink and of the list of rejects. What other readers make of the files is
+ * in read_back.py, what a failing system does in test_outfile.c. */
+#include "pmn_mem.h"
+#include "sink_check.h"
+
+static const char sample_csv[] = "path,label,f0,f1\n"
+                                 "a/1.jpg,a,1.0,-0.5\n"
+                                 "\"b, \"\"c\"\"/2.jpg\",\"b, \"\"c\"\"\",0.1,1e-10\n"
+                                 "\"\\xFF\\\\\n/3.jpg\",,0.0,3e20\n";
+static const char sample_index[] = "path,label\n"
+                                   "a/1.jpg,a\n"
+                                   "\"b, \"\"c\"\"/2.jpg\",\"b, \"\"c\"\"\"\n"
+                                   "\"\\xFF\\\\\n/3.jpg\",\n";
+
+static const struct {
+  pmn_format format;
+  const char *name;  /* of the output */
+  const char *files; /* all that a commit leaves */
+} formats[] = {
+    {PMN_FORMAT_CSV, "out.csv", "out.csv out.csv.record.json"},
+    {PMN_FORMAT_PARQUET, "out.parquet", "out.parquet"},
+    {PMN_FORMAT_NPY, "out.npy", "out.npy out.npy.index.csv out.npy.record.json"},
+};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+static char folder[64], names[1024], path[256];
+
+static int make_folder(void **state) {
+  (void)state;
+  check_folder(folder);
+  return 0;
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  check_folder_remove(folder);
+  return 0;
+}
+
+static const char *in_folder(const char *name) {
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  return path;
+}
+
+static void formats_by_name(void **state) {
+  (void)state;
+  pmn_format format;
+  assert_true(pmn_format_find("csv", &format) && format == PMN_FORMAT_CSV);
+  assert_true(pmn_format_find("parquet", &format) && format == PMN_FORMAT_PARQUET);
+  assert_true(pmn_format_find("npy", &format) && format == PMN_FORMAT_NPY);
+  assert_false(pmn_format_find("CSV ", &format) || pmn_format_find("", &format) || pmn_format_find("cs", &format));
+  assert_true(pmn_format_of_path("a.npy/b.csv", &format) && format == PMN_FORMAT_CSV);
+  assert_true(pmn_format_of_path("x.csv.PARQUET", &format) && format == PMN_FORMAT_PARQUET);
+  assert_false(pmn_format_of_path("csv", &format) || pmn_format_of_path("a.csv/b", &format) ||
+               pmn_format_of_path("a.csv.", &format) || pmn_format_of_path("", &format));
+}
+
+static void csv_text(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  check_ok(sample_write(in_folder("out.csv"), PMN_FORMAT_CSV, false, &err));
+  check_text(in_folder("out.csv"), sample_csv);
+  check_text(in_folder("out.csv.record.json"), "{}\n");
+}
+
+static void npy_array(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  check_ok(sample_write(in_folder("out.npy"), PMN_FORMAT_NPY, false, &err));
+  check_npy array = check_npy_read(in_folder("out.npy"));
+  assert_int_equal(array.dimensions, 2);
+  assert_int_equal(array.shape[0], SAMPLE_ROWS);
+  assert_int_equal(array.shape[1], SAMPLE_WIDTH);
+  assert_string_equal(array.type, "<f4");
+  assert_memory_equal(array.data, sample_block().features, sizeof(float) * SAMPLE_ROWS * SAMPLE_WIDTH);
+  free(array.data);
+  check_text(in_folder("out.npy.index.csv"), sample_index);
+  check_text(in_folder("out.npy.record.json"), "{}\n");
+}
+
+static void parquet_frame(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  check_ok(sample_write(in_folder("out.parquet"), PMN_FORMAT_PARQUET, false, &err));
+  unsigned char bytes[4096];
+  FILE *file = fopen(in_folder("out.parquet"), "rb");
+  assert_non_null(file);
+  size_t size = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  assert_in_range(size, 100, sizeof bytes - 1);
+  assert_memory_equal(bytes, "PAR1", 4);
+  assert_memory_equal(bytes + size - 4, "PAR1", 4);
+  uint32_t footer;
+  memcpy(&footer, bytes + size - 8, 4);
+  assert_in_range(footer, 50, size - 12);
+  assert_memory_equal(bytes + size - 8 - footer, "\x15\x02\x19\x6c", 4); /* version 1; six schema elements */
+}
+
+static void nothing_shows_before_commit(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    pmn_sink *sink = NULL;
+    pmn_row_block rows = sample_block();
+    check_ok(pmn_sink_create(
+        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+    for (int k = 0; k < 50000; k++) check_ok(pmn_sink_write(sink, &rows, &err)); /* past every buffer */
+    assert_string_equal(folder_names(folder, false, names), "");
+    folder_names(folder, true, names);
+    char start[32];
+    snprintf(start, sizeof start, ".%s.", formats[i].name);
+    assert_memory_equal(names, start, strlen(start));
+    assert_string_equal(names + strlen(names) - 4, ".tmp");
+    pmn_sink_destroy(sink);
+    assert_string_equal(folder_names(folder, true, names), "");
+
+    check_ok(sample_write(in_folder(formats[i].name), formats[i].format, false, &err));
+    assert_string_equal(folder_names(folder, true, names), formats[i].files);
+    check_folder_remove(folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+  }
+}
+
+static void overwrites_only_when_told(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    char files[256];
+    strcpy(files, formats[i].files);
+    /* The output alone, and then each companion alone, is enough to refuse. */
+    for (char *name = strtok(files, " "); name != NULL; name = strtok(NULL, " ")) {
+      put_text(in_folder(name), "old");
+      check_fails(sample_write(in_folder(formats[i].name), formats[i].format, false, &err), PMN_STATUS_EXISTS, name);
+      check_text(in_folder(name), "old");
+      assert_string_equal(folder_names(folder, true, names), name);
+      check_ok(sample_write(in_folder(formats[i].name), formats[i].format, true, &err));
+      assert_string_equal(folder_names(folder, true, names), formats[i].files);
+      check_folder_remove(folder);
+      assert_int_equal(mkdir(folder, 0700), 0);
+    }
+  }
+}
+
+/* What appears under a name while rows are computed is not ours to replace. */
+static void late_file_is_kept(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    pmn_sink *sink = NULL;
+    check_ok(pmn_sink_create(
+        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+    put_text(in_folder(formats[i].name), "late");
+    check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_EXISTS, "appeared");
+    pmn_sink_destroy(sink);
+    check_text(in_folder(formats[i].name), "late");
+    assert_string_equal(folder_names(folder, true, names), formats[i].name);
+    unlink(in_folder(formats[i].name));
+  }
+}
+
+static void no_rows(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    pmn_sink *sink = NULL;
+    check_ok(
+        pmn_sink_create(&(pmn_sink_options){in_folder(formats[i].name), formats[i].format, 3, false}, &sink, &err));
+    check_ok(pmn_sink_write(sink, &(pmn_row_block){0}, &err));
+    check_ok(pmn_sink_commit(sink, "{}", &err));
+    pmn_sink_destroy(sink);
+  }
+  check_text(in_folder("out.csv"), "path,label,f0,f1,f2\n");
+  check_npy array = check_npy_read(in_folder("out.npy"));
+  assert_int_equal(array.shape[0], 0);
+  assert_int_equal(array.shape[1], 3);
+  free(array.data);
+}
+
+static void wrong_calls(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_sink *sink = NULL;
+  pmn_row_block rows = sample_block();
+  pmn_sink_options options = {in_folder("out.csv"), PMN_FORMAT_CSV, 0, false};
+  check_fails(pmn_sink_create(&options, &sink, &err), PMN_STATUS_ARGUMENT, "0 feature columns");
+  options.width = INT32_MAX;
+  check_fails(pmn_sink_create(&options, &sink, &err), PMN_STATUS_ARGUMENT, "1 to 16777216");
+  options.width = SAMPLE_WIDTH;
+  check_ok(pmn_sink_create(&options, &sink, &err));
+  check_ok(pmn_sink_commit(sink, "{}", &err));
+  check_fails(pmn_sink_write(sink, &rows, &err), PMN_STATUS_ARGUMENT, "no more calls");
+  check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_ARGUMENT, "no more calls");
+  pmn_sink_destroy(sink);
+  pmn_sink_destroy(NULL);
+  pmn_rejects_destroy(NULL);
+}
+
+/* A row that could not be written is not forgotten by commit. */
+static void failed_sink_is_not_committed(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    pmn_sink *sink = NULL;
+    pmn_row_block rows = sample_block();
+    check_ok(pmn_sink_create(
+        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+    pmn_mem_fail_after(0);
+    pmn_status st;
+    do st = pmn_sink_write(sink, &rows, &err);
+    while (st == PMN_STATUS_OK);
+    pmn_mem_fail_after(-1);
+    assert_int_equal(st, PMN_STATUS_NO_MEMORY);
+    check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_ARGUMENT, "failed");
+    pmn_sink_destroy(sink);
+    assert_string_equal(folder_names(folder, true, names), "");
+  }
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < FORMATS; i++) {
+    int64_t failures = 0;
+    for (int64_t after = 0;; after++) {
+      pmn_mem_fail_after(after);
+      pmn_status st = sample_write(in_folder(formats[i].name), formats[i].format, false, &err);
+      pmn_mem_fail_after(-1);
+      if (st == PMN_STATUS_OK) break;
+      assert_int_equal(st, PMN_STATUS_NO_MEMORY);
+      assert_string_equal(folder_names(folder, true, names), "");
+      failures++;
+    }
+    assert_in_range(failures, 5, 200);
+    assert_string_equal(folder_names(folder, true, names), formats[i].files);
+    check_folder_remove(folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+  }
+}
+
+static void rejects_list(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_rejects *rejects = NULL;
+  char out[256];
+  strcpy(out, in_folder("out.rejects.csv"));
+
+  check_ok(pmn_rejects_create(out, false, &rejects, &err)); /* no line, no file */
+  check_ok(pmn_rejects_commit(rejects, &err));
+  pmn_rejects_destroy(rejects);
+  assert_string_equal(folder_names(folder, true, names), "");
+
+  check_ok(pmn_rejects_create(out, false, &rejects, &err));
+  assert_string_equal(folder_names(folder, true, names), "");
+  check_ok(pmn_rejects_add(rejects, "a,\xff.jpg", "decode", "no \"JPEG\"", &err));
+  check_ok(pmn_rejects_add(rejects, "b.jpg", "read", "gone", &err));
+  assert_string_equal(folder_names(folder, false, names), "");
+  check_ok(pmn_rejects_commit(rejects, &err));
+  check_fails(pmn_rejects_add(rejects, "c", "read", "gone", &err), PMN_STATUS_ARGUMENT, "no more calls");
+  check_fails(pmn_rejects_commit(rejects, &err), PMN_STATUS_ARGUMENT, "no more calls");
+  pmn_rejects_destroy(rejects);
+  assert_string_equal(folder_names(folder, true, names), "out.rejects.csv");
+  check_text(out, "path,stage,reason\n\"a,\\xFF.jpg\",decode,\"no \"\"JPEG\"\"\"\nb.jpg,read,gone\n");
+
+  rejects = NULL;
+  check_fails(pmn_rejects_create(out, false, &rejects, &err), PMN_STATUS_EXISTS, "out.rejects.csv exists");
+  assert_null(rejects);
+  check_ok(pmn_rejects_create(out, true, &rejects, &err)); /* given up: the old list stays */
+  check_ok(pmn_rejects_add(rejects, "c", "read", "gone", &err));
+  pmn_rejects_destroy(rejects);
+  assert_string_equal(folder_names(folder, true, names), "out.rejects.csv");
+
+  check_ok(pmn_rejects_create(out, true, &rejects, &err));
+  check_ok(pmn_rejects_add(rejects, "c", "read", "gone", &err));
+  check_ok(pmn_rejects_commit(rejects, &err));
+  pmn_rejects_destroy(rejects);
+  check_text(out, "path,stage,reason\nc,read,gone\n");
+
+  check_ok(pmn_rejects_create(out, true, &rejects, &err)); /* none this time: the old list would be a lie */
+  check_ok(pmn_rejects_commit(rejects, &err));
+  pmn_rejects_destroy(rejects);
+  assert_string_equal(folder_names(folder, true, names), "");
+}
+
+static void rejects_without_memory(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_status st = PMN_STATUS_NO_MEMORY;
+  for (int64_t after = 0; st != PMN_STATUS_OK; after++) {
+    pmn_rejects *rejects = NULL;
+    pmn_mem_fail_after(after);
+    st = pmn_rejects_create(in_folder("r.csv"), false, &rejects, &err);
+    if (st == PMN_STATUS_OK) st = pmn_rejects_add(rejects, "key", "read", "gone", &err);
+    if (st == PMN_STATUS_OK) st = pmn_rejects_commit(rejects, &err);
+    pmn_mem_fail_after(-1);
+    pmn_rejects_destroy(rejects);
+    assert_string_equal(folder_names(folder, true, names), st == PMN_STATUS_OK ? "r.csv" : "");
+    assert_true(st == PMN_STATUS_OK || st == PMN_STATUS_NO_MEMORY);
+    assert_true(st != PMN_STATUS_OK || after > 5);
+  }
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(formats_by_name),
+      TEST(csv_text),
+      TEST(npy_array),
+      TEST(parquet_frame),
+      TEST(nothing_shows_before_commit),
+      TEST(overwrites_only_when_told),
+      TEST(late_file_is_kept),
+      TEST(no_rows),
+      TEST(wrong_calls),
+      TEST(failed_sink_is_not_committed),
+      TEST(every_allocation_may_fail),
+      TEST(rejects_list),
+      TEST(rejects_without_memory),
+  };
+  return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
+}
