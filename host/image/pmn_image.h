@@ -1,8 +1,8 @@
 /* pmn_image.h - from the bytes of a picture to RGB pixels, as Pillow gives them.
  *
- * The format is told by the first bytes, never by a name. JPEG through TurboJPEG (accurate integer DCT, fancy
- * upsampling), PNG through libpng, WebP through libwebp. Grey, palette, CMYK and alpha become RGB by the rule of Pillow's
- * Image.open(f).convert("RGB"). EXIF orientation is not applied, as Pillow and Keras do not apply it.
+ * The format is told by the first bytes, never by a name. JPEG through libjpeg-turbo (accurate integer DCT, fancy
+ * upsampling), PNG through libpng, WebP through libwebp. Grey, palette, CMYK and alpha become RGB by the rule of
+ * Pillow's Image.open(f).convert("RGB"). EXIF orientation is not applied, as Pillow and Keras do not apply it.
  */
 #ifndef PMN_IMAGE_H
 #define PMN_IMAGE_H
@@ -19,7 +19,8 @@ typedef struct pmn_image {
 typedef struct pmn_image_limits {
   int64_t pixels_max; /* width * height */
 } pmn_image_limits;
-#define PMN_IMAGE_LIMITS_DEFAULT {.pixels_max = 100 * 1000 * 1000}
+#define PMN_IMAGE_LIMITS_DEFAULT                                                                                       \
+  { .pixels_max = 100 * 1000 * 1000 }
 
 typedef struct pmn_decoder pmn_decoder; /* reused from picture to picture; one thread at a time */
 
@@ -42,7 +43,6 @@ PMN_MUST_USE pmn_status pmn_resampler_create(
     pmn_filter filter, int32_t width, int32_t height, pmn_resampler **resampler, pmn_err *err);
 void pmn_resampler_destroy(pmn_resampler *resampler);
 /* Writes [height, width, 3] bytes to `out`, which must not overlap the picture. PMN_STATUS_NO_MEMORY. */
-PMN_MUST_USE pmn_status pmn_resampler_run(
-    pmn_resampler *resampler, const pmn_image *image, uint8_t *out, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_resampler_run(pmn_resampler *resampler, const pmn_image *image, uint8_t *out, pmn_err *err);
 
 #endif

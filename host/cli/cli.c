@@ -1,0 +1,70 @@
+/* cli.c - see cli.h. */
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static volatile sig_atomic_t caught;
+
+static void raise_flag(int signal_number) {
+  caught = signal_number;
+}
+
+const volatile sig_atomic_t *cli_catch_signals(void) {
+  struct sigaction action = {.sa_handler = raise_flag, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error that the library reports */
+  return &caught;
+}
+
+int cli_fail(pmn_status status, const pmn_err *err) {
+  fprintf(stderr, "pomona: %s\n", err->message);
+  switch (status) {
+  case PMN_STATUS_OK:
+    return EXIT_ALL_ROWS;
+  case PMN_STATUS_ARGUMENT:
+    return EXIT_USAGE;
+  case PMN_STATUS_NOT_FOUND:
+  case PMN_STATUS_IMAGE:
+  case PMN_STATUS_REJECTED:
+    return EXIT_INPUT;
+  case PMN_STATUS_EXISTS:
+  case PMN_STATUS_WRITE:
+    return EXIT_OUTPUT;
+  case PMN_STATUS_MODEL:
+    return EXIT_MODEL;
+  case PMN_STATUS_NETWORK:
+    return EXIT_TEMPORARY;
+  case PMN_STATUS_DEVICE:
+  case PMN_STATUS_NO_MEMORY:
+    return EXIT_DEVICE;
+  case PMN_STATUS_INTERRUPTED:
+    return EXIT_SIGNAL + (caught != 0 ? caught : SIGINT);
+  }
+  return EXIT_DEVICE;
+}
+
+int cli_usage(const char *command, const char *format, ...) {
+  va_list args;
+  fprintf(stderr, "pomona%s%s: ", command != NULL ? " " : "", command != NULL ? command : "");
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fprintf(stderr, "; pomona%s%s --help tells more\n", command != NULL ? " " : "", command != NULL ? command : "");
+  return EXIT_USAGE;
+}
+
+bool cli_int64(const char *text, int64_t min, int64_t max, int64_t *value) {
+  char *end = NULL;
+  if (!isdigit((unsigned char)text[0]) && text[0] != '-') return false;
+  errno = 0;
+  long long parsed = strtoll(text, &end, 10);
+  if (errno != 0 || *end != '\0' || parsed < min || parsed > max) return false;
+  *value = parsed;
+  return true;
+}

@@ -1,0 +1,35 @@
+/* cli.h - what the commands share. The program sees the public header alone. */
+#ifndef CLI_H
+#define CLI_H
+
+#include "pomona.h"
+
+/* Exit codes, the same for every command; shown by --help. */
+enum {
+  EXIT_ALL_ROWS = 0,
+  EXIT_SOME_REJECTED = 1,
+  EXIT_USAGE = 2,
+  EXIT_INPUT = 3,
+  EXIT_OUTPUT = 4,
+  EXIT_TEMPORARY = 5,
+  EXIT_DEVICE = 6,
+  EXIT_MODEL = 7,
+  EXIT_SIGNAL = 128, /* plus the signal's number */
+};
+
+/* Commands: argv[0] is the command's name. They return an exit code. */
+int cmd_extract(int argc, char **argv);
+int cmd_devices(int argc, char **argv);
+
+/* Prints "pomona: MESSAGE" on stderr and returns the exit code that `status` stands for. */
+int cli_fail(pmn_status status, const pmn_err *err);
+/* Prints what is wrong with the command line and how to get help; returns EXIT_USAGE. */
+int cli_usage(const char *command, const char *format, ...) PMN_PRINTF(2, 3);
+
+/* A flag that SIGINT and SIGTERM raise; a second signal ends the program at once. */
+const volatile sig_atomic_t *cli_catch_signals(void);
+
+/* The whole of `text` as a number from min to max; false otherwise. */
+bool cli_int64(const char *text, int64_t min, int64_t max, int64_t *value);
+
+#endif

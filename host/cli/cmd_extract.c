@@ -1,0 +1,296 @@
+/* cmd_extract.c - pomona extract: options in, summary out. */
+#include "cli.h"
+#include "cli_report.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help_input[] =
+    "Usage: pomona extract SOURCE... -o OUT [OPTION]...\n"
+    "Computes features of every picture (JPEG, PNG, WebP) and writes one table: path, label, features.\n\n"
+    "SOURCE is a folder (walked recursively), a file, @LIST (a file of names, one a line or NUL-separated) or - (such "
+    "a\n"
+    "list on standard input). Rows come in byte-wise order of their paths. The label is the folder's name.\n\n"
+    "Examples:\n"
+    "  pomona extract pictures/ -o features.parquet\n"
+    "  pomona extract Training/ -o features.csv --standardize --pca 100\n"
+    "  find . -name '*.png' -print0 | pomona extract - -o features.npy --pca 0.95\n\n"
+    "Input:\n"
+    "      --include GLOB      of a folder's files take those that match (may be repeated); without it those that are\n"
+    "                          named like pictures: .jpg .jpeg .jpe .jfif .png .webp\n"
+    "      --label-level N     which part of the path is the label: -1 the folder (default), -2 the one above it,\n"
+    "                          0 the topmost\n"
+    "      --label-regex RE    the label is what group 1 of this extended regular expression matches in the path\n"
+    "      --limit N           only the first N pictures\n\n";
+static const char help_work[] =
+    "Features:\n"
+    "      --features NAME     efficientnet_lite0 (default, needs nothing) or mobilenet_v2 (needs --weights)\n"
+    "      --weights FILE      safetensors with the network's tensors under Keras's names\n"
+    "      --resize FILTER     bicubic (default), bilinear or nearest, as Pillow computes them\n\n"
+    "Statistics:\n"
+    "      --standardize       subtract each column's mean and divide by its deviation\n"
+    "      --pca K             reduce to K principal components; a number below 1 (0.95) takes as many as explain\n"
+    "                          that share of the variance\n\n"
+    "Output:\n"
+    "  -o, --output OUT        .csv, .parquet or .npy; appears only when it is whole\n"
+    "      --format FORMAT     csv, parquet or npy, when the name of OUT does not tell\n"
+    "      --rejects FILE      where to list pictures that cannot be read (default OUT.rejects.csv)\n"
+    "      --overwrite         replace OUT if it is there\n\n";
+static const char help_running[] =
+    "Running:\n"
+    "      --backend NAME      auto (default: a GPU through OpenCL if there is one, else cpu), opencl, cpu, or ref, "
+    "the\n"
+    "                          slow reference\n"
+    "      --device N          index of the backend's device, as pomona devices lists them\n"
+    "      --threads N         threads to compute and to decode (default: all processors)\n"
+    "      --batch N           pictures the network takes at once; changes no result\n"
+    "      --on-error HOW      skip (default): list bad pictures and go on; stop: end at the first, writing nothing\n"
+    "      --max-rejects N     end, writing nothing, at more than N bad pictures\n"
+    "      --progress HOW      auto (default), plain, json or none, on standard error\n"
+    "      --json              print the run record on standard output\n"
+    "  -q, --quiet             only errors\n"
+    "  -v, --verbose           every rejected picture too\n"
+    "  -h, --help              this text\n\n"
+    "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing or too many\n"
+    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad weights; 130, 143 interrupted.\n";
+
+enum {
+  OPT_INCLUDE = 256,
+  OPT_LABEL_LEVEL,
+  OPT_LABEL_REGEX,
+  OPT_LIMIT,
+  OPT_FEATURES,
+  OPT_WEIGHTS,
+  OPT_RESIZE,
+  OPT_STANDARDIZE,
+  OPT_PCA,
+  OPT_FORMAT,
+  OPT_REJECTS,
+  OPT_OVERWRITE,
+  OPT_BACKEND,
+  OPT_DEVICE,
+  OPT_THREADS,
+  OPT_BATCH,
+  OPT_ON_ERROR,
+  OPT_MAX_REJECTS,
+  OPT_PROGRESS,
+  OPT_JSON,
+};
+
+static const struct option long_options[] = {
+    {"include", required_argument, NULL, OPT_INCLUDE},
+    {"label-level", required_argument, NULL, OPT_LABEL_LEVEL},
+    {"label-regex", required_argument, NULL, OPT_LABEL_REGEX},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"features", required_argument, NULL, OPT_FEATURES},
+    {"weights", required_argument, NULL, OPT_WEIGHTS},
+    {"resize", required_argument, NULL, OPT_RESIZE},
+    {"standardize", no_argument, NULL, OPT_STANDARDIZE},
+    {"pca", required_argument, NULL, OPT_PCA},
+    {"output", required_argument, NULL, 'o'},
+    {"format", required_argument, NULL, OPT_FORMAT},
+    {"rejects", required_argument, NULL, OPT_REJECTS},
+    {"overwrite", no_argument, NULL, OPT_OVERWRITE},
+    {"backend", required_argument, NULL, OPT_BACKEND},
+    {"device", required_argument, NULL, OPT_DEVICE},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"batch", required_argument, NULL, OPT_BATCH},
+    {"on-error", required_argument, NULL, OPT_ON_ERROR},
+    {"max-rejects", required_argument, NULL, OPT_MAX_REJECTS},
+    {"progress", required_argument, NULL, OPT_PROGRESS},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"quiet", no_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+typedef struct arguments {
+  pmn_extract_options extract;
+  const char **includes;
+  cli_report report;
+  bool json, help;
+} arguments;
+
+/* A number option; false after saying what is wrong. */
+static bool number(const char *name, const char *text, int64_t min, int64_t max, int64_t *value) {
+  if (cli_int64(text, min, max, value)) return true;
+  cli_usage("extract", "--%s %s: not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
+  return false;
+}
+
+static bool number32(const char *name, const char *text, int32_t min, int32_t max, int32_t *value) {
+  int64_t wide = 0;
+  if (!number(name, text, min, max, &wide)) return false;
+  *value = (int32_t)wide;
+  return true;
+}
+
+/* "100" is a count, "0.95" a share. */
+static bool components(const char *text, pmn_extract_options *o) {
+  int64_t count = 0;
+  char *end = NULL;
+  if (cli_int64(text, 1, INT32_MAX, &count)) {
+    o->pca_components = (int32_t)count;
+    o->pca_ratio = 0;
+    return true;
+  }
+  double ratio = strtod(text, &end);
+  if (end != text && *end == '\0' && ratio > 0 && ratio < 1) {
+    o->pca_ratio = ratio;
+    o->pca_components = 0;
+    return true;
+  }
+  cli_usage("extract", "--pca %s: neither a number of components (100) nor a share of variance (0.95)", text);
+  return false;
+}
+
+/* Index of `text` among `words`, or -1 after saying what is wrong. */
+static int choice(const char *name, const char *text, const char *const *words, int count) {
+  for (int i = 0; i < count; i++) {
+    if (strcmp(text, words[i]) == 0) return i;
+  }
+  cli_usage("extract", "--%s %s: not one of the words that --help lists", name, text);
+  return -1;
+}
+
+/* One option; false when the command line is wrong and the user has been told. */
+static bool take_option(arguments *a, int option, const char *name) {
+  static const char *const on_error[] = {"skip", "stop"};
+  static const char *const progress[] = {"auto", "plain", "json", "none"};
+  pmn_extract_options *o = &a->extract;
+  int word;
+  switch (option) {
+  case OPT_INCLUDE:
+    a->includes[o->include_count++] = optarg;
+    return true;
+  case OPT_LABEL_LEVEL:
+    return number32(name, optarg, -1000, 1000, &o->label_level);
+  case OPT_LABEL_REGEX:
+    o->label_regex = optarg;
+    return true;
+  case OPT_LIMIT:
+    return number(name, optarg, 1, INT64_MAX, &o->limit);
+  case OPT_FEATURES:
+    o->features = optarg;
+    return true;
+  case OPT_WEIGHTS:
+    o->weights = optarg;
+    return true;
+  case OPT_RESIZE:
+    o->resize = optarg;
+    return true;
+  case OPT_STANDARDIZE:
+    o->standardize = true;
+    return true;
+  case OPT_PCA:
+    return components(optarg, o);
+  case 'o':
+    o->output = optarg;
+    return true;
+  case OPT_FORMAT:
+    o->format = optarg;
+    return true;
+  case OPT_REJECTS:
+    o->rejects = optarg;
+    return true;
+  case OPT_OVERWRITE:
+    o->overwrite = true;
+    return true;
+  case OPT_BACKEND:
+    o->backend = optarg;
+    return true;
+  case OPT_DEVICE:
+    return number32(name, optarg, 0, 1000, &o->device);
+  case OPT_THREADS:
+    return number32(name, optarg, 1, 1024, &o->threads);
+  case OPT_BATCH:
+    return number32(name, optarg, 1, 65536, &o->batch);
+  case OPT_ON_ERROR:
+    word = choice(name, optarg, on_error, 2);
+    o->stop_on_error = word == 1;
+    return word >= 0;
+  case OPT_MAX_REJECTS:
+    return number(name, optarg, 0, INT64_MAX, &o->max_rejects);
+  case OPT_PROGRESS:
+    word = choice(name, optarg, progress, 4);
+    a->report.progress = word < 0 ? CLI_PROGRESS_NONE : (cli_progress)word;
+    return word >= 0;
+  case OPT_JSON:
+    a->json = true;
+    return true;
+  case 'q':
+    a->report.level = -1;
+    return true;
+  case 'v':
+    a->report.level = PMN_LEVEL_DETAIL;
+    return true;
+  case 'h':
+    a->help = true;
+    return true;
+  default:
+    return false;
+  }
+}
+
+static bool parse(int argc, char **argv, arguments *a) {
+  int letter, index = -1;
+  opterr = 0;
+  while ((letter = getopt_long(argc, argv, ":o:qvh", long_options, &index)) != -1) {
+    if (letter == '?' || letter == ':') {
+      const char *problem = letter == ':' ? "needs a value" : "is no option";
+      if (optopt > 0 && optopt < 256)
+        cli_usage("extract", "-%c %s", optopt, problem);
+      else
+        cli_usage("extract", "%s %s", argv[optind - 1], problem);
+      return false;
+    }
+    if (!take_option(a, letter, index >= 0 ? long_options[index].name : "")) return false;
+    if (a->help) return true;
+    index = -1;
+  }
+  a->extract.sources = (const char *const *)(argv + optind);
+  a->extract.source_count = (size_t)(argc - optind);
+  if (a->extract.source_count == 0) return cli_usage("extract", "no SOURCE: name a folder of pictures"), false;
+  if (a->extract.output == NULL) return cli_usage("extract", "no output: name a file with -o"), false;
+  return true;
+}
+
+static int run(arguments *a) {
+  pmn_summary *summary = NULL;
+  pmn_err err = PMN_ERR_INIT;
+  cli_report_start(&a->report);
+  a->extract.on_progress = cli_report_progress;
+  a->extract.on_message = cli_report_message;
+  a->extract.callback_arg = &a->report;
+  a->extract.stop = cli_catch_signals();
+  pmn_status status = pmn_extract(&a->extract, &summary, &err);
+  cli_report_end(&a->report);
+  if (status != PMN_STATUS_OK) return cli_fail(status, &err);
+  int code = pmn_summary_counts(summary).rejects > 0 ? EXIT_SOME_REJECTED : EXIT_ALL_ROWS;
+  cli_report_summary(&a->report, summary, a->extract.output);
+  if (a->json) printf("%s\n", pmn_summary_record(summary));
+  pmn_summary_destroy(summary);
+  return code;
+}
+
+int cmd_extract(int argc, char **argv) {
+  pmn_extract_options defaults = PMN_EXTRACT_OPTIONS_INIT;
+  arguments a = {.extract = defaults, .report = {.level = PMN_LEVEL_INFO}};
+  int code = EXIT_USAGE;
+  a.includes = calloc((size_t)argc, sizeof *a.includes);
+  if (a.includes == NULL) return EXIT_DEVICE;
+  a.extract.includes = a.includes;
+  if (parse(argc, argv, &a)) {
+    if (a.help) {
+      printf("%s%s%s", help_input, help_work, help_running);
+      code = EXIT_ALL_ROWS;
+    } else {
+      code = run(&a);
+    }
+  }
+  free(a.includes);
+  return code;
+}

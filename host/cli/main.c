@@ -1,0 +1,47 @@
+/* main.c - the pomona program: finds the command and runs it. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  const char *name, *summary;
+  int (*run)(int argc, char **argv);
+} commands[] = {
+    {"extract", "features of pictures to a table", cmd_extract},
+    {"devices", "what this machine can compute with", cmd_devices},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static void print_help(void) {
+  printf("Usage: pomona COMMAND [OPTION]...\n"
+         "Turns folders of pictures into tables of features.\n\n"
+         "Example:\n"
+         "  pomona extract pictures/ -o features.parquet --standardize --pca 100\n\n"
+         "Commands:\n");
+  for (int i = 0; i < COMMAND_COUNT; i++) printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+  printf("\nOptions:\n"
+         "  -h, --help     this text; after a command, the command's own\n"
+         "      --version  the version\n");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return cli_usage(NULL, "no command");
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    print_help();
+    return fflush(stdout) == 0 ? EXIT_ALL_ROWS : EXIT_OUTPUT;
+  }
+  if (strcmp(name, "--version") == 0) {
+    printf("pomona %s\n", pmn_version());
+    return fflush(stdout) == 0 ? EXIT_ALL_ROWS : EXIT_OUTPUT;
+  }
+  for (int i = 0; i < COMMAND_COUNT; i++) {
+    if (strcmp(name, commands[i].name) != 0) continue;
+    int code = commands[i].run(argc - 1, argv + 1);
+    /* A full disk behind a pipe must not pass for success. */
+    if (fflush(stdout) != 0 && code == EXIT_ALL_ROWS) code = EXIT_OUTPUT;
+    return code;
+  }
+  return cli_usage(NULL, "there is no command \"%s\"", name);
+}

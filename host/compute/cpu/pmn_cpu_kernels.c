@@ -1,0 +1,379 @@
+/* pmn_cpu_kernels.c - the inner loops, written once in GNU C vector extensions, compiled once per instruction set.
+ *
+ * The build defines for each: ISA (a name, pasted into symbols), LANES (floats in a vector), ROWS and VECTORS (the
+ * register tile of the matrix kernel: ROWS x VECTORS accumulators, VECTORS columns of weights and one broadcast value
+ * must fit the register file).
+ *
+ *   set       registers    LANES  ROWS x VECTORS   accumulators
+ *   baseline  16 x 128 bit   4       4 x 3           12   (aarch64: 32 registers, 8 x 3)
+ *   avx2      16 x 256 bit   8       6 x 2           12
+ *   avx512    32 x 512 bit  16       8 x 3           24
+ *
+ * Matrix kernel: acc[i][v] starts as the bias and takes a[i][kk] * w[kk][v] for kk = 0 .. k-1 in that order, whatever
+ * the shape of the tile around it; so the bits of an element do not depend on how rows were shared out. Per kk it
+ * issues ROWS x VECTORS multiply-adds for ROWS + VECTORS loads, which keeps two FMA units busy from level-2 cache.
+ *
+ * Depthwise: vectors run along channels, weights of one block of channels stay in registers (3x3) or L1 while a row is
+ * swept; TILE neighbouring outputs share their input loads.
+ */
+#include "pmn_cpu_kernels.h"
+
+#include <string.h>
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+
+typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+
+enum { PANEL = LANES * VECTORS };
+
+INLINE vec load(const float *p) {
+  return *(const vec *)p;
+}
+INLINE void store(float *p, vec v) {
+  *(vec *)p = v;
+}
+INLINE vec splat(float x) {
+  return x - (vec){0};
+}
+
+/* By masks: GCC has no vector minimum in C, and a loop over lanes becomes scalar code once it stands in a large
+ * function. */
+INLINE vec select(mask m, vec yes, vec no) {
+  return (vec)((m & (mask)yes) | (~m & (mask)no));
+}
+
+/* The epilogue of a tile, in registers. */
+typedef struct bounds {
+  vec low, high;
+} bounds;
+
+INLINE bounds bounds_of(const pmn_cpu_epilogue *e) {
+  return (bounds){splat(e->clamp_min), splat(e->clamp_max)};
+}
+
+INLINE vec clamp(vec v, const bounds *b) {
+  v = select(v < b->low, b->low, v);
+  return select(v > b->high, b->high, v);
+}
+
+/* The first `count` lanes, 0 < count < LANES, in pieces whose sizes are powers of two. */
+INLINE vec load_some(const float *p, int count) {
+  vec v = {0};
+  float *lanes = (float *)&v;
+  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
+    if ((count & piece) == 0) continue;
+    memcpy(lanes + at, p + at, (size_t)piece * 4);
+    at += piece;
+  }
+  return v;
+}
+
+INLINE void store_some(float *p, vec v, int count) {
+  const float *lanes = (const float *)&v;
+  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
+    if ((count & piece) == 0) continue;
+    memcpy(p + at, lanes + at, (size_t)piece * 4);
+    at += piece;
+  }
+}
+
+/* Not inlined: the vector must have an address here, and may then stay in its register on the other path. */
+static __attribute__((noinline)) void finish_some(
+    float *y, const float *lanes, int count, const float *residual, const bounds *b) {
+  vec v = load(lanes);
+  if (residual != NULL) v += load_some(residual, count);
+  store_some(y, clamp(v, b), count);
+}
+
+/* y = clamp(v + residual), the first `count` lanes of it. */
+INLINE void finish(float *y, vec v, int count, const float *residual, const bounds *b) {
+  if (__builtin_expect(count >= LANES, 1)) {
+    if (residual != NULL) v += load(residual);
+    store(y, clamp(v, b));
+  } else {
+    float lanes[LANES];
+    store(lanes, v);
+    finish_some(y, lanes, count, residual, b);
+  }
+}
+
+/* -------------------------------------------------------------------------------------------------- matrices -- */
+
+/* Columns of the panel that starts at column `first`: whole panels, then the vectors that are left. */
+INLINE int panel_vectors(int32_t first, int32_t n) {
+  int32_t left = (n - first + LANES - 1) / LANES;
+  return left < VECTORS ? left : VECTORS;
+}
+
+static size_t packed_size(int32_t k, int32_t n) {
+  return (size_t)(k + 1) * (size_t)((n + LANES - 1) / LANES * LANES);
+}
+
+static void pack_weights(const float *w, const float *bias, int32_t k, int32_t n, float *packed) {
+  for (int32_t first = 0; first < n; first += PANEL) {
+    int32_t columns = panel_vectors(first, n) * LANES;
+    for (int32_t row = -1; row < k; row++) {
+      const float *from = row < 0 ? bias : w + (size_t)row * (size_t)n;
+      for (int32_t j = 0; j < columns; j++) *packed++ = first + j < n ? from[first + j] : 0.0f;
+    }
+  }
+}
+
+INLINE void tile(
+    const int rows, const int vectors, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  vec acc[ROWS][VECTORS];
+  const float *a[ROWS];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+    a[i] = g->a + (size_t)(row + i) * g->a_stride;
+    const float *start = g->start == NULL ? w : g->start + (size_t)(row + i) * g->start_stride + (size_t)column;
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) acc[i][v] = load(start + v * LANES);
+  }
+  int32_t k = g->k;
+  for (int32_t kk = 0; kk < k; kk++) {
+    w += vectors * LANES;
+    vec b[VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) b[v] = load(w + v * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+      vec value = splat(a[i][kk]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) acc[i][v] += value * b[v];
+    }
+  }
+  bounds b = bounds_of(&g->epilogue);
+  const float *residual = g->epilogue.residual;
+  float *y = g->y + (size_t)row * g->y_stride + (size_t)column;
+  if (residual != NULL) residual += (size_t)row * g->y_stride + (size_t)column;
+  size_t stride = g->y_stride;
+  int count = g->n - column;
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+      size_t at = (size_t)i * stride + (size_t)(v * LANES);
+      finish(y + at, acc[i][v], count - v * LANES, residual == NULL ? NULL : residual + at, &b);
+    }
+  }
+}
+
+/* Every height of tile is its own straight code: a short last tile costs no more than its rows. */
+INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  switch (rows) {
+  case 1:
+    tile(1, vectors, g, row, column, w);
+    break;
+  case 2:
+    tile(2, vectors, g, row, column, w);
+    break;
+  case 3:
+    tile(3, vectors, g, row, column, w);
+    break;
+  case 4:
+    tile(4, vectors, g, row, column, w);
+    break;
+#if ROWS > 4
+  case 5:
+    tile(5, vectors, g, row, column, w);
+    break;
+  case 6:
+    tile(6, vectors, g, row, column, w);
+    break;
+#endif
+#if ROWS > 6
+  case 7:
+    tile(7, vectors, g, row, column, w);
+    break;
+  case 8:
+    tile(8, vectors, g, row, column, w);
+    break;
+#endif
+  default:
+    __builtin_unreachable();
+  }
+}
+
+static void tile_1(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  tile_rows(1, rows, g, row, column, w);
+}
+static void tile_2(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  tile_rows(2, rows, g, row, column, w);
+}
+#if VECTORS > 2
+static void tile_3(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  tile_rows(3, rows, g, row, column, w);
+}
+#endif
+
+static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+  if (vectors == 1) {
+    tile_1(rows, g, row, column, w);
+  } else if (vectors == 2) {
+    tile_2(rows, g, row, column, w);
+  } else {
+#if VECTORS > 2
+    tile_3(rows, g, row, column, w);
+#endif
+  }
+}
+
+/* Rows are taken in blocks that stay in level-2 cache while all panels of weights pass over them. */
+static void gemm(const pmn_cpu_gemm *g) {
+  enum { BLOCK_BYTES = 192 * 1024 };
+  int32_t block = (int32_t)(BLOCK_BYTES / (4 * (int64_t)g->k));
+  block = block < ROWS ? ROWS : block / ROWS * ROWS;
+  for (int32_t start = 0; start < g->m; start += block) {
+    int32_t rows = g->m - start < block ? g->m - start : block;
+    int32_t tiles = (rows + ROWS - 1) / ROWS;
+    const float *w = g->w;
+    for (int32_t column = 0; column < g->n; column += PANEL) {
+      int vectors = panel_vectors(column, g->n);
+      for (int32_t t = 0; t < tiles; t++) {
+        /* Tiles of nearly equal height: 49 rows are 7 x 7, not 6 x 8 + 1. */
+        int32_t first = (int32_t)((int64_t)rows * t / tiles), next = (int32_t)((int64_t)rows * (t + 1) / tiles);
+        run_tile(vectors, next - first, g, start + first, column, w);
+      }
+      w += (size_t)(g->k + 1) * (size_t)(vectors * LANES);
+    }
+  }
+}
+
+/* ------------------------------------------------------------------------------------------------- depthwise -- */
+
+/* Output x of channels [channel, channel + count): only the columns of the window that lie in the picture. */
+INLINE void depthwise_edge(const pmn_cpu_depthwise *d, int32_t x, int32_t channel, int count) {
+  int32_t left = x * d->stride_w - d->pad_left;
+  int32_t first = left < 0 ? -left : 0;
+  int32_t last = left + d->kernel_w > d->in_w ? d->in_w - left : d->kernel_w;
+  vec acc = count >= LANES ? load(d->bias + channel) : load_some(d->bias + channel, count);
+  for (int32_t r = 0; r < d->kernel_h; r++) {
+    for (int32_t s = first; s < last; s++) {
+      const float *w = d->w + (size_t)(r * d->kernel_w + s) * (size_t)d->c + channel;
+      const float *in = d->rows[r] + (size_t)(left + s) * (size_t)d->c + channel;
+      acc += count >= LANES ? load(w) * load(in) : load_some(w, count) * load_some(in, count);
+    }
+  }
+  size_t at = (size_t)x * (size_t)d->c + (size_t)channel;
+  const float *residual = d->epilogue.residual == NULL ? NULL : d->epilogue.residual + at;
+  bounds b = bounds_of(&d->epilogue);
+  finish(d->y + at, acc, count, residual, &b);
+}
+
+/* Outputs [x, x + outputs), whole windows inside the picture, one vector of channels. */
+INLINE void depthwise_tile(const int kernel, const int stride, const int outputs, const pmn_cpu_depthwise *d, int32_t x,
+    int32_t channel, const bounds *b) {
+  size_t c = (size_t)d->c;
+  vec acc[4];
+  for (int o = 0; o < outputs; o++) acc[o] = load(d->bias + channel);
+  size_t left = (size_t)(x * stride - d->pad_left) * c + (size_t)channel;
+#pragma GCC unroll 5
+  for (int r = 0; r < kernel; r++) {
+    const float *in = d->rows[r] + left;
+    const float *w = d->w + (size_t)(r * kernel) * c + (size_t)channel;
+    vec weights[5];
+#pragma GCC unroll 5
+    for (int s = 0; s < kernel; s++) weights[s] = load(w + (size_t)s * c);
+#pragma GCC unroll 16
+    for (int i = 0; i < (outputs - 1) * stride + kernel; i++) {
+      vec value = load(in + (size_t)i * c);
+#pragma GCC unroll 4
+      for (int o = 0; o < outputs; o++) {
+        int s = i - o * stride;
+        if (s >= 0 && s < kernel) acc[o] += value * weights[s];
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int o = 0; o < outputs; o++) {
+    size_t at = (size_t)(x + o) * c + (size_t)channel;
+    const float *residual = d->epilogue.residual == NULL ? NULL : d->epilogue.residual + at;
+    finish(d->y + at, acc[o], LANES, residual, b);
+  }
+}
+
+INLINE void depthwise_span(
+    const int kernel, const int stride, const pmn_cpu_depthwise *d, int32_t x, int32_t end, int32_t channel) {
+  bounds b = bounds_of(&d->epilogue);
+  for (; x + 4 <= end; x += 4) depthwise_tile(kernel, stride, 4, d, x, channel, &b);
+  for (; x < end; x++) depthwise_tile(kernel, stride, 1, d, x, channel, &b);
+}
+
+static void depthwise_row(const pmn_cpu_depthwise *d) {
+  /* Outputs [inner, outer) have their whole window inside the picture. */
+  int32_t inner = (d->pad_left + d->stride_w - 1) / d->stride_w;
+  int32_t reach = d->in_w - d->kernel_w + d->pad_left;
+  int32_t outer = reach < 0 ? 0 : reach / d->stride_w + 1;
+  if (outer > d->out_w) outer = d->out_w;
+  if (inner > outer) inner = outer;
+  int shape = d->kernel_h == d->kernel_w ? d->kernel_w * 10 + d->stride_w : 0;
+  if (shape != 31 && shape != 32 && shape != 51 && shape != 52) inner = outer = 0;
+  for (int32_t channel = 0; channel < d->c; channel += LANES) {
+    int count = d->c - channel;
+    int32_t from = inner, to = outer;
+    if (count < LANES) from = to = 0;
+    for (int32_t x = 0; x < from; x++) depthwise_edge(d, x, channel, count);
+    switch (from < to ? shape : 0) {
+    case 31:
+      depthwise_span(3, 1, d, from, to, channel);
+      break;
+    case 32:
+      depthwise_span(3, 2, d, from, to, channel);
+      break;
+    case 51:
+      depthwise_span(5, 1, d, from, to, channel);
+      break;
+    case 52:
+      depthwise_span(5, 2, d, from, to, channel);
+      break;
+    default:
+      break;
+    }
+    for (int32_t x = to; x < d->out_w; x++) depthwise_edge(d, x, channel, count);
+  }
+}
+
+/* ----------------------------------------------------------------------------------------------------- small -- */
+
+static void average(const float *x, int32_t pixels, int32_t c, float *y, const pmn_cpu_epilogue *epilogue) {
+  vec share = splat((float)pixels);
+  bounds b = bounds_of(epilogue);
+  for (int32_t channel = 0; channel < c; channel += LANES) {
+    int count = c - channel;
+    vec sum = {0};
+    for (int32_t p = 0; p < pixels; p++) {
+      const float *at = x + (size_t)p * (size_t)c + channel;
+      sum += count >= LANES ? load(at) : load_some(at, count);
+    }
+    const float *residual = epilogue->residual == NULL ? NULL : epilogue->residual + channel;
+    finish(y + channel, sum / share, count, residual, &b);
+  }
+}
+
+static void normalize(const uint8_t *x, size_t pixels, const float scale[3], const float shift[3], float *y) {
+  float s0 = scale[0], s1 = scale[1], s2 = scale[2], t0 = shift[0], t1 = shift[1], t2 = shift[2];
+  for (size_t i = 0; i < pixels; i++) {
+    y[3 * i] = (float)x[3 * i] * s0 + t0;
+    y[3 * i + 1] = (float)x[3 * i + 1] * s1 + t1;
+    y[3 * i + 2] = (float)x[3 * i + 2] * s2 + t2;
+  }
+}
+
+extern const pmn_cpu_kernels PASTE(pmn_cpu_kernels_, ISA);
+const pmn_cpu_kernels PASTE(pmn_cpu_kernels_, ISA) = {
+    .isa = TEXT(ISA),
+    .lanes = LANES,
+    .panel = PANEL,
+    .packed_size = packed_size,
+    .pack_weights = pack_weights,
+    .gemm = gemm,
+    .depthwise_row = depthwise_row,
+    .average = average,
+    .normalize = normalize,
+};

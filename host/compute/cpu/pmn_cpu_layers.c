@@ -1,0 +1,164 @@
+/* pmn_cpu_layers.c - single operations; see pmn_cpu_layers.h. */
+#include "pmn_cpu_layers.h"
+
+#include "pmn_mem.h"
+
+#include <string.h>
+
+/* Windows gathered for one matrix product: as many as fit a level-1 cache beside the weights. */
+enum { PATCH_BYTES = 16 * 1024, PATCHES_MAX = 256, PATCHES_MIN = 16 };
+
+/* A 1x1 convolution of stride 1 is a matrix product of the picture as it lies in memory. */
+bool pmn_cpu_is_pointwise(const pmn_op *op) {
+  return op->kernel_h == 1 && op->kernel_w == 1 && op->stride_h == 1 && op->stride_w == 1 && op->pad_top == 0 &&
+         op->pad_left == 0;
+}
+
+static int32_t patches_at_once(int32_t patch_size) {
+  int32_t fitting = PATCH_BYTES / (4 * patch_size);
+  return fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
+}
+
+size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in) {
+  int32_t patch = op->kernel_h * op->kernel_w * in->c;
+  return pmn_cpu_is_pointwise(op) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
+}
+
+static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
+    pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+  const pmn_op *op = &layer->op;
+  int32_t k = op->kernel_h * op->kernel_w * program->tensors[op->input].c, n = program->tensors[op->output].c;
+  size_t count = kernels->packed_size(k, n);
+  layer->packed = pmn_alloc_aligned(count, sizeof(float));
+  if (layer->packed == NULL) return pmn_err_memory(err, count * sizeof(float), op->name);
+  kernels->pack_weights(op->weights, op->bias, k, n, layer->packed);
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, &program->tensors[op->input]));
+  return PMN_STATUS_OK;
+}
+
+static pmn_status init_depthwise(
+    pmn_cpu_layer *layer, const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+  const pmn_op *op = &layer->op;
+  const pmn_tensor *in = &program->tensors[op->input];
+  size_t c = (size_t)in->c, taps = (size_t)(op->kernel_h * op->kernel_w) * c;
+  layer->packed = pmn_alloc_aligned(taps + c, sizeof(float));
+  if (layer->packed == NULL) return pmn_err_memory(err, (taps + c) * sizeof(float), op->name);
+  memcpy(layer->packed, op->weights, taps * sizeof(float));
+  memcpy(layer->packed + taps, op->bias, c * sizeof(float));
+  pmn_cpu_raise(&sizes->zeros, (size_t)in->w * c);
+  pmn_cpu_raise(&sizes->rows, (size_t)op->kernel_h);
+  return PMN_STATUS_OK;
+}
+
+pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
+    int32_t index, int32_t *taken, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+  layer->op = program->ops[index];
+  *taken = 1;
+  if (pmn_cpu_block_matches(program, index)) {
+    *taken = 3;
+    return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
+  }
+  if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, sizes, err);
+  if (layer->op.kind == PMN_OP_DEPTHWISE_CONV2D) return init_depthwise(layer, program, sizes, err);
+  return PMN_STATUS_OK;
+}
+
+void pmn_cpu_layer_reset(pmn_cpu_layer *layer) {
+  pmn_free(layer->packed);
+  pmn_free(layer->packed_middle);
+  pmn_free(layer->packed_last);
+}
+
+const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {
+  return layer->is_block ? &layer->last : &layer->op;
+}
+
+/* The windows that pixels [first, first + count) see, zeros outside the picture. */
+static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w, const float *x, int32_t first,
+    int32_t count, float *patches) {
+  size_t c = (size_t)in->c, row_size = (size_t)op->kernel_w * c;
+  for (int32_t p = first; p < first + count; p++) {
+    int32_t top = p / out_w * op->stride_h - op->pad_top, left = p % out_w * op->stride_w - op->pad_left;
+    int32_t from = left < 0 ? -left : 0;
+    int32_t to = left + op->kernel_w > in->w ? in->w - left : op->kernel_w;
+    for (int32_t r = 0; r < op->kernel_h; r++, patches += row_size) {
+      bool inside = top + r >= 0 && top + r < in->h && from < to;
+      if (!inside || to - from < op->kernel_w) memset(patches, 0, row_size * sizeof(float));
+      if (!inside) continue;
+      const float *row = x + ((size_t)(top + r) * (size_t)in->w + (size_t)(left + from)) * c;
+      memcpy(patches + (size_t)from * c, row, (size_t)(to - from) * c * sizeof(float));
+    }
+  }
+}
+
+void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
+    const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches) {
+  gemm.k = op->kernel_h * op->kernel_w * in->c;
+  gemm.a_stride = (size_t)gemm.k;
+  if (pmn_cpu_is_pointwise(op)) {
+    gemm.m = count;
+    gemm.a = x + (size_t)first * gemm.a_stride;
+    kernels->gemm(&gemm);
+    return;
+  }
+  int32_t piece = patches_at_once(gemm.k);
+  gemm.a = patches;
+  for (int32_t done = 0; done < count; done += piece) {
+    gemm.m = count - done < piece ? count - done : piece;
+    gather_patches(op, in, out->w, x, first + done, gemm.m, patches);
+    kernels->gemm(&gemm);
+    gemm.y += (size_t)gemm.m * gemm.y_stride;
+    if (gemm.epilogue.residual != NULL) gemm.epilogue.residual += (size_t)gemm.m * gemm.y_stride;
+  }
+}
+
+static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
+    const pmn_tensor *out, const float *x, float *y, const pmn_cpu_epilogue *epilogue, pmn_cpu_scratch *scratch) {
+  const pmn_op *op = &layer->op;
+  size_t row_in = (size_t)in->w * (size_t)in->c, row_out = (size_t)out->w * (size_t)out->c;
+  for (int32_t oy = 0; oy < out->h; oy++) {
+    for (int32_t r = 0; r < op->kernel_h; r++) {
+      int32_t iy = oy * op->stride_h - op->pad_top + r;
+      scratch->rows[r] = iy < 0 || iy >= in->h ? scratch->zeros : x + (size_t)iy * row_in;
+    }
+    pmn_cpu_depthwise d = {.rows = scratch->rows,
+        .in_w = in->w,
+        .out_w = out->w,
+        .c = out->c,
+        .kernel_h = op->kernel_h,
+        .kernel_w = op->kernel_w,
+        .stride_w = op->stride_w,
+        .pad_left = op->pad_left,
+        .w = layer->packed,
+        .bias = layer->packed + (size_t)(op->kernel_h * op->kernel_w) * (size_t)out->c,
+        .y = y + (size_t)oy * row_out,
+        .epilogue = *epilogue};
+    if (epilogue->residual != NULL) d.epilogue.residual += (size_t)oy * row_out;
+    kernels->depthwise_row(&d);
+  }
+}
+
+void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
+    const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch) {
+  const pmn_op *op = &layer->op;
+  const pmn_tensor *in = &tensors[op->input], *out = &tensors[op->output];
+  if (layer->is_block) {
+    pmn_cpu_block_run(layer, kernels, tensors, x, y, residual, scratch);
+    return;
+  }
+  pmn_cpu_epilogue epilogue = {residual, op->clamp_min, op->clamp_max};
+  pmn_cpu_gemm gemm = {.n = out->c, .w = layer->packed, .y = y, .y_stride = (size_t)out->c, .epilogue = epilogue};
+  switch (op->kind) {
+  case PMN_OP_CONV2D:
+    pmn_cpu_conv2d_pixels(kernels, op, in, out, x, 0, out->h * out->w, gemm, scratch->patches);
+    break;
+  case PMN_OP_DEPTHWISE_CONV2D:
+    run_depthwise(layer, kernels, in, out, x, y, &epilogue, scratch);
+    break;
+  case PMN_OP_GLOBAL_AVERAGE_POOL:
+    kernels->average(x, in->h * in->w, in->c, y, &epilogue);
+    break;
+  case PMN_OP_KIND_COUNT:
+    break;
+  }
+}

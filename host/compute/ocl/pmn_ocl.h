@@ -1,0 +1,99 @@
+/* pmn_ocl.h - what the files of the OpenCL backend share. Private to host/compute/ocl.
+ *
+ * A device is one cl_device_id with a context and one in-order queue of its own; kernels are built when the first
+ * network needs them and live as long as the device. Every OpenCL call is checked; nothing is retried.
+ */
+#ifndef PMN_OCL_H
+#define PMN_OCL_H
+
+#include "pmn_backends.h"
+
+#include <CL/cl.h>
+
+/* A file of kernels/, embedded at build time. */
+typedef struct pmn_ocl_source {
+  const char *name; /* of the file without .cl; its kernel is pmn_<name> */
+  const char *text;
+  size_t size;
+} pmn_ocl_source;
+
+extern const pmn_ocl_source pmn_ocl_sources[];
+extern const size_t pmn_ocl_source_count;
+
+/* One kernel with its tunables. */
+typedef enum pmn_ocl_kernel_id {
+  PMN_OCL_CONV2D,
+  PMN_OCL_CONV2D_BYTES, /* reads u8 */
+  PMN_OCL_DEPTHWISE_CONV2D,
+  PMN_OCL_GLOBAL_AVERAGE_POOL,
+  PMN_OCL_KERNEL_COUNT
+} pmn_ocl_kernel_id;
+
+/* Kernels for one kind of processor, and how their work is cut. The host packs and launches by these numbers and gives
+ * them to the compiler, so that both sides cannot disagree. */
+typedef struct pmn_ocl_family {
+  const char *name;
+  bool tiled;           /* conv2d_tile or conv2d_vector */
+  int32_t panel;        /* output channels that weights are packed by */
+  int32_t pixels;       /* output pixels: of a work-item (vector) or a work-group (tile) */
+  int32_t vector;       /* channels of a depthwise work-item */
+  int32_t columns;      /* output columns of a depthwise work-item */
+  size_t conv_local[2]; /* work-group sizes */
+  size_t line_local;    /* of depthwise and pool, along dimension 0 */
+  const char *sources[PMN_OCL_KERNEL_COUNT], *options[PMN_OCL_KERNEL_COUNT];
+} pmn_ocl_family;
+
+typedef struct pmn_ocl_device {
+  pmn_device base;
+  cl_device_id id;
+  cl_context context;
+  cl_command_queue queue; /* in order */
+  const pmn_ocl_family *family;
+  bool fp64, blas_used;
+  cl_ulong buffer_bytes_max;                 /* of one buffer */
+  cl_program programs[PMN_OCL_KERNEL_COUNT]; /* NULL until built */
+} pmn_ocl_device;
+
+/* ------------------------------------------------------------------------------------------- pmn_ocl_error.c -- */
+
+/* "CL_OUT_OF_RESOURCES" for cl_int and CLBlast codes; "unknown error" for others. */
+const char *pmn_ocl_error_name(int32_t code);
+/* PMN_STATUS_NO_MEMORY for codes that say memory ran out, else PMN_STATUS_DEVICE; "device: what failed: NAME (code)".
+ */
+pmn_status pmn_ocl_error_set(const pmn_ocl_device *device, int32_t code, const char *what, pmn_err *err);
+
+/* code must be an expression of cl_int; device a pmn_ocl_device *. */
+#define PMN_OCL_TRY(device, code, what, err)                                                                           \
+  do {                                                                                                                 \
+    cl_int pmn_ocl_code = (code);                                                                                      \
+    if (pmn_ocl_code != CL_SUCCESS) PMN_TRY(pmn_ocl_error_set((device), pmn_ocl_code, (what), (err)));                 \
+  } while (0)
+
+/* ----------------------------------------------------------------------------------------- pmn_ocl_program.c -- */
+
+/* The family by name, or the one for a type of device when name is NULL; NULL for an unknown name. */
+const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type);
+/* SHA-256 of all embedded kernels and their options. */
+PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err);
+/* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
+ * first time. */
+PMN_MUST_USE pmn_status pmn_ocl_kernel_create(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, cl_kernel *kernel, pmn_err *err);
+
+/* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
+
+/* A buffer of `count` elements of `size` bytes, at least one, filled from host memory if that is not NULL.
+ * PMN_STATUS_NO_MEMORY when the device does not allow one so large. */
+PMN_MUST_USE pmn_status pmn_ocl_buffer_create(pmn_ocl_device *device, size_t count, size_t size, const void *host,
+    const char *what, cl_mem *buffer, pmn_err *err);
+
+pmn_status pmn_ocl_network_create(
+    pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
+pmn_status pmn_ocl_network_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
+void pmn_ocl_network_destroy(pmn_network *network);
+
+pmn_status pmn_ocl_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+pmn_status pmn_ocl_gemm(
+    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+
+#endif

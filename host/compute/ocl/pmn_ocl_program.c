@@ -1,0 +1,199 @@
+/* pmn_ocl_program.c - builds kernels, and keeps what was built.
+ *
+ * Compiling takes a driver from a tenth of a second to several; runs are often shorter. Binaries are therefore cached
+ * under the cache folder, named by SHA-256 of everything they depend on: source, options, device, driver and platform.
+ * The file carries the hash of its content; a file that is missing, cut short, altered or refused by the driver means
+ * building from source, never an error. Nothing is written under the final name before it is whole.
+ */
+#include "pmn_ocl.h"
+
+#include "pmn_err.h"
+#include "pmn_file.h"
+#include "pmn_mem.h"
+#include "pmn_sha256.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CACHE_MAGIC "pomona kernel 1\n"
+enum {
+  MAGIC_SIZE = sizeof CACHE_MAGIC - 1,
+  HEAD_SIZE = MAGIC_SIZE + PMN_SHA256_HEX_SIZE, /* magic, hash of the rest, newline */
+  BINARY_MAX = 64 << 20,
+};
+
+#define CL12 "-cl-std=CL1.2"
+static const pmn_ocl_family families[] = {
+    {.name = "vector",
+        .panel = 16,
+        .pixels = 6 * 4,
+        .vector = 16,
+        .columns = 1 << 20, /* a whole row, however wide */
+        .conv_local = {1, 1},
+        .line_local = 1,
+        .sources = {"conv2d_vector", "conv2d_vector", "depthwise_conv2d", "global_average_pool"},
+        .options = {CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4", CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4 -DPMN_BYTES=1",
+            CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576", CL12}},
+    {.name = "tile",
+        .tiled = true,
+        .panel = 64,
+        .pixels = 64,
+        .vector = 4,
+        .columns = 1,
+        .conv_local = {16, 16},
+        .line_local = 64,
+        .sources = {"conv2d_tile", "conv2d_tile", "depthwise_conv2d", "global_average_pool"},
+        .options = {CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4",
+            CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4 -DPMN_BYTES=1",
+            CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1", CL12}},
+};
+
+const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type) {
+  if (name == NULL) name = type == PMN_DEVICE_CPU ? "vector" : "tile";
+  for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+    if (strcmp(families[i].name, name) == 0) return &families[i];
+  }
+  return NULL;
+}
+
+pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
+  const void *parts[16];
+  size_t sizes[16], count = 0;
+  for (size_t i = 0; i < pmn_ocl_source_count; i++) {
+    parts[count] = pmn_ocl_sources[i].text;
+    sizes[count++] = pmn_ocl_sources[i].size;
+  }
+  for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
+    parts[count] = family->options[i];
+    sizes[count++] = strlen(family->options[i]) + 1;
+  }
+  return pmn_sha256_hex(parts, sizes, count, hex, err);
+}
+
+static const pmn_ocl_source *source_find(const char *name) {
+  for (size_t i = 0; i < pmn_ocl_source_count; i++) {
+    if (strcmp(pmn_ocl_sources[i].name, name) == 0) return &pmn_ocl_sources[i];
+  }
+  return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------ cache -- */
+
+/* Where the binary of a kernel is kept; false when there is nowhere. */
+static bool cache_path(const pmn_ocl_device *device, const pmn_ocl_source *source, const char *options, pmn_buf *path) {
+  const pmn_device_info *info = &device->base.info;
+  const void *parts[] = {CACHE_MAGIC, source->text, options, info->name, info->driver};
+  size_t sizes[] = {
+      MAGIC_SIZE, source->size + 1, strlen(options) + 1, strlen(info->name) + 1, strlen(info->driver) + 1};
+  char hex[PMN_SHA256_HEX_SIZE], name[PMN_SHA256_HEX_SIZE + 16];
+  if (pmn_sha256_hex(parts, sizes, 5, hex, NULL) != PMN_STATUS_OK) return false;
+  snprintf(name, sizeof name, "opencl-%s.bin", hex);
+  return pmn_file_cache_path(name, path, NULL) == PMN_STATUS_OK;
+}
+
+/* The cached binary, built; NULL if there is none that is whole and that the driver takes. */
+static cl_program cache_load(const pmn_ocl_device *device, const char *path, const char *options) {
+  cl_program program = NULL;
+  char hex[PMN_SHA256_HEX_SIZE];
+  pmn_buf file;
+  pmn_buf_init(&file, BINARY_MAX);
+  if (pmn_file_read(path, &file, NULL) != PMN_STATUS_OK || file.size <= HEAD_SIZE) goto done;
+  const void *binary = file.data + HEAD_SIZE;
+  size_t size = file.size - HEAD_SIZE;
+  if (memcmp(file.data, CACHE_MAGIC, MAGIC_SIZE) != 0 || file.data[HEAD_SIZE - 1] != '\n') goto done;
+  if (pmn_sha256_hex(&binary, &size, 1, hex, NULL) != PMN_STATUS_OK) goto done;
+  if (memcmp(file.data + MAGIC_SIZE, hex, PMN_SHA256_HEX_SIZE - 1) != 0) goto done;
+  const unsigned char *bytes = binary;
+  cl_int code, loaded;
+  program = clCreateProgramWithBinary(device->context, 1, &device->id, &size, &bytes, &loaded, &code);
+  if (program != NULL && (code != CL_SUCCESS || loaded != CL_SUCCESS ||
+                             clBuildProgram(program, 1, &device->id, options, NULL, NULL) != CL_SUCCESS)) {
+    clReleaseProgram(program);
+    program = NULL;
+  }
+done:
+  pmn_buf_reset(&file);
+  return program;
+}
+
+/* Keeps the binary of a built program. A cache that cannot be written costs the next run time and nothing else. */
+static void cache_store(cl_program program, const char *path) {
+  size_t size = 0;
+  unsigned char *binary = NULL;
+  char hex[PMN_SHA256_HEX_SIZE];
+  pmn_buf file;
+  pmn_buf_init(&file, BINARY_MAX);
+  if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size, NULL) != CL_SUCCESS) goto done;
+  if (size == 0 || size > BINARY_MAX - HEAD_SIZE - 1) goto done;
+  binary = pmn_alloc(size, 1);
+  if (binary == NULL) goto done;
+  if (clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof binary, &binary, NULL) != CL_SUCCESS) goto done;
+  const void *part = binary;
+  if (pmn_sha256_hex(&part, &size, 1, hex, NULL) != PMN_STATUS_OK) goto done;
+  if (pmn_buf_printf(&file, NULL, "%s%s\n", CACHE_MAGIC, hex) != PMN_STATUS_OK) goto done;
+  if (pmn_buf_append(&file, binary, size, NULL) != PMN_STATUS_OK) goto done;
+  if (pmn_file_write_cached(path, file.data, file.size, NULL) != PMN_STATUS_OK) goto done;
+done:
+  pmn_buf_reset(&file);
+  pmn_free(binary);
+}
+
+/* ------------------------------------------------------------------------------------------------------ build -- */
+
+/* "kernel K does not build with OPTIONS: the first line of the log that speaks of an error". */
+static pmn_status build_failed(const pmn_ocl_device *device, cl_program program, const pmn_ocl_source *source,
+    const char *options, cl_int code, pmn_err *err) {
+  size_t size = 0;
+  char *log = NULL;
+  if (clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS) {
+    log = pmn_calloc(size + 1, 1);
+  }
+  if (log != NULL) clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, size, log, NULL);
+  const char *excerpt = log == NULL || log[0] == '\0' ? "the driver gives no log" : log;
+  const char *error = strstr(excerpt, "error");
+  if (error != NULL) {
+    while (error > excerpt && error[-1] != '\n') error--;
+    excerpt = error;
+  }
+  pmn_status st = pmn_err_set(err, PMN_STATUS_DEVICE, code, "%s: kernel %s does not build (%s; %s): %.240s",
+      device->base.info.name, source->name, pmn_ocl_error_name(code), options, excerpt);
+  pmn_free(log);
+  return st;
+}
+
+static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_ocl_source *source = source_find(device->family->sources[id]);
+  const char *options = device->family->options[id];
+  cl_program program = NULL;
+  cl_int code;
+  pmn_buf path;
+  pmn_buf_init(&path, 4096);
+  bool cache = cache_path(device, source, options, &path);
+  if (cache) device->programs[id] = cache_load(device, path.data, options);
+  if (device->programs[id] != NULL) goto done;
+  const char *text = source->text;
+  program = clCreateProgramWithSource(device->context, 1, &text, &source->size, &code);
+  PMN_OCL_TRY(device, code, "creating a program", err);
+  code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
+  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, source, options, code, err));
+  if (cache) cache_store(program, path.data);
+  device->programs[id] = program;
+  program = NULL;
+done:
+  if (program != NULL) clReleaseProgram(program);
+  pmn_buf_reset(&path);
+  return st;
+}
+
+pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, cl_kernel *kernel, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  cl_int code;
+  char name[64];
+  if (device->programs[id] == NULL) PMN_TRY(program_build(device, id, err));
+  snprintf(name, sizeof name, "pmn_%s", device->family->sources[id]);
+  *kernel = clCreateKernel(device->programs[id], name, &code);
+  PMN_OCL_TRY(device, code, name, err);
+done:
+  return st;
+}

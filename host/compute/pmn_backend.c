@@ -1,0 +1,75 @@
+/* pmn_backend.c - see pmn_backend.h: finds a backend by name, checks what every backend may rely on, and dispatches.
+ *
+ * Everything here runs once per batch at most, so checks cost nothing beside the work behind them.
+ */
+#include "pmn_backends.h"
+
+#include "pmn_err.h"
+
+#include <string.h>
+
+static const pmn_backend *const backends[] = {&pmn_backend_ref, &pmn_backend_cpu, &pmn_backend_opencl};
+
+const pmn_backend *pmn_backend_find(const char *name) {
+  for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+    if (strcmp(backends[i]->name, name) == 0) return backends[i];
+  }
+  return NULL;
+}
+
+pmn_status pmn_device_open(
+    const pmn_backend *backend, const pmn_device_options *options, pmn_device **device, pmn_err *err) {
+  *device = NULL;
+  if (options->threads < 1 || options->index < -1) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+        "device %d with %d threads: a device is -1 or more, threads 1 or more", options->index, options->threads);
+  }
+  pmn_status st = backend->open(options, device, err);
+  if (st == PMN_STATUS_OK) (*device)->backend = backend;
+  return st;
+}
+
+void pmn_device_close(pmn_device *device) {
+  if (device != NULL) device->backend->close(device);
+}
+
+pmn_status pmn_network_create(
+    pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  *network = NULL;
+  if (batch_max < 1) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a batch of %d pictures: give 1 or more", batch_max);
+  PMN_TRY(pmn_program_check(program, err));
+  PMN_TRY(device->backend->network_create(device, program, batch_max, network, err));
+  (*network)->device = device;
+  (*network)->batch_max = batch_max;
+done:
+  return st;
+}
+
+pmn_status pmn_network_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err) {
+  if (n < 1 || n > network->batch_max) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "a batch of %d pictures on a network made for 1 to %d", n, network->batch_max);
+  }
+  return network->device->backend->network_run(network, input, n, output, err);
+}
+
+void pmn_network_destroy(pmn_network *network) {
+  if (network != NULL) network->device->backend->network_destroy(network);
+}
+
+pmn_status pmn_device_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+  if (n < 1 || d < 1) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "syrk of %d rows and %d columns: both must be 1 or more", n, d);
+  }
+  return device->backend->syrk(device, x, n, d, c, err);
+}
+
+pmn_status pmn_device_gemm(
+    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+  if (n < 1 || k < 1 || m < 1) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "gemm of [%d, %d] by [%d, %d]: sizes must be 1 or more", n, k, k, m);
+  }
+  return device->backend->gemm(device, a, b, n, k, m, y, err);
+}

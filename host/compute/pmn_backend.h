@@ -1,0 +1,86 @@
+/* pmn_backend.h - the one door to everything that computes.
+ *
+ * Three backends stand behind it: `ref` (plain loops, sums in fp64: the judge, never optimised), `cpu` and `opencl`. A
+ * backend is a table of functions; pmn_device and pmn_network are its own opaque structs. Callers use the pmn_device_*
+ * and pmn_network_* functions below, which dispatch through the table.
+ *
+ * Promise of every backend: on one device the features of a picture are the same bits whatever the batch size, the
+ * number of threads or the neighbours in the batch.
+ */
+#ifndef PMN_BACKEND_H
+#define PMN_BACKEND_H
+
+#include "pmn_err.h"
+#include "pmn_program.h"
+
+typedef struct pmn_device pmn_device;   /* a device that was opened; one thread at a time */
+typedef struct pmn_network pmn_network; /* a program compiled for a device; one thread at a time */
+
+typedef struct pmn_device_options {
+  int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
+  int32_t threads; /* cpu and ref: worker threads, at least 1 */
+  bool gpu_only;   /* opencl, index -1: PMN_STATUS_DEVICE when there is no GPU */
+  /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
+   * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run. */
+  const char *isa;
+} pmn_device_options;
+
+typedef struct pmn_backend {
+  const char *name;
+  /* Up to `capacity` infos, their number in *count. A backend with no device gives 0 and PMN_STATUS_OK. */
+  pmn_status (*devices)(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
+  pmn_status (*open)(const pmn_device_options *options, pmn_device **device, pmn_err *err);
+  void (*close)(pmn_device *device); /* not NULL */
+  pmn_status (*network_create)(
+      pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
+  pmn_status (*network_run)(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
+  void (*network_destroy)(pmn_network *network); /* not NULL */
+  pmn_status (*syrk)(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+  pmn_status (*gemm)(
+      pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+} pmn_backend;
+
+/* Every backend's pmn_device and pmn_network begin with these, so that the calls below find their way. */
+struct pmn_device {
+  const pmn_backend *backend;
+  pmn_device_info info;  /* what was opened, for the record */
+  char kernels_hash[65]; /* SHA-256 of kernels compiled at run time and their options; "" if there are none */
+};
+struct pmn_network {
+  pmn_device *device;
+  int32_t batch_max; /* both set by pmn_network_create once the backend has made the rest */
+};
+
+/* "ref", "cpu" or "opencl"; NULL for any other name. */
+const pmn_backend *pmn_backend_find(const char *name);
+
+/* Opens a device. PMN_STATUS_DEVICE when there is none such, with a message that says what there is. */
+PMN_MUST_USE pmn_status pmn_device_open(
+    const pmn_backend *backend, const pmn_device_options *options, pmn_device **device, pmn_err *err);
+/* NULL is fine. Networks of the device must be destroyed before. */
+void pmn_device_close(pmn_device *device);
+
+/* Compiles a program for batches of up to batch_max pictures. The program and its weights are borrowed for the call
+ * only. Errors: PMN_STATUS_ARGUMENT (a program that contradicts itself), PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_network_create(
+    pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
+/* input [n, h, w, c], u8 or f32 as the program says; output [n, h', w', c'] f32, the program's output tensor; both
+ * dense host memory, borrowed for the call. 1 <= n <= batch_max. */
+PMN_MUST_USE pmn_status pmn_network_run(
+    pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
+void pmn_network_destroy(pmn_network *network);
+
+/* c += x' x for x [n, d] f32 row-major; c [d, d] f64 row-major, of which only the upper triangle (column >= row) is
+ * read and written. Products and sums carry fp64 accuracy where the device has fp64; a device without it sums at most
+ * 256 rows in fp32 before adding to c. Same bits for the same x, n, d. */
+PMN_MUST_USE pmn_status pmn_device_syrk(
+    pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+/* y = a b in fp32: a [n, k], b [k, m], y [n, m], row-major, dense. */
+PMN_MUST_USE pmn_status pmn_device_gemm(
+    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+
+/* PMN_STATUS_ARGUMENT with the name of the layer when shapes, indices or lifetimes of a program contradict each other.
+ * Every backend's network_create may rely on it: pmn_network_create calls it first. */
+PMN_MUST_USE pmn_status pmn_program_check(const pmn_program *program, pmn_err *err);
+
+#endif

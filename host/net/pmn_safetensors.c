@@ -1,0 +1,153 @@
+/* pmn_safetensors.c - see pmn_safetensors.h. JSON by jansson, which refuses bad UTF-8, duplicate keys and deep nesting.
+ */
+#include "pmn_safetensors.h"
+
+#include "pmn_mem.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pmn_safetensors {
+  char *origin;
+  json_t *header; /* owns the names */
+  pmn_weight *tensors;
+  size_t count;
+};
+
+enum { HEADER_MAX = 100 * 1000 * 1000 };
+
+static size_t type_size(const char *type) {
+  static const struct {
+    const char *name;
+    size_t size;
+  } types[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+      {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    if (strcmp(types[i].name, type) == 0) return types[i].size;
+  }
+  return 0;
+}
+
+void pmn_safetensors_destroy(pmn_safetensors *file) {
+  if (file == NULL) return;
+  if (file->header != NULL) json_decref(file->header);
+  pmn_free(file->tensors);
+  pmn_free(file->origin);
+  pmn_free(file);
+}
+
+/* One entry of the header; `data` has `data_size` bytes. */
+static pmn_status read_entry(const char *origin, const char *name, json_t *entry, const char *data, size_t data_size,
+    pmn_weight *tensor, pmn_err *err) {
+  const char *type = json_string_value(json_object_get(entry, "dtype"));
+  json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
+  size_t size = type == NULL ? 0 : type_size(type);
+  if (size == 0) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: tensor %s has no known dtype", origin, name);
+  if (!json_is_array(shape) || json_array_size(shape) > PMN_TENSOR_RANK_MAX) {
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: tensor %s has no shape of up to 8 dimensions", origin, name);
+  }
+  *tensor = (pmn_weight){.name = name, .rank = (int32_t)json_array_size(shape)};
+  strncpy(tensor->type, type, sizeof tensor->type - 1);
+  for (int32_t i = 0; i < tensor->rank; i++) {
+    json_t *dimension = json_array_get(shape, (size_t)i);
+    int64_t extent = json_integer_value(dimension);
+    if (!json_is_integer(dimension) || extent < 0 || extent > INT32_MAX || !pmn_size_mul(size, (size_t)extent, &size)) {
+      return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: tensor %s: dimension %d is out of range", origin, name, i);
+    }
+    tensor->shape[i] = extent;
+  }
+  json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+  int64_t from = json_integer_value(begin), to = json_integer_value(end);
+  if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) || from < 0 || to < from ||
+      (uint64_t)to > data_size || (uint64_t)(to - from) != size) {
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0,
+        "%s: tensor %s: data_offsets do not give the %zu bytes of its shape within the %zu of the file", origin, name,
+        size, data_size);
+  }
+  tensor->data = data + from;
+  tensor->size = size;
+  return PMN_STATUS_OK;
+}
+
+static int by_data(const void *a, const void *b) {
+  const pmn_weight *x = a, *y = b;
+  if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
+  return x->size < y->size ? -1 : x->size > y->size;
+}
+
+static pmn_status read_entries(pmn_safetensors *self, const char *data, size_t data_size, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *name;
+  json_t *entry;
+  size_t entries = json_object_size(self->header);
+  if (entries > PMN_TENSOR_COUNT_MAX) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu tensors, more than %d", self->origin, entries, PMN_TENSOR_COUNT_MAX);
+  }
+  self->tensors = pmn_calloc(entries, sizeof *self->tensors);
+  if (self->tensors == NULL) {
+    st = pmn_err_memory(err, entries * sizeof *self->tensors, "a table of tensors");
+    goto done;
+  }
+  json_object_foreach(self->header, name, entry) {
+    if (strcmp(name, "__metadata__") == 0) continue;
+    PMN_TRY(read_entry(self->origin, name, entry, data, data_size, &self->tensors[self->count++], err));
+  }
+  qsort(self->tensors, self->count, sizeof *self->tensors, by_data);
+  const char *at = data;
+  for (size_t i = 0; i < self->count; at += self->tensors[i++].size) {
+    if (self->tensors[i].data == (const void *)at) continue;
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: there is a hole or an overlap before tensor %s", self->origin,
+        self->tensors[i].name);
+  }
+  if (at != data + data_size) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu bytes at the end belong to no tensor", self->origin,
+        (size_t)(data + data_size - at));
+  }
+done:
+  return st;
+}
+
+pmn_status pmn_safetensors_create(
+    const void *bytes, size_t size, const char *origin, pmn_safetensors **file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const unsigned char *head = bytes;
+  *file = NULL;
+  pmn_safetensors *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL || (self->origin = pmn_strdup(origin)) == NULL) {
+    st = pmn_err_memory(err, sizeof *self, "a weights file");
+    goto done;
+  }
+  uint64_t length = 0;
+  if (size < 8) PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu bytes are too few for a safetensors file", origin, size);
+  for (int i = 7; i >= 0; i--) length = length << 8 | head[i];
+  if (length > size - 8 || length > HEADER_MAX || length < 2 || head[8] != '{') {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: not a safetensors file: its first 8 bytes give a header of %llu bytes", origin,
+        (unsigned long long)length);
+  }
+  json_error_t problem;
+  const char *text = (const char *)bytes + 8;
+  self->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
+  if (self->header == NULL || !json_is_object(self->header)) {
+    PMN_FAIL(
+        err, PMN_STATUS_MODEL, "%s: the header is not JSON: %s at byte %d", origin, problem.text, problem.position);
+  }
+  PMN_TRY(read_entries(self, text + length, size - 8 - (size_t)length, err));
+  *file = self;
+  self = NULL;
+done:
+  pmn_safetensors_destroy(self);
+  return st;
+}
+
+/* A few hundred tensors, each looked up once: in order of data, a plain search is fast enough. */
+const pmn_weight *pmn_safetensors_find(const pmn_safetensors *file, const char *name) {
+  for (size_t i = 0; i < file->count; i++) {
+    if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
+  }
+  return NULL;
+}
+
+const char *pmn_safetensors_origin(const pmn_safetensors *file) {
+  return file->origin;
+}

@@ -1,0 +1,34 @@
+/* pmn_safetensors.h - reading a safetensors file that nobody has vouched for.
+ *
+ * Layout: u64 little-endian length N of the header; N bytes of JSON, {"name": {"dtype", "shape", "data_offsets"}, ...,
+ * "__metadata__": {text: text}}; then the data, which the tensors cover without holes or overlaps. Every number is
+ * checked against the bytes that are really there before it is used.
+ */
+#ifndef PMN_SAFETENSORS_H
+#define PMN_SAFETENSORS_H
+
+#include "pmn_err.h"
+
+enum { PMN_TENSOR_RANK_MAX = 8, PMN_TENSOR_COUNT_MAX = 100000 };
+
+typedef struct pmn_weight {
+  const char *name;
+  char type[8]; /* "F32", "BF16", ... */
+  int32_t rank;
+  int64_t shape[PMN_TENSOR_RANK_MAX];
+  const void *data; /* in the caller's bytes; aligned as the file has it: copy before use as anything but bytes */
+  size_t size;      /* bytes */
+} pmn_weight;
+
+typedef struct pmn_safetensors pmn_safetensors;
+
+/* Reads the header of a whole file in memory. `bytes` is borrowed until destroy; `origin` names it in messages.
+ * PMN_STATUS_MODEL with what is wrong and where; PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_safetensors_create(
+    const void *bytes, size_t size, const char *origin, pmn_safetensors **file, pmn_err *err);
+void pmn_safetensors_destroy(pmn_safetensors *file);
+/* NULL when there is no tensor of that name. */
+const pmn_weight *pmn_safetensors_find(const pmn_safetensors *file, const char *name);
+const char *pmn_safetensors_origin(const pmn_safetensors *file);
+
+#endif

@@ -1,0 +1,12 @@
+/* pmn_choose.h - which device a run uses. */
+#ifndef PMN_CHOOSE_H
+#define PMN_CHOOSE_H
+
+#include "pmn_run.h"
+
+/* Opens run->device by options->backend and options->device, checks an OpenCL device against the reference, sets
+ * run->batch, and says what was chosen and why. A device that was named and is missing, or computes wrong, is
+ * PMN_STATUS_DEVICE: nothing else is taken in its place. */
+PMN_MUST_USE pmn_status pmn_choose_device(pmn_run *run, pmn_err *err);
+
+#endif

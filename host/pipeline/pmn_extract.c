@@ -1,0 +1,274 @@
+/* pmn_extract.c - the main job: checks what was asked, opens everything, runs the passes, commits.
+ *
+ * Order matters to the user: what can be wrong with the command is found before the pictures are listed, what can be
+ * wrong with the output before the network runs for hours.
+ */
+#include "pmn_run.h"
+
+#include "pmn_choose.h"
+#include "pmn_clock.h"
+#include "pmn_image.h"
+#include "pmn_mem.h"
+#include "pmn_pool.h"
+#include "pmn_summary.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------- shared by steps -- */
+
+bool pmn_run_needs_fit(const pmn_run *run) {
+  const pmn_extract_options *o = run->options;
+  return o->standardize || o->pca_components > 0 || o->pca_ratio > 0;
+}
+
+pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
+  if (run->options->stop == NULL || *run->options->stop == 0) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
+}
+
+void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) {
+  char text[1024];
+  va_list args;
+  if (run->options->on_message == NULL) return;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  run->options->on_message(run->options->callback_arg, level, text);
+}
+
+void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started) {
+  double now = pmn_clock_seconds(), seconds = now - phase_started;
+  if (run->options->on_progress == NULL || (now - run->progress_last < 0.1 && done < total)) return;
+  run->progress_last = now;
+  pmn_progress progress = {
+      .done = done, .total = total, .rejects = run->counts.rejects, .phase = phase, .seconds_left = -1};
+  if (seconds > 0) progress.images_per_second = (double)done / seconds;
+  if (done > 0) progress.seconds_left = (double)(total - done) * seconds / (double)done;
+  run->options->on_progress(run->options->callback_arg, &progress);
+}
+
+pmn_status pmn_run_open_sink(pmn_run *run, int32_t width, pmn_err *err) {
+  pmn_sink_options options = {
+      .path = run->options->output, .format = run->format, .width = width, .overwrite = run->options->overwrite};
+  return pmn_sink_create(&options, &run->sink, err);
+}
+
+/* --------------------------------------------------------------------------------------------------- options -- */
+
+static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (o->struct_size != sizeof *o) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_extract_options was not made by PMN_EXTRACT_OPTIONS_INIT of this version");
+  }
+  if (o->source_count == 0) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no SOURCE: name a folder of pictures");
+  if (o->output == NULL || o->output[0] == '\0') {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file");
+  }
+  if (o->pca_components < 0 || o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 ||
+      o->limit < 0) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: pca, limit from 0; threads to 1024; batch to 65536");
+  }
+  if (o->pca_ratio < 0 || o->pca_ratio >= 1 || isnan(o->pca_ratio)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the share of variance must lie between 0 and 1");
+  }
+  if (o->pca_ratio > 0 && o->pca_components > 0) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "ask for a number of components or for a share of variance, not both");
+  }
+done:
+  return st;
+}
+
+static pmn_status check_names(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  pmn_filter filter;
+  const char *features = o->features != NULL ? o->features : "efficientnet_lite0";
+  run->architecture = pmn_architecture_find(features);
+  if (run->architecture == NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no network is called \"%s\"; there are efficientnet_lite0 and mobilenet_v2",
+        features);
+  }
+  run->resize = o->resize != NULL ? o->resize : run->architecture->preprocess.resize;
+  if (!pmn_filter_find(run->resize, &filter)) {
+    PMN_FAIL(
+        err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"; there are bicubic, bilinear and nearest", run->resize);
+  }
+  if (o->format != NULL && !pmn_format_find(o->format, &run->format)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no format is called \"%s\"; there are csv, parquet and npy", o->format);
+  }
+  if (o->format == NULL && !pmn_format_of_path(o->output, &run->format)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the ending tells no format; use .csv, .parquet or .npy, or name the format",
+        o->output);
+  }
+done:
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------ open -- */
+
+static pmn_status open_outputs(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  PMN_TRY(pmn_buf_printf(
+      &path, err, o->rejects != NULL ? "%s" : "%s.rejects.csv", o->rejects != NULL ? o->rejects : o->output));
+  run->rejects_path = pmn_buf_take(&path);
+  if (strcmp(run->rejects_path, o->output) == 0) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the rows and the rejects cannot go to the same file", o->output);
+  }
+  /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
+  PMN_TRY(pmn_run_open_sink(run, 1, err));
+  pmn_sink_destroy(run->sink);
+  run->sink = NULL;
+  PMN_TRY(pmn_rejects_create(run->rejects_path, o->overwrite, &run->rejects, err));
+done:
+  pmn_buf_reset(&path);
+  return st;
+}
+
+static pmn_status open_listing(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  pmn_source_options source = {.sources = o->sources,
+      .source_count = o->source_count,
+      .includes = o->includes,
+      .include_count = o->include_count,
+      .label_level = o->label_level,
+      .label_regex = o->label_regex,
+      .limit = o->limit};
+  PMN_TRY(pmn_listing_create(&source, &run->listing, err));
+  run->counts.listed = pmn_listing_count(run->listing);
+  run->counts.skipped = pmn_listing_skipped(run->listing);
+  run->counts.duplicates = pmn_listing_duplicates(run->listing);
+  if (run->counts.skipped > 0) {
+    pmn_run_message(run, PMN_LEVEL_INFO, "%lld files of the folders are not listed: their names do not match",
+        (long long)run->counts.skipped);
+  }
+  if (run->counts.duplicates > 0) {
+    pmn_run_message(run, PMN_LEVEL_WARNING, "%lld pictures were named more than once and are taken once",
+        (long long)run->counts.duplicates);
+  }
+done:
+  return st;
+}
+
+/* The model is needed until the device has its weights. */
+static pmn_status open_network(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_model *model = NULL;
+  PMN_TRY(pmn_model_create(run->architecture, run->options->weights, PMN_OUTPUT_FEATURES, &model, err));
+  strcpy(run->model_sha256, pmn_model_sha256(model));
+  run->model_origin = pmn_strdup(pmn_model_origin(model));
+  if (run->model_origin == NULL) {
+    st = pmn_err_memory(err, 1, "a name");
+    goto done;
+  }
+  run->width = pmn_model_width(model);
+  run->counts.width = run->width;
+  PMN_TRY(pmn_choose_device(run, err));
+  PMN_TRY(pmn_network_create(run->device, pmn_model_program(model), run->batch, &run->network, err));
+done:
+  pmn_model_destroy(model);
+  return st;
+}
+
+static pmn_status open_statistics(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  if (!pmn_run_needs_fit(run)) return pmn_run_open_sink(run, run->width, err);
+  bool pca = o->pca_components > 0 || o->pca_ratio > 0;
+  int64_t least = run->counts.listed < run->width ? run->counts.listed : run->width;
+  if (run->counts.listed < 2 || o->pca_components > least) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%lld pictures of %d features give at most %lld components and need at least 2 pictures; %d were asked for",
+        (long long)run->counts.listed, run->width, (long long)least, o->pca_components);
+  }
+  /* With fewer rows than columns the Gram matrix of the rows is the smaller one. */
+  bool covariance = pca && run->counts.listed >= run->width;
+  PMN_TRY(pmn_spool_create(o->output, run->width, &run->spool, err));
+  PMN_TRY(pmn_moments_create(run->device, run->width, covariance, &run->moments, err));
+done:
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------- run -- */
+
+static void close_run(pmn_run *run) {
+  pmn_sink_destroy(run->sink);
+  pmn_rejects_destroy(run->rejects);
+  pmn_spool_destroy(run->spool);
+  pmn_fit_destroy(run->fit);
+  pmn_moments_destroy(run->moments);
+  pmn_network_destroy(run->network);
+  pmn_device_close(run->device);
+  pmn_listing_destroy(run->listing);
+  pmn_free(run->rows);
+  pmn_free(run->model_origin);
+  pmn_free(run->rejects_path);
+}
+
+static pmn_status fill_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  summary->seconds = pmn_clock_seconds() - run->started;
+  summary->bound = pmn_meter_finish(&run->meter, summary->seconds);
+  summary->counts = run->counts;
+  summary->meter = run->meter;
+  if (run->fit != NULL && run->fit->k > 0) {
+    size_t k = (size_t)run->fit->k;
+    summary->explained = pmn_alloc(k, sizeof *summary->explained);
+    if (summary->explained == NULL) return pmn_err_memory(err, k * sizeof *summary->explained, "the summary");
+    memcpy(summary->explained, run->fit->explained_ratio, k * sizeof *summary->explained);
+    summary->explained_count = run->fit->k;
+  }
+  summary->record = pmn_record_create(run, summary->bound, summary->seconds);
+  if (run->counts.rejects > 0) summary->rejects_path = pmn_strdup(run->rejects_path);
+  bool good = summary->record != NULL && (run->counts.rejects == 0 || summary->rejects_path != NULL);
+  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+}
+
+static pmn_status run_all(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(check_numbers(run->options, err));
+  PMN_TRY(check_names(run, err));
+  PMN_TRY(open_outputs(run, err));
+  PMN_TRY(open_listing(run, err));
+  run->threads = run->options->threads > 0 ? run->options->threads : pmn_pool_processors();
+  pmn_meter_init(&run->meter, run->threads);
+  PMN_TRY(open_network(run, err));
+  PMN_TRY(open_statistics(run, err));
+  PMN_TRY(pmn_features_run(run, err));
+  if (run->counts.rows + run->counts.rejects != run->counts.listed) {
+    PMN_FAIL(err, PMN_STATUS_WRITE,
+        "%lld pictures were listed, but %lld rows and %lld rejects came of them: report this",
+        (long long)run->counts.listed, (long long)run->counts.rows, (long long)run->counts.rejects);
+  }
+  if (pmn_run_needs_fit(run)) PMN_TRY(pmn_transform_run(run, err));
+  PMN_TRY(pmn_run_check_stop(run, err));
+  PMN_TRY(fill_summary(run, summary, err));
+  PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  PMN_TRY(pmn_sink_commit(run->sink, summary->record, err));
+done:
+  return st;
+}
+
+pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err) {
+  pmn_run run = {.options = options, .started = pmn_clock_seconds()};
+  pmn_clock_utc(run.started_utc);
+  *summary = NULL;
+  pmn_summary *result = pmn_calloc(1, sizeof *result);
+  if (result == NULL) return pmn_err_memory(err, sizeof *result, "the summary");
+  pmn_status st = run_all(&run, result, err);
+  close_run(&run);
+  if (st == PMN_STATUS_OK)
+    *summary = result;
+  else
+    pmn_summary_destroy(result);
+  return st;
+}
+
+const char *pmn_version(void) {
+  return PMN_VERSION;
+}

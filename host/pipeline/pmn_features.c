@@ -1,0 +1,156 @@
+/* pmn_features.c - the first pass: pictures in listing order, through the network, to rows.
+ *
+ * A bad picture leaves no gap in a batch: the next good one takes its place. Rows therefore hold only good pictures, in
+ * the order of the listing, and every picture of the listing is a row or a reject when this returns PMN_STATUS_OK.
+ */
+#include "pmn_run.h"
+
+#include "pmn_clock.h"
+#include "pmn_feed.h"
+#include "pmn_mem.h"
+#include "pmn_writer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* No photograph is larger; a file that is will not be read into memory. */
+enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
+
+typedef struct pass {
+  pmn_run *run;
+  pmn_feed *feed;
+  pmn_writer *writer;
+  pmn_batch *batch;
+  uint8_t *pixels; /* [batch, height, width, 3] */
+  size_t picture_size;
+  double started;
+} pass;
+
+static pmn_status reject(pass *p, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+  pmn_run *run = p->run;
+  const pmn_extract_options *o = run->options;
+  pmn_item item = pmn_listing_item(run->listing, index);
+  if (o->stop_on_error) {
+    return pmn_err_set(
+        err, PMN_STATUS_REJECTED, 0, "%s: %s: %s (stopped at the first bad picture)", item.key, stage, reason);
+  }
+  run->counts.rejects++;
+  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s: %s: %s", item.key, stage, reason);
+  if (o->max_rejects >= 0 && run->counts.rejects > o->max_rejects) {
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more than %lld bad pictures; the last is %s: %s: %s",
+        (long long)o->max_rejects, item.key, stage, reason);
+  }
+  return pmn_rejects_add(run->rejects, item.key, stage, reason, err);
+}
+
+/* Takes pictures until the batch is full or there are none left. */
+static pmn_status fill_batch(pass *p, bool *more, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  while (p->batch->n < p->run->batch) {
+    pmn_picture picture;
+    PMN_TRY(pmn_run_check_stop(p->run, err));
+    PMN_TRY(pmn_feed_next(p->feed, more, &picture, err));
+    if (!*more) break;
+    if (picture.stage != NULL) {
+      PMN_TRY(reject(p, picture.index, picture.stage, picture.reason, err));
+      continue;
+    }
+    memcpy(p->pixels + (size_t)p->batch->n * p->picture_size, picture.pixels, p->picture_size);
+    p->batch->indices[p->batch->n++] = picture.index;
+  }
+done:
+  return st;
+}
+
+static bool all_finite(const float *row, int32_t width) {
+  for (int32_t i = 0; i < width; i++) {
+    if (!isfinite(row[i])) return false;
+  }
+  return true;
+}
+
+/* Rows that hold NaN or infinity are no rows: weights can make them, whatever the picture. */
+static pmn_status drop_broken_rows(pass *p, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_batch *batch = p->batch;
+  size_t width = (size_t)p->run->width;
+  int32_t kept = 0;
+  for (int32_t i = 0; i < batch->n; i++) {
+    const float *row = batch->features + (size_t)i * width;
+    if (!all_finite(row, p->run->width)) {
+      PMN_TRY(reject(p, batch->indices[i], "network", "its features are not finite numbers", err));
+      continue;
+    }
+    if (kept < i) memcpy(batch->features + (size_t)kept * width, row, width * sizeof *row);
+    batch->indices[kept++] = batch->indices[i];
+  }
+  batch->n = kept;
+done:
+  return st;
+}
+
+static pmn_status run_batch(pass *p, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_run *run = p->run;
+  pmn_batch *batch = p->batch;
+  double start = pmn_clock_seconds();
+  PMN_TRY(pmn_network_run(run->network, p->pixels, batch->n, batch->features, err));
+  run->meter.stages[PMN_STAGE_NETWORK].busy_seconds += pmn_clock_seconds() - start;
+  PMN_TRY(drop_broken_rows(p, err));
+  if (batch->n > 0) memcpy(run->rows + run->counts.rows, batch->indices, (size_t)batch->n * sizeof *batch->indices);
+  run->counts.rows += batch->n;
+  if (run->moments != NULL && batch->n > 0) {
+    start = pmn_clock_seconds();
+    PMN_TRY(pmn_moments_add(run->moments, batch->features, batch->n, err));
+    run->meter.stages[PMN_STAGE_MOMENTS].busy_seconds += pmn_clock_seconds() - start;
+  }
+done:
+  return st;
+}
+
+static pmn_status run_pass(pass *p, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_run *run = p->run;
+  for (bool more = true; more;) {
+    PMN_TRY(pmn_writer_take(p->writer, &p->batch, err));
+    PMN_TRY(fill_batch(p, &more, err));
+    if (p->batch->n == 0) break;
+    PMN_TRY(run_batch(p, err));
+    pmn_writer_give(p->writer, p->batch);
+    pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, p->started);
+  }
+  PMN_TRY(pmn_writer_finish(p->writer, &run->meter, err));
+  pmn_feed_measure(p->feed, &run->meter);
+done:
+  return st;
+}
+
+pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_preprocess *prepare = &run->architecture->preprocess;
+  pass p = {
+      .run = run, .picture_size = (size_t)prepare->width * (size_t)prepare->height * 3, .started = pmn_clock_seconds()};
+  pmn_feed_options feed = {.listing = run->listing,
+      .width = prepare->width,
+      .height = prepare->height,
+      .threads = run->threads,
+      .window = run->batch + 2 * run->threads,
+      .file_bytes_max = FILE_BYTES_MAX};
+  pmn_filter_find(run->resize, &feed.filter);
+  pmn_writer_options writer = {
+      .listing = run->listing, .sink = run->sink, .spool = run->spool, .capacity = run->batch, .width = run->width};
+  p.pixels = pmn_alloc_aligned((size_t)run->batch, p.picture_size);
+  run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
+  if (p.pixels == NULL || run->rows == NULL) {
+    st = pmn_err_memory(err, (size_t)run->batch * p.picture_size, "a batch of pictures");
+    goto done;
+  }
+  PMN_TRY(pmn_feed_create(&feed, &p.feed, err));
+  PMN_TRY(pmn_writer_create(&writer, &p.writer, err));
+  PMN_TRY(run_pass(&p, err));
+done:
+  pmn_feed_destroy(p.feed);
+  pmn_writer_destroy(p.writer);
+  pmn_free(p.pixels);
+  return st;
+}

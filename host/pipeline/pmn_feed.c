@@ -1,0 +1,182 @@
+/* pmn_feed.c - see pmn_feed.h.
+ *
+ * A ring of `window` slots; picture i lives in slot i % window. A thread takes the next index under the lock, waits
+ * until its slot is free, fills it without the lock, and marks it ready. The consumer waits for the slot it needs next.
+ */
+#include "pmn_feed.h"
+
+#include "pmn_clock.h"
+#include "pmn_mem.h"
+
+#include <pthread.h>
+
+typedef struct slot {
+  uint8_t *pixels;
+  bool ready;
+  const char *stage; /* NULL: the picture is good */
+  pmn_err why;
+} slot;
+
+typedef struct worker {
+  pmn_feed *feed;
+  pthread_t thread;
+  pmn_decoder *decoder;
+  pmn_resampler *resampler;
+  pmn_buf bytes;
+  double seconds[PMN_STAGE_RESIZE + 1];
+} worker;
+
+struct pmn_feed {
+  pmn_feed_options options;
+  int64_t count;
+  pthread_mutex_t lock;
+  pthread_cond_t slot_ready, slot_free;
+  bool stop;
+  int64_t next;     /* index that the next idle thread takes */
+  int64_t consumed; /* pictures the consumer is done with */
+  int64_t handed;   /* pictures handed out: consumed, or consumed + 1 */
+  slot *slots;
+  uint8_t *pixels;
+  worker *workers;
+  int32_t started;
+};
+
+/* Seconds since *mark, which becomes now. */
+static double lap(double *mark) {
+  double now = pmn_clock_seconds(), passed = now - *mark;
+  *mark = now;
+  return passed;
+}
+
+static void load_picture(worker *self, int64_t index, slot *s) {
+  const pmn_feed_options *options = &self->feed->options;
+  pmn_item item = pmn_listing_item(options->listing, index);
+  pmn_image image;
+  double mark = pmn_clock_seconds();
+  s->stage = "read";
+  pmn_status st = pmn_source_read(&item, &self->bytes, &s->why);
+  self->seconds[PMN_STAGE_READ] += lap(&mark);
+  if (st != PMN_STATUS_OK) return;
+  s->stage = "decode";
+  st = pmn_decoder_run(self->decoder, self->bytes.data, self->bytes.size, &image, &s->why);
+  self->seconds[PMN_STAGE_DECODE] += lap(&mark);
+  if (st != PMN_STATUS_OK) return;
+  s->stage = "resize";
+  st = pmn_resampler_run(self->resampler, &image, s->pixels, &s->why);
+  self->seconds[PMN_STAGE_RESIZE] += lap(&mark);
+  if (st == PMN_STATUS_OK) s->stage = NULL;
+}
+
+static void *worker_main(void *arg) {
+  worker *self = arg;
+  pmn_feed *feed = self->feed;
+  pthread_mutex_lock(&feed->lock);
+  while (!feed->stop && feed->next < feed->count) {
+    int64_t index = feed->next++;
+    while (!feed->stop && index >= feed->consumed + feed->options.window)
+      pthread_cond_wait(&feed->slot_free, &feed->lock);
+    if (feed->stop) break;
+    pthread_mutex_unlock(&feed->lock);
+    slot *s = &feed->slots[index % feed->options.window];
+    load_picture(self, index, s);
+    pthread_mutex_lock(&feed->lock);
+    s->ready = true;
+    pthread_cond_signal(&feed->slot_ready);
+  }
+  pthread_mutex_unlock(&feed->lock);
+  return NULL;
+}
+
+static pmn_status start_worker(pmn_feed *feed, worker *w, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_feed_options *options = &feed->options;
+  const pmn_image_limits limits = PMN_IMAGE_LIMITS_DEFAULT;
+  w->feed = feed;
+  pmn_buf_init(&w->bytes, options->file_bytes_max);
+  PMN_TRY(pmn_decoder_create(&limits, &w->decoder, err));
+  PMN_TRY(pmn_resampler_create(options->filter, options->width, options->height, &w->resampler, err));
+  int code = pthread_create(&w->thread, NULL, worker_main, w);
+  if (code != 0) PMN_FAIL_CODE(err, PMN_STATUS_NO_MEMORY, code, "cannot start a decoding thread");
+  feed->started++;
+done:
+  return st;
+}
+
+pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  *feed = NULL;
+  pmn_feed *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "the feed");
+  self->options = *options;
+  self->count = pmn_listing_count(options->listing);
+  pthread_mutex_init(&self->lock, NULL);
+  pthread_cond_init(&self->slot_ready, NULL);
+  pthread_cond_init(&self->slot_free, NULL);
+  size_t window = (size_t)options->window, size = (size_t)options->width * (size_t)options->height * 3;
+  self->slots = pmn_calloc(window, sizeof *self->slots);
+  self->workers = pmn_calloc((size_t)options->threads, sizeof *self->workers);
+  self->pixels = pmn_alloc_aligned(window, size);
+  if (self->slots == NULL || self->workers == NULL || self->pixels == NULL) {
+    st = pmn_err_memory(err, window * size, "decoded pictures");
+    goto done;
+  }
+  for (size_t i = 0; i < window; i++) self->slots[i].pixels = self->pixels + i * size;
+  for (int32_t i = 0; i < options->threads; i++) PMN_TRY(start_worker(self, &self->workers[i], err));
+  *feed = self;
+  self = NULL;
+done:
+  pmn_feed_destroy(self);
+  return st;
+}
+
+pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pthread_mutex_lock(&feed->lock);
+  if (feed->consumed < feed->handed) {
+    feed->slots[feed->consumed % feed->options.window].ready = false;
+    feed->consumed = feed->handed;
+    pthread_cond_broadcast(&feed->slot_free);
+  }
+  *more = feed->handed < feed->count;
+  if (*more) {
+    slot *s = &feed->slots[feed->handed % feed->options.window];
+    while (!s->ready) pthread_cond_wait(&feed->slot_ready, &feed->lock);
+    *picture = (pmn_picture){.index = feed->handed, .pixels = s->pixels, .stage = s->stage, .reason = s->why.message};
+    feed->handed++;
+    if (s->stage != NULL && s->why.status == PMN_STATUS_NO_MEMORY) {
+      if (err != NULL) *err = s->why;
+      st = s->why.status;
+    }
+  }
+  pthread_mutex_unlock(&feed->lock);
+  return st;
+}
+
+void pmn_feed_measure(pmn_feed *feed, pmn_meter *meter) {
+  for (int32_t i = 0; i < feed->started; i++) {
+    for (int stage = 0; stage <= PMN_STAGE_RESIZE; stage++) {
+      meter->stages[stage].busy_seconds += feed->workers[i].seconds[stage];
+    }
+  }
+}
+
+void pmn_feed_destroy(pmn_feed *feed) {
+  if (feed == NULL) return;
+  pthread_mutex_lock(&feed->lock);
+  feed->stop = true;
+  pthread_cond_broadcast(&feed->slot_free);
+  pthread_mutex_unlock(&feed->lock);
+  for (int32_t i = 0; i < feed->started; i++) pthread_join(feed->workers[i].thread, NULL);
+  for (int32_t i = 0; feed->workers != NULL && i < feed->options.threads; i++) {
+    pmn_decoder_destroy(feed->workers[i].decoder);
+    pmn_resampler_destroy(feed->workers[i].resampler);
+    pmn_buf_reset(&feed->workers[i].bytes);
+  }
+  pthread_cond_destroy(&feed->slot_free);
+  pthread_cond_destroy(&feed->slot_ready);
+  pthread_mutex_destroy(&feed->lock);
+  pmn_free(feed->slots);
+  pmn_free(feed->workers);
+  pmn_free(feed->pixels);
+  pmn_free(feed);
+}

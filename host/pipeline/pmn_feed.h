@@ -1,0 +1,40 @@
+/* pmn_feed.h - pictures, read, decoded and resized by many threads, handed out in the order of the listing.
+ *
+ * The threads work at most `window` pictures ahead of the consumer, so memory does not grow with the listing. A picture
+ * that cannot be had is handed out like any other, with its reason.
+ */
+#ifndef PMN_FEED_H
+#define PMN_FEED_H
+
+#include "pmn_image.h"
+#include "pmn_meter.h"
+#include "pmn_source.h"
+
+typedef struct pmn_feed_options {
+  const pmn_listing *listing;
+  pmn_filter filter;
+  int32_t width, height; /* of the pixels handed out */
+  int32_t threads, window;
+  size_t file_bytes_max;
+} pmn_feed_options;
+
+/* One picture. `stage` is NULL and `pixels` [height, width, 3] when it is good; else what failed ("read", "decode") and
+ * why. Valid until the next pmn_feed_next. */
+typedef struct pmn_picture {
+  int64_t index; /* in the listing */
+  const uint8_t *pixels;
+  const char *stage, *reason;
+} pmn_picture;
+
+typedef struct pmn_feed pmn_feed;
+
+PMN_MUST_USE pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn_err *err);
+/* The next picture, waiting for it if need be; false after the last one. One consumer. PMN_STATUS_NO_MEMORY from the
+ * threads ends the feed with an error: memory that is missing is not the picture's fault. */
+PMN_MUST_USE pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err);
+/* Adds the threads' busy seconds to the meter; after the last picture only. */
+void pmn_feed_measure(pmn_feed *feed, pmn_meter *meter);
+/* Ends the threads, whatever they are at, and frees everything. */
+void pmn_feed_destroy(pmn_feed *feed);
+
+#endif

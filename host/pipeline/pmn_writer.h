@@ -1,0 +1,42 @@
+/* pmn_writer.h - batches of finished rows leave through here, on a thread of their own, in order.
+ *
+ * A fixed number of batches goes round: the maker of features takes an empty one, fills it, hands it over, and the
+ * thread writes it to the sink, or to the spool when a fit comes first.
+ */
+#ifndef PMN_WRITER_H
+#define PMN_WRITER_H
+
+#include "pmn_meter.h"
+#include "pmn_sink.h"
+#include "pmn_source.h"
+#include "pmn_spool.h"
+
+typedef struct pmn_batch {
+  int32_t n;
+  int64_t *indices; /* [capacity] of the pictures in the listing */
+  float *features;  /* [capacity, width] */
+} pmn_batch;
+
+/* Exactly one of sink and spool is given. All borrowed until destroy. */
+typedef struct pmn_writer_options {
+  const pmn_listing *listing;
+  pmn_sink *sink;
+  pmn_spool *spool;
+  int32_t capacity, width; /* of a batch */
+} pmn_writer_options;
+
+typedef struct pmn_writer pmn_writer;
+
+PMN_MUST_USE pmn_status pmn_writer_create(const pmn_writer_options *options, pmn_writer **writer, pmn_err *err);
+/* An empty batch, waiting for one; the error of the writing thread if it failed. */
+PMN_MUST_USE pmn_status pmn_writer_take(pmn_writer *writer, pmn_batch **batch, pmn_err *err);
+void pmn_writer_give(pmn_writer *writer, pmn_batch *batch);
+/* Waits until everything given is written; the error of the writing thread if it failed. */
+PMN_MUST_USE pmn_status pmn_writer_finish(pmn_writer *writer, pmn_meter *meter, pmn_err *err);
+void pmn_writer_destroy(pmn_writer *writer);
+
+/* Writes n rows to a sink: keys and labels of the pictures `indices`, features [n, width]. */
+PMN_MUST_USE pmn_status pmn_writer_rows(
+    pmn_sink *sink, const pmn_listing *listing, const int64_t *indices, int64_t n, const float *features, pmn_err *err);
+
+#endif

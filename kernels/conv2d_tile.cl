@@ -1,0 +1,138 @@
+/* pmn_conv2d_tile - convolution as a tiled matrix product, for GPUs.
+ *
+ *   out[m, o] = act(bias[o] + sum over k of a[m, k] * w[k, o] + residual[m, o])   act(v) = min(max(v, clamp_min), clamp_max)
+ *
+ *   m = (n * out_h + y) * out_w + x          rows: every output pixel of the batch
+ *   k = (r * kernel_w + s) * in_c + i        the window, laid flat
+ *   a[m, k] = in[n, y*stride_h + r - pad_top, x*stride_w + s - pad_left, i], 0 outside the picture; never written down
+ *
+ *              o ->  PMN_TILE_N
+ *            +-----------+          Weights are packed [o / PMN_TILE_N][k][PMN_TILE_N], bias [o / PMN_TILE_N][PMN_TILE_N],
+ *      k |   |  b_tile   |          both filled up with zeros.
+ *        v   +-----------+
+ *   +------+ +-----------+          One work-group: one PMN_TILE_M x PMN_TILE_N tile of out; it walks k in steps of
+ * m |a_tile| |  out tile |          PMN_TILE_K, each step through local memory.
+ *   +------+ +-----------+          One work-item: PMN_ITEM_M rows x 4 channels of it, in registers.
+ *
+ *   local size (PMN_TILE_N / 4, PMN_TILE_M / PMN_ITEM_M); global id 0: channels, 1: rows, both rounded up to whole tiles.
+ *
+ * The sum runs over k upwards, whatever the batch: the same bits for a picture at every place in it.
+ * Preconditions: every tensor of the batch has fewer than 2^31 elements; PMN_BYTES means in_c = 3.
+ */
+#ifndef PMN_TILE_M
+#define PMN_TILE_M 64
+#endif
+#ifndef PMN_TILE_N /* a multiple of 4 */
+#define PMN_TILE_N 64
+#endif
+#ifndef PMN_TILE_K /* divides the number of work-items */
+#define PMN_TILE_K 16
+#endif
+#ifndef PMN_ITEM_M /* divides PMN_TILE_M */
+#define PMN_ITEM_M 4
+#endif
+#ifndef PMN_BYTES /* 1: the input is u8, read as value * scale[i] + shift[i] */
+#define PMN_BYTES 0
+#endif
+
+#define PMN_ITEMS_N (PMN_TILE_N / 4)
+#define PMN_ITEMS (PMN_ITEMS_N * (PMN_TILE_M / PMN_ITEM_M))
+#define PMN_LOADS_A (PMN_TILE_M * PMN_TILE_K / PMN_ITEMS) /* elements of a_tile that a work-item fetches */
+#define PMN_STEP_M (PMN_ITEMS / PMN_TILE_K)               /* rows between two of them */
+
+#if PMN_BYTES
+#define PMN_INPUT uchar
+#else
+#define PMN_INPUT float
+#endif
+
+__kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_M, 1))) void pmn_conv2d_tile(
+    const __global PMN_INPUT *restrict in_base, const ulong in_offset, const __global float *restrict weights,
+    const __global float *restrict bias, const __global float *restrict residual_base, const ulong residual_offset,
+    const int has_residual, __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
+    const int in_c, const int out_h, const int out_w, const int out_c, const int kernel_h, const int kernel_w,
+    const int stride_h, const int stride_w, const int pad_top, const int pad_left, const float clamp_min,
+    const float clamp_max, const float4 scale, const float4 shift, const int n) {
+  __local float a_tile[PMN_TILE_K][PMN_TILE_M + 4]; /* + 4: the transposing stores fall on other banks */
+  __local float b_tile[PMN_TILE_K][PMN_TILE_N];
+  const int rows = n * out_h * out_w, depth = kernel_h * kernel_w * in_c;
+  const int item = (int)(get_local_id(1) * PMN_ITEMS_N + get_local_id(0));
+  const int first_m = (int)get_group_id(1) * PMN_TILE_M;
+  const __global PMN_INPUT *in = in_base + in_offset;
+  const __global float *panel = weights + (ulong)get_group_id(0) * (ulong)PMN_TILE_N * (ulong)depth;
+
+  /* This work-item fetches column load_k of a_tile, rows load_m, load_m + PMN_STEP_M, ... */
+  const int load_k = item % PMN_TILE_K, load_m = item / PMN_TILE_K;
+  int top[PMN_LOADS_A], left[PMN_LOADS_A], picture[PMN_LOADS_A];
+#pragma unroll
+  for (int l = 0; l < PMN_LOADS_A; l++) {
+    const int m = min(first_m + load_m + l * PMN_STEP_M, rows - 1); /* rows past the last are not stored */
+    const int y = m / out_w % out_h;
+    top[l] = y * stride_h - pad_top;
+    left[l] = m % out_w * stride_w - pad_left;
+    picture[l] = m / (out_h * out_w) * in_h;
+  }
+  float4 sum[PMN_ITEM_M];
+#pragma unroll
+  for (int i = 0; i < PMN_ITEM_M; i++) sum[i] = (float4)(0.0f);
+
+  for (int first_k = 0; first_k < depth; first_k += PMN_TILE_K) {
+    const int k = first_k + load_k, tap = k / in_c, i = k - tap * in_c, r = tap / kernel_w, s = tap - r * kernel_w;
+#pragma unroll
+    for (int l = 0; l < PMN_LOADS_A; l++) {
+      const int y = top[l] + r, x = left[l] + s;
+      float v = 0.0f;
+      if (k < depth && y >= 0 && y < in_h && x >= 0 && x < in_w) {
+#if PMN_BYTES
+        v = fma(convert_float(in[((picture[l] + y) * in_w + x) * in_c + i]), i == 0 ? scale.x : i == 1 ? scale.y : scale.z,
+            i == 0 ? shift.x : i == 1 ? shift.y : shift.z);
+#else
+        v = in[((picture[l] + y) * in_w + x) * in_c + i];
+#endif
+      }
+      a_tile[load_k][load_m + l * PMN_STEP_M] = v;
+    }
+    for (int l = item; l < PMN_TILE_K * PMN_TILE_N; l += PMN_ITEMS) {
+      const int row = l / PMN_TILE_N;
+      b_tile[row][l % PMN_TILE_N] = first_k + row < depth ? panel[first_k * PMN_TILE_N + l] : 0.0f;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll
+    for (int kk = 0; kk < PMN_TILE_K; kk++) {
+      const float4 b = vload4(get_local_id(0), &b_tile[kk][0]);
+#pragma unroll
+      for (int m = 0; m < PMN_ITEM_M; m++) {
+        sum[m] = fma((float4)(a_tile[kk][get_local_id(1) * PMN_ITEM_M + m]), b, sum[m]);
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  const int channel = (int)get_group_id(0) * PMN_TILE_N + (int)get_local_id(0) * 4;
+  if (channel >= out_c) return;
+  const float4 item_bias = vload4(0, bias + channel);
+  const __global float *residual = residual_base + residual_offset;
+  __global float *out = out_base + out_offset;
+#pragma unroll
+  for (int i = 0; i < PMN_ITEM_M; i++) {
+    const int m = first_m + (int)get_local_id(1) * PMN_ITEM_M + i;
+    if (m >= rows) continue;
+    const int to = m * out_c + channel;
+    float4 v = sum[i] + item_bias;
+    if (channel + 4 <= out_c) {
+      if (has_residual) v += vload4(0, residual + to);
+      v = v < clamp_min ? (float4)(clamp_min) : v;
+      v = v > clamp_max ? (float4)(clamp_max) : v;
+      vstore4(v, 0, out + to);
+    } else {
+      float lane[4];
+      vstore4(v, 0, lane);
+      for (int o = 0; o < out_c - channel; o++) {
+        float f = lane[o];
+        if (has_residual) f += residual[to + o];
+        f = f < clamp_min ? clamp_min : f;
+        out[to + o] = f > clamp_max ? clamp_max : f;
+      }
+    }
+  }
+}

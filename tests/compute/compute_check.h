@@ -1,0 +1,56 @@
+/* compute_check.h - what the parts of the backend test share.
+ *
+ * The judge is `ref`, itself judged by goldens. A backend may be wrong by what rounding explains and no more:
+ *   |y - ref| <= (L + 4) * FLT_EPSILON * M + P
+ * L terms in the sum; M the same sum over absolute values, plus |bias| and |residual|; P what errors already in the
+ * input grow to. M and P come from running `ref` on absolute values and on errors. The 4: bias, residual, and the
+ * loading and storing of values. See Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
+ */
+#ifndef COMPUTE_CHECK_H
+#define COMPUTE_CHECK_H
+
+#include "check.h"
+#include "pmn_backend.h"
+
+/* Devices under test: every configuration of the backend that this machine can run, the first with 1 thread. */
+typedef struct compute_config {
+  pmn_device *device;
+  const char *label;
+} compute_config;
+enum { COMPUTE_CONFIGS_MAX = 8 };
+extern compute_config compute_configs[COMPUTE_CONFIGS_MAX];
+extern int compute_config_count;
+extern pmn_device *compute_reference;
+
+/* calloc that fails the test. */
+void *compute_alloc(size_t count, size_t size);
+
+/* Numbers of a seed, each times `scale`. */
+float *compute_random(uint64_t seed, size_t count, float scale);
+float *compute_absolute(const float *v, size_t count);
+
+/* Runs a program on n pictures with a network made for batch_max. The output is prefilled with NaN between two fences
+ * that must stay whole. free() the result. */
+float *compute_run(pmn_device *device, const pmn_program *program, const void *input, int32_t n, int32_t batch_max);
+
+/* One operation of a program by `ref`, on one picture given as f32: shapes and parameters are those of the operation,
+ * residual may be NULL. free() the result. */
+float *compute_apply(const pmn_program *program, const pmn_op *op, const float *in, const float *residual);
+/* The bound above for the same; values may be magnitudes already. free() the result. */
+float *compute_bound(const pmn_program *program, const pmn_op *op, const float *in, const float *residual);
+
+/* Largest |y - expected| / bound; NaN in y or anything above 1 fails the test. */
+double compute_compare(
+    const float *y, const float *expected, const float *bound, size_t count, const char *label, const char *name);
+
+/* The tests: CMocka test functions. */
+void check_ops_goldens(void **state);
+void check_ops_table(void **state);
+void check_ops_sweep(void **state);
+void check_networks_chain(void **state);
+void check_networks_batches(void **state);
+void check_networks_arguments(void **state);
+void check_matrix_syrk(void **state);
+void check_matrix_gemm(void **state);
+
+#endif

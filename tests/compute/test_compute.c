@@ -1,0 +1,66 @@
+/* test_compute.c - one backend (TEST_BACKEND) held against `ref`, and `ref` against goldens of other software.
+ *
+ * `cpu` is tested with every instruction set that this machine has, with 1 and with 2 threads; `opencl` with both
+ * families of kernels, whatever the device. No OpenCL device is a visible skip of the whole program, an instruction set
+ * that the machine has not a line that says so.
+ */
+#include "compute_check.h"
+
+compute_config compute_configs[COMPUTE_CONFIGS_MAX];
+int compute_config_count;
+pmn_device *compute_reference;
+
+/* Opens one configuration; false when the machine cannot run it. */
+static bool config_open(const pmn_backend *backend, const char *isa, int32_t threads, const char *label) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = threads, .isa = isa};
+  pmn_device *device = NULL;
+  pmn_status status = pmn_device_open(backend, &options, &device, &err);
+  if (status != PMN_STATUS_OK) {
+    print_message("[  SKIPPED ] %s: %s\n", label, err.message);
+    if (status != PMN_STATUS_DEVICE) exit(1);
+    return false;
+  }
+  print_message("%s: %s, %s\n", label, device->info.name, device->info.driver);
+  compute_configs[compute_config_count++] = (compute_config){device, label};
+  return true;
+}
+
+int main(int argc, char **argv) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 1};
+  const pmn_backend *backend = pmn_backend_find(TEST_BACKEND);
+  if (backend == NULL ||
+      pmn_device_open(pmn_backend_find("ref"), &options, &compute_reference, &err) != PMN_STATUS_OK) {
+    print_error("no backend " TEST_BACKEND " %s\n", err.message);
+    return 1;
+  }
+  if (strcmp(TEST_BACKEND, "cpu") == 0) {
+    config_open(backend, NULL, 1, "cpu, 1 thread");
+    config_open(backend, NULL, 2, "cpu, 2 threads");
+    config_open(backend, "baseline", 1, "cpu, baseline");
+    config_open(backend, "avx2", 1, "cpu, avx2");
+    config_open(backend, "avx512", 1, "cpu, avx512");
+  } else if (strcmp(TEST_BACKEND, "opencl") == 0) {
+    if (!config_open(backend, "vector", 1, "opencl, vector")) return 77;
+    config_open(backend, "tile", 1, "opencl, tile");
+  } else {
+    config_open(backend, NULL, 1, "ref, 1 thread");
+    config_open(backend, NULL, 2, "ref, 2 threads");
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(check_ops_goldens),
+      cmocka_unit_test(check_ops_table),
+      cmocka_unit_test(check_ops_sweep),
+      cmocka_unit_test(check_networks_chain),
+      cmocka_unit_test(check_networks_batches),
+      cmocka_unit_test(check_networks_arguments),
+      cmocka_unit_test(check_matrix_syrk),
+      cmocka_unit_test(check_matrix_gemm),
+  };
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
+  int failures = cmocka_run_group_tests_name("compute " TEST_BACKEND, tests, NULL, NULL);
+  for (int i = 0; i < compute_config_count; i++) pmn_device_close(compute_configs[i].device);
+  pmn_device_close(compute_reference);
+  return failures != 0;
+}

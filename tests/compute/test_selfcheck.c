@@ -1,0 +1,101 @@
+/* test_selfcheck.c - good devices pass, each way to compute wrong is refused by name, a success is remembered. */
+#include "check.h"
+
+#include "pmn_selfcheck.h"
+
+#include <math.h>
+
+/* `ref` with one thing wrong: which, and by how much. */
+static struct {
+  const char *layer; /* networks whose first operation has this name */
+  float factor, term;
+  bool syrk, gemm, fails;
+} fault;
+static const char *network_layer;
+
+static pmn_status wrong_create(
+    pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err) {
+  network_layer = program->ops[0].name;
+  return pmn_backend_find("ref")->network_create(device, program, batch_max, network, err);
+}
+
+static pmn_status wrong_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err) {
+  if (fault.fails) return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "the device is lost");
+  pmn_status st = pmn_backend_find("ref")->network_run(network, input, n, output, err);
+  if (fault.layer != NULL && strcmp(network_layer, fault.layer) == 0) output[7] = output[7] * fault.factor + fault.term;
+  return st;
+}
+
+static pmn_status wrong_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+  pmn_status st = pmn_backend_find("ref")->syrk(device, x, n, d, c, err);
+  if (fault.syrk) c[d + 3] += 0.1;
+  return st;
+}
+
+static pmn_status wrong_gemm(
+    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+  pmn_status st = pmn_backend_find("ref")->gemm(device, a, b, n, k, m, y, err);
+  if (fault.gemm) y[n * m - 1] += 0.01f;
+  return st;
+}
+
+static void test_wrong_devices(void **state) {
+  (void)state;
+  static const char *const layers[] = {"stem of bytes", "expansion", "depthwise 3x3", "depthwise 5x5 of stride 2",
+      "projection with residual", "convolution 3x3", "pool", "dense layer"};
+  pmn_backend wrong = *pmn_backend_find("ref");
+  wrong.network_create = wrong_create;
+  wrong.network_run = wrong_run;
+  wrong.syrk = wrong_syrk;
+  wrong.gemm = wrong_gemm;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 1};
+  pmn_device *device;
+  bool cached;
+  double ratio;
+  check_ok(pmn_device_open(&wrong, &options, &device, &err));
+  check_ok(pmn_selfcheck_run(device, &cached, &ratio, &err));
+  assert_true(ratio == 0.0 && !cached);
+  for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+    fault.layer = layers[i];
+    fault.factor = 1.0f;
+    fault.term = 0.01f;
+    check_fails(pmn_selfcheck_run(device, &cached, &ratio, &err), PMN_STATUS_DEVICE, layers[i]);
+    assert_non_null(strstr(err.message, "computes wrong"));
+    fault.term = NAN;
+    check_fails(pmn_selfcheck_run(device, &cached, &ratio, &err), PMN_STATUS_DEVICE, layers[i]);
+  }
+  fault.layer = NULL;
+  fault.syrk = true;
+  check_fails(pmn_selfcheck_run(device, &cached, &ratio, &err), PMN_STATUS_DEVICE, "syrk");
+  fault.syrk = false;
+  fault.gemm = true;
+  check_fails(pmn_selfcheck_run(device, &cached, &ratio, &err), PMN_STATUS_DEVICE, "gemm");
+  fault.gemm = false;
+  fault.fails = true;
+  check_fails(pmn_selfcheck_run(device, &cached, &ratio, &err), PMN_STATUS_DEVICE, "the device is lost");
+  fault.fails = false;
+  pmn_device_close(device);
+}
+
+static void test_cpu(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 2};
+  pmn_device *device;
+  bool cached;
+  double ratio;
+  check_ok(pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err));
+  check_ok(pmn_selfcheck_run(device, &cached, &ratio, &err));
+  print_message("%s: error %.4f of its bound\n", device->info.name, ratio);
+  assert_true(ratio > 0.0 && ratio < 1.0 && !cached);
+  pmn_device_close(device);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_wrong_devices),
+      cmocka_unit_test(test_cpu),
+  };
+  return cmocka_run_group_tests_name("compute selfcheck", tests, NULL, NULL);
+}
