@@ -24,8 +24,8 @@
 #include <jerror.h>
 
 /* A block of 8x8 pixels costs at least the one bit of its DC code, so no Huffman-coded JPEG holds more than 512 pixels
- * a byte (a progressive grey one of a single colour comes near). Arithmetic coding could, but hardly anybody writes it.
- * Small pictures are let pass, since their memory is no danger and damaged ones may still be what Pillow accepts. */
+ * a byte (a grey one of a single colour: 252). Arithmetic coding could, but hardly anybody writes it. Small pictures
+ * are let pass, since their memory is no danger and damaged ones may still be what Pillow accepts. */
 #define PIXELS_PER_BYTE_MAX 1024
 #define PIXELS_ALWAYS_TRIED (4 * 1024 * 1024)
 

@@ -255,7 +255,7 @@ def write_decoded():
         np.save(FOLDER / (name + ".npy"), pixels)
         rows.append([name])
     write_table("image_decode.csv", ["file"], rows)
-    # As many pixels a byte as a Huffman-coded JPEG can have; too large to store its pixels, which are all 200.
+    # As many pixels a byte as Pillow can write in a JPEG; too large to store its pixels, which are all 200.
     solid = jpeg(np.full((2048, 2304), 200, np.uint8), "L", quality=75, progressive=True)
     assert (rgb(solid) == 200).all()
     (HERE / "image_solid.jpg").write_bytes(solid)
