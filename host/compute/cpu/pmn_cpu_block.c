@@ -63,8 +63,8 @@ static pmn_cpu_block_plan make_plan(
   plan.group_rows = least(wide->h, (GROUP_PIXELS + wide->w - 1) / wide->w);
   plan.groups =
       least((wide->h + plan.group_rows - 1) / plan.group_rows, (reach + plan.group_rows - 1) / plan.group_rows + 1);
-  int32_t pixels = plan.groups * plan.group_rows * wide->w;
-  int32_t panels = WIDE_BYTES / (4 * pixels * kernels->panel);
+  int64_t panel_bytes = (int64_t)plan.groups * plan.group_rows * wide->w * kernels->panel * 4;
+  int32_t panels = (int32_t)(WIDE_BYTES / panel_bytes);
   plan.slice = least(kernels->panel * (panels < 1 ? 1 : panels), round_up(wide->c, kernels->lanes));
   plan.narrow_rows = least(out->h, (GROUP_PIXELS + out->w - 1) / out->w);
   return plan;
@@ -132,9 +132,9 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in));
   pmn_cpu_raise(&sizes->zeros, (size_t)wide->w * slice);
   pmn_cpu_raise(&sizes->rows, (size_t)layer->middle.kernel_h);
-  pmn_cpu_raise(&sizes->wide, (size_t)(layer->plan.groups * layer->plan.group_rows * wide->w) * slice);
-  pmn_cpu_raise(&sizes->narrow, (size_t)(layer->plan.narrow_rows * out->w) * slice);
-  pmn_cpu_raise(&sizes->sums, (size_t)(out->h * out->w) * (size_t)round_up(out->c, kernels->lanes));
+  pmn_cpu_raise(&sizes->wide, (size_t)layer->plan.groups * (size_t)layer->plan.group_rows * (size_t)wide->w * slice);
+  pmn_cpu_raise(&sizes->narrow, (size_t)layer->plan.narrow_rows * (size_t)out->w * slice);
+  pmn_cpu_raise(&sizes->sums, (size_t)out->h * (size_t)out->w * (size_t)round_up(out->c, kernels->lanes));
   return pack_last(layer, kernels, wide->c, out->c, err);
 }
 

@@ -6,23 +6,8 @@
 #ifndef PMN_CPU_LAYERS_H
 #define PMN_CPU_LAYERS_H
 
-#include "pmn_cpu_kernels.h"
+#include "pmn_cpu_conv.h"
 #include "pmn_err.h"
-#include "pmn_program.h"
-
-/* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
-typedef struct pmn_cpu_scratch {
-  float *patches;     /* windows of a convolution that is not pointwise, one per row of a matrix */
-  float *zeros;       /* a row of a depthwise input, outside the picture */
-  float *wide;        /* rows of a slice of a block's wide tensor */
-  float *narrow;      /* rows of the slice after the depthwise convolution */
-  float *sums;        /* partial sums of a block's output */
-  const float **rows; /* [kernel_h] of a depthwise convolution */
-} pmn_cpu_scratch;
-
-typedef struct pmn_cpu_scratch_sizes {
-  size_t patches, zeros, wide, narrow, sums, rows;
-} pmn_cpu_scratch_sizes;
 
 /* How a block is cut: slices of channels, each swept down the picture. */
 typedef struct pmn_cpu_block_plan {
@@ -51,19 +36,7 @@ const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer);
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch);
 
-/* Shared by the files of the layers. */
-
-/* Pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm` says the rest: k, n, w,
- * start, y (of the first pixel), strides and epilogue. */
-void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
-    const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches);
-bool pmn_cpu_is_pointwise(const pmn_op *op);
-/* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
-size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
-static inline void pmn_cpu_raise(size_t *size, size_t needed) {
-  if (needed > *size) *size = needed;
-}
-
+/* pmn_cpu_block.c: a block as one layer. */
 bool pmn_cpu_block_matches(const pmn_program *program, int32_t index);
 PMN_MUST_USE pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
     const pmn_program *program, int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err);

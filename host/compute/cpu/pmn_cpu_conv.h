@@ -1,0 +1,36 @@
+/* pmn_cpu_conv.h - a convolution, or a run of its output pixels, as matrix products; and the memory that layers work
+ * in. */
+#ifndef PMN_CPU_CONV_H
+#define PMN_CPU_CONV_H
+
+#include "pmn_cpu_kernels.h"
+#include "pmn_program.h"
+
+/* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
+typedef struct pmn_cpu_scratch {
+  float *patches;     /* windows of a convolution that is not pointwise, one per row of a matrix */
+  float *zeros;       /* a row of a depthwise input, outside the picture */
+  float *wide;        /* rows of a slice of a block's wide tensor */
+  float *narrow;      /* rows of the slice after the depthwise convolution */
+  float *sums;        /* partial sums of a block's output */
+  const float **rows; /* [kernel_h] of a depthwise convolution */
+} pmn_cpu_scratch;
+
+typedef struct pmn_cpu_scratch_sizes {
+  size_t patches, zeros, wide, narrow, sums, rows;
+} pmn_cpu_scratch_sizes;
+
+static inline void pmn_cpu_raise(size_t *size, size_t needed) {
+  if (needed > *size) *size = needed;
+}
+
+/* A 1x1 convolution of stride 1 is a matrix product of the picture as it lies in memory. */
+bool pmn_cpu_is_pointwise(const pmn_op *op);
+/* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
+size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
+/* Pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm` says the rest: n, w,
+ * start, y and residual (of the first pixel), strides and epilogue. */
+void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
+    const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches);
+
+#endif
