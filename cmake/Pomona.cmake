@@ -31,5 +31,12 @@ function(pomona_test name)
   target_compile_definitions(${name} PRIVATE PMN_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${TEST_LIBRARIES} PkgConfig::CMOCKA pomona_flags)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+  pomona_test_properties(${name})
 endfunction()
+
+# A visible skip is exit code 77. Caches of kernels stay in the build folder; what OpenCL drivers leak is not ours.
+function(pomona_test_properties name)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
+    "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
+endfunction()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/cache)

@@ -3,6 +3,7 @@
 #include "compute_check.h"
 
 #include "cases.h"
+#include "pmn_mem.h"
 
 #include <math.h>
 
@@ -210,6 +211,36 @@ void check_networks_batches(void **state) {
   free(input);
   chain_destroy(c);
   assert_true(count > 0);
+}
+
+/* Every allocation of our own fails once: the call says so and leaves nothing behind, or does without. */
+void check_networks_memory(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  chain *c = chain_create(8, PMN_INPUT_F32);
+  float input[8 * 8 * 3] = {0}, output[10], expected[10];
+  int failures = 0;
+  for (int d = 0; d < compute_config_count; d++) {
+    bool done = false;
+    for (int64_t k = -1; !done; k++) { /* -1: none fails */
+      pmn_network *network = NULL;
+      (void)pmn_mem_fail_after(k);
+      pmn_status status = pmn_network_create(compute_configs[d].device, &c->program, 1, &network, &err);
+      if (status == PMN_STATUS_OK) status = pmn_network_run(network, input, 1, output, &err);
+      done = pmn_mem_fail_after(-1) <= k;
+      pmn_network_destroy(network);
+      if (k < 0) memcpy(expected, output, sizeof expected);
+      if (status == PMN_STATUS_OK) {
+        assert_memory_equal(output, expected, sizeof expected);
+      } else {
+        assert_int_equal(status, PMN_STATUS_NO_MEMORY);
+        failures++;
+      }
+    }
+  }
+  print_message("%d failures of an allocation\n", failures);
+  assert_true(failures > 0);
+  chain_destroy(c);
 }
 
 void check_networks_arguments(void **state) {

@@ -50,6 +50,7 @@ void check_ops_sweep(void **state);
 void check_networks_chain(void **state);
 void check_networks_batches(void **state);
 void check_networks_arguments(void **state);
+void check_networks_memory(void **state);
 void check_matrix_syrk(void **state);
 void check_matrix_gemm(void **state);
 

@@ -55,6 +55,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(check_networks_chain),
       cmocka_unit_test(check_networks_batches),
       cmocka_unit_test(check_networks_arguments),
+      cmocka_unit_test(check_networks_memory),
       cmocka_unit_test(check_matrix_syrk),
       cmocka_unit_test(check_matrix_gemm),
   };

@@ -1,6 +1,7 @@
 /* test_selfcheck.c - good devices pass, each way to compute wrong is refused by name, a success is remembered. */
 #include "check.h"
 
+#include "pmn_mem.h"
 #include "pmn_selfcheck.h"
 
 #include <math.h>
@@ -92,10 +93,28 @@ static void test_cpu(void **state) {
   pmn_device_close(device);
 }
 
+static void test_memory(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 1};
+  pmn_device *device;
+  bool cached, done = false;
+  double ratio;
+  check_ok(pmn_device_open(pmn_backend_find("ref"), &options, &device, &err));
+  for (int64_t k = 0; !done; k++) {
+    (void)pmn_mem_fail_after(k);
+    pmn_status status = pmn_selfcheck_run(device, &cached, &ratio, &err);
+    done = pmn_mem_fail_after(-1) <= k;
+    assert_int_equal(status, done ? PMN_STATUS_OK : PMN_STATUS_NO_MEMORY);
+  }
+  pmn_device_close(device);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_wrong_devices),
       cmocka_unit_test(test_cpu),
+      cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests_name("compute selfcheck", tests, NULL, NULL);
 }

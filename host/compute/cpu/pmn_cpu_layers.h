@@ -21,6 +21,7 @@ typedef struct pmn_cpu_layer {
   pmn_op op;           /* the operation; of a block, the widening convolution */
   pmn_op middle, last; /* of a block: the depthwise and the narrowing convolution */
   bool is_block;
+  bool copies_out; /* of a block: its output lies over its input and is put there at the end */
   pmn_cpu_block_plan plan;
   float *packed, *packed_middle, *packed_last;
 } pmn_cpu_layer;

@@ -73,7 +73,7 @@ pmn_status pmn_ocl_error_set(const pmn_ocl_device *device, int32_t code, const c
 
 /* The family by name, or the one for a type of device when name is NULL; NULL for an unknown name. */
 const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type);
-/* SHA-256 of all embedded kernels and their options. */
+/* SHA-256 of a family's kernels and their options. */
 PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err);
 /* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
  * first time. */

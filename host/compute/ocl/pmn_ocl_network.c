@@ -76,6 +76,9 @@ static pmn_status weights_upload(
   size_t padded = (channels + width - 1) / width * width;
   float *weights = NULL, *bias = NULL;
   if (op->kind == PMN_OP_CONV2D) depth *= (size_t)in->c;
+  if (depth > INT32_MAX / padded) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %zu x %zu packed weights, 2^31 or more", op->name, depth, padded);
+  }
   weights = op->kind == PMN_OP_CONV2D ? panels_pack(op->weights, depth, channels, width) : NULL;
   bias = panels_pack(op->bias, 1, channels, width);
   if (bias == NULL || (weights == NULL && op->kind == PMN_OP_CONV2D)) {

@@ -56,25 +56,24 @@ const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type
   return NULL;
 }
 
-pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
-  const void *parts[16];
-  size_t sizes[16], count = 0;
-  for (size_t i = 0; i < pmn_ocl_source_count; i++) {
-    parts[count] = pmn_ocl_sources[i].text;
-    sizes[count++] = pmn_ocl_sources[i].size;
-  }
-  for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
-    parts[count] = family->options[i];
-    sizes[count++] = strlen(family->options[i]) + 1;
-  }
-  return pmn_sha256_hex(parts, sizes, count, hex, err);
-}
-
 static const pmn_ocl_source *source_find(const char *name) {
   for (size_t i = 0; i < pmn_ocl_source_count; i++) {
     if (strcmp(pmn_ocl_sources[i].name, name) == 0) return &pmn_ocl_sources[i];
   }
   return NULL;
+}
+
+pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
+  const void *parts[2 * PMN_OCL_KERNEL_COUNT];
+  size_t sizes[2 * PMN_OCL_KERNEL_COUNT];
+  for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
+    const pmn_ocl_source *source = source_find(family->sources[i]);
+    parts[2 * i] = source->text;
+    sizes[2 * i] = source->size + 1;
+    parts[2 * i + 1] = family->options[i];
+    sizes[2 * i + 1] = strlen(family->options[i]) + 1;
+  }
+  return pmn_sha256_hex(parts, sizes, 2 * PMN_OCL_KERNEL_COUNT, hex, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------ cache -- */
