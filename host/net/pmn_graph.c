@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NODES_MAX = 1024 };
+enum { NODES_MAX = 1024 }; /* tensors: the input and one for each layer */
 
 struct pmn_graph {
   const pmn_safetensors *weights;
@@ -41,7 +41,7 @@ static bool failed(const pmn_graph *graph) {
 }
 
 static void fail_full(pmn_graph *graph) {
-  pmn_err_set(&graph->error, PMN_STATUS_MODEL, 0, "a network has more than %d layers", NODES_MAX);
+  pmn_err_set(&graph->error, PMN_STATUS_MODEL, 0, "a network has more than %d layers", NODES_MAX - 1);
 }
 
 /* --------------------------------------------------------------------------------------------------- weights -- */
@@ -99,11 +99,18 @@ static bool fold_batch_norm(
   for (size_t c = 0; good && c < count; c++) {
     double factor = (double)gamma[c] / sqrt((double)variance[c] + conv->epsilon);
     bias[c] = (float)((double)beta[c] - (double)mean[c] * factor);
-    for (size_t t = 0; t < taps; t++) weights[t * count + c] = (float)((double)weights[t * count + c] * factor);
-    good = isfinite(factor);
-    if (!good) {
-      pmn_err_set(&graph->error, PMN_STATUS_MODEL, 0, "%s: %s/moving_variance holds %g at position %zu",
+    bool finite = isfinite(bias[c]);
+    for (size_t t = 0; t < taps; t++) {
+      weights[t * count + c] = (float)((double)weights[t * count + c] * factor);
+      finite = finite && isfinite(weights[t * count + c]);
+    }
+    good = variance[c] >= 0.0f && finite;
+    if (variance[c] < 0.0f) {
+      pmn_err_set(&graph->error, PMN_STATUS_MODEL, 0, "%s: tensor %s/moving_variance holds %g at position %zu",
           pmn_safetensors_origin(graph->weights), conv->batch_norm, (double)variance[c], c);
+    } else if (!finite) {
+      pmn_err_set(&graph->error, PMN_STATUS_MODEL, 0, "%s: channel %zu of %s times its BatchNorm %s is too large",
+          pmn_safetensors_origin(graph->weights), c, conv->name, conv->batch_norm);
     }
   }
   pmn_free(parts);

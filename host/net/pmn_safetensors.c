@@ -15,7 +15,11 @@ struct pmn_safetensors {
   size_t count;
 };
 
-enum { HEADER_MAX = 100 * 1000 * 1000 };
+/* 160 bytes for each of as many tensors as we take. Parsed JSON can need 75 times the memory of its text, so the
+ * format's own limit of 100 MB would let a file of that size ask for 7 GB. */
+enum { HEADER_MAX = 160 * PMN_TENSOR_COUNT_MAX };
+
+static const char metadata_key[] = "__metadata__";
 
 static size_t type_size(const char *type) {
   static const struct {
@@ -70,6 +74,16 @@ static pmn_status read_entry(const char *origin, const char *name, json_t *entry
   return PMN_STATUS_OK;
 }
 
+/* "__metadata__" is a map from text to text. We read nothing from it. */
+static pmn_status check_metadata(const char *origin, json_t *metadata, pmn_err *err) {
+  const char *key;
+  json_t *value;
+  bool good = json_is_object(metadata);
+  json_object_foreach(metadata, key, value) good = good && json_is_string(value);
+  return good ? PMN_STATUS_OK
+              : pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: __metadata__ is not a map from text to text", origin);
+}
+
 static int by_data(const void *a, const void *b) {
   const pmn_weight *x = a, *y = b;
   if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
@@ -80,7 +94,9 @@ static pmn_status read_entries(pmn_safetensors *self, const char *data, size_t d
   pmn_status st = PMN_STATUS_OK;
   const char *name;
   json_t *entry;
-  size_t entries = json_object_size(self->header);
+  json_t *metadata = json_object_get(self->header, metadata_key);
+  size_t entries = json_object_size(self->header) - (metadata != NULL);
+  if (metadata != NULL) PMN_TRY(check_metadata(self->origin, metadata, err));
   if (entries > PMN_TENSOR_COUNT_MAX) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu tensors, more than %d", self->origin, entries, PMN_TENSOR_COUNT_MAX);
   }
@@ -90,7 +106,7 @@ static pmn_status read_entries(pmn_safetensors *self, const char *data, size_t d
     goto done;
   }
   json_object_foreach(self->header, name, entry) {
-    if (strcmp(name, "__metadata__") == 0) continue;
+    if (strcmp(name, metadata_key) == 0) continue;
     PMN_TRY(read_entry(self->origin, name, entry, data, data_size, &self->tensors[self->count++], err));
   }
   qsort(self->tensors, self->count, sizeof *self->tensors, by_data);
@@ -125,10 +141,15 @@ pmn_status pmn_safetensors_create(
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: not a safetensors file: its first 8 bytes give a header of %llu bytes", origin,
         (unsigned long long)length);
   }
-  json_error_t problem;
+  json_error_t problem = {.text = ""};
   const char *text = (const char *)bytes + 8;
   self->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
-  if (self->header == NULL || !json_is_object(self->header)) {
+  /* The parser says what is wrong with a text, and nothing, or so by its code, when memory could not be had. */
+  if (self->header == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
+    st = pmn_err_memory(err, (size_t)length, "the header of a weights file");
+    goto done;
+  }
+  if (self->header == NULL) {
     PMN_FAIL(
         err, PMN_STATUS_MODEL, "%s: the header is not JSON: %s at byte %d", origin, problem.text, problem.position);
   }

@@ -1,0 +1,340 @@
+/* test_blocks.c - inverted residuals on the cpu backend, which computes three operations as one layer.
+ *
+ * With every instruction set of the machine: operation by operation within the bound of compute_check.h, and the fused
+ * layer bit for bit what its three operations give apart. They stay apart when a fourth operation reads the wide tensor
+ * too; that it is then not fused is a test of its own. Sizes are odd, channels no multiples of any vector, and the wide
+ * tensor is large enough in both directions for several slices and for a ring of rows that wraps.
+ */
+#include "compute_check.h"
+
+#include "cases.h"
+#include "pmn_mem.h"
+
+#include <math.h>
+
+compute_config compute_configs[COMPUTE_CONFIGS_MAX];
+int compute_config_count;
+pmn_device *compute_reference;
+
+enum { OPS_MAX = 6, PICTURES = 2 };
+
+typedef struct block {
+  pmn_tensor tensors[OPS_MAX + 1];
+  pmn_op ops[OPS_MAX];
+  pmn_program program;
+  float *parameters[2 * OPS_MAX];
+} block;
+
+typedef enum padding { SAME, SYMMETRIC } padding;
+
+static block *block_create(int32_t h, int32_t w, int32_t c, pmn_input_type type) {
+  block *b = compute_alloc(1, sizeof *b);
+  b->tensors[0] = (pmn_tensor){h, w, c, 0};
+  /* Powers of two: bytes become exact numbers, so that the bound needs no term for them. */
+  b->program = (pmn_program){.tensors = b->tensors,
+      .ops = b->ops,
+      .tensor_count = 1,
+      .input_type = type,
+      .input_scale = {1.0f / 64, 1.0f / 128, 1.0f / 64},
+      .input_shift = {-2.0f, -1.0f, -1.5f}};
+  return b;
+}
+
+static void block_destroy(block *b) {
+  for (int i = 0; i < 2 * OPS_MAX; i++) free(b->parameters[i]);
+  free(b);
+}
+
+/* Appends an operation that writes a tensor with memory of its own. */
+static int32_t add(
+    block *b, pmn_op_kind kind, int32_t input, int32_t out_c, int32_t kernel, int32_t stride, padding pad, bool clamp) {
+  const pmn_tensor *in = &b->tensors[input];
+  int32_t output = b->program.tensor_count++, index = b->program.op_count++;
+  assert_in_range(index, 0, OPS_MAX - 1);
+  pmn_tensor *out = &b->tensors[output];
+  int32_t size[2] = {in->h, in->w}, before[2];
+  for (int axis = 0; axis < 2; axis++) {
+    int32_t in_size = size[axis];
+    if (pad == SAME) {
+      size[axis] = (in_size + stride - 1) / stride;
+      int32_t total = (size[axis] - 1) * stride + kernel - in_size;
+      before[axis] = total > 0 ? total / 2 : 0;
+    } else {
+      before[axis] = kernel / 2;
+      size[axis] = (in_size + 2 * before[axis] - kernel) / stride + 1;
+    }
+  }
+  *out = (pmn_tensor){size[0], size[1], out_c, b->program.arena_size};
+  b->program.arena_size += (pmn_tensor_size(out) + 15) / 16 * 16;
+  size_t depth = (size_t)(kernel * kernel) * (kind == CONV ? (size_t)in->c : 1), channels = (size_t)out_c;
+  /* Variance of a product of two uniform numbers is 1/9: sums keep about the size of their terms. */
+  b->parameters[2 * index] = compute_random(100 + (uint64_t)index, depth * channels, 2.0f / sqrtf((float)depth));
+  b->parameters[2 * index + 1] = compute_random(200 + (uint64_t)index, channels, 0.5f);
+  b->ops[index] = (pmn_op){.kind = kind,
+      .name = "block",
+      .input = input,
+      .output = output,
+      .residual = PMN_NO_TENSOR,
+      .kernel_h = kernel,
+      .kernel_w = kernel,
+      .stride_h = stride,
+      .stride_w = stride,
+      .pad_top = before[0],
+      .pad_left = before[1],
+      .weights = b->parameters[2 * index],
+      .bias = b->parameters[2 * index + 1],
+      .clamp_min = clamp ? 0.0f : -INFINITY,
+      .clamp_max = clamp ? 1.0f : INFINITY};
+  return b->program.output = output;
+}
+
+/* What the program gives when it ends with operation `last`. */
+static float *head(const block *b, int32_t last, pmn_device *device, const void *input) {
+  pmn_program program = b->program;
+  program.op_count = last + 1;
+  program.output = b->ops[last].output;
+  return compute_run(device, &program, input, PICTURES, PICTURES);
+}
+
+static size_t output_bytes(const block *b) {
+  return PICTURES * pmn_tensor_size(&b->tensors[b->program.output]) * sizeof(float);
+}
+
+static void same_bits(const block *b, const float *x, const float *y, const char *label, const char *name) {
+  if (memcmp(x, y, output_bytes(b)) == 0) return;
+  size_t at = 0;
+  while (memcmp(&x[at], &y[at], sizeof *x) == 0) at++;
+  fail_msg("%s: %s: output %zu is %.9g, apart %.9g", label, name, at, (double)x[at], (double)y[at]);
+}
+
+/* Every operation, by the device's own answer to those before it, within its bound of `ref`; then the whole program
+ * once more, its bits those of the last head. Largest error as a part of its bound. `input` is that of the device,
+ * `input_f32` the same as numbers; the first picture is judged. */
+static double judge(
+    const block *b, const compute_config *config, const void *input, const float *input_f32, const char *name) {
+  float *values[OPS_MAX + 1] = {0};
+  double worst = 0.0;
+  for (int32_t i = 0; i < b->program.op_count; i++) {
+    const pmn_op *op = &b->ops[i];
+    values[op->output] = head(b, i, config->device, input);
+    const float *in = op->input == 0 ? input_f32 : values[op->input];
+    const float *residual = op->residual == PMN_NO_TENSOR ? NULL : op->residual == 0 ? input_f32 : values[op->residual];
+    float *expected = compute_apply(&b->program, op, in, residual);
+    float *bound = compute_bound(&b->program, op, in, residual);
+    size_t size = pmn_tensor_size(&b->tensors[op->output]);
+    worst = fmax(worst, compute_compare(values[op->output], expected, bound, size, config->label, name));
+    free(expected);
+    free(bound);
+  }
+  float *whole = compute_run(config->device, &b->program, input, PICTURES, PICTURES);
+  same_bits(b, whole, values[b->program.output], config->label, name);
+  free(whole);
+  for (int i = 0; i <= OPS_MAX; i++) free(values[i]);
+  return worst;
+}
+
+/* The block at operation `first`, fused, against the same with its wide tensor read once more. */
+static void compare_apart(block *b, int32_t first, const compute_config *config, const void *input, const char *name) {
+  float *fused = compute_run(config->device, &b->program, input, PICTURES, PICTURES);
+  pmn_program whole = b->program;
+  int32_t output = b->program.output;
+  add(b, CONV, b->ops[first].output, 1, 1, 1, SAME, false);
+  b->program.output = output;
+  float *apart = compute_run(config->device, &b->program, input, PICTURES, PICTURES);
+  same_bits(b, fused, apart, config->label, name);
+  b->program = whole;
+  for (int i = 2 * whole.op_count; i < 2 * OPS_MAX; i++) {
+    free(b->parameters[i]);
+    b->parameters[i] = NULL;
+  }
+  free(fused);
+  free(apart);
+}
+
+static const int32_t sizes[][2] = {{1, 1}, {2, 3}, {7, 5}, {15, 13}, {33, 9}, {11, 61}};
+static const int32_t wides[] = {6, 17, 50, 97, 144}, outs[] = {1, 5, 24, 40};
+#ifdef __SANITIZE_ADDRESS__
+enum { STEP = 7 }; /* of the table: prime to the lengths of its axes, so every value of each still comes */
+#else
+enum { STEP = 1 };
+#endif
+enum { SIZES = 6, WIDES = 5, OUTS = 4 };
+
+static void test_table(void **state) {
+  (void)state;
+  double worst = 0.0;
+  int count = 0, residuals = 0;
+  for (int at = 0; at < SIZES * WIDES * OUTS * 6; at += STEP) {
+    const int32_t *size = sizes[at % SIZES];
+    int32_t wide = wides[at / SIZES % WIDES], out_c = outs[at / SIZES / WIDES % OUTS];
+    int window = at / SIZES / WIDES / OUTS; /* kernel, stride and padding of the depthwise convolution */
+    int32_t kernel = window < 3 ? 3 : 5, stride = window % 3 == 0 ? 1 : 2;
+    padding pad = window % 3 == 2 ? SYMMETRIC : SAME;
+    bool residual = stride == 1 && at % 2 == 0;
+    int32_t in_c = residual ? out_c : 3 + at % 9;
+    char name[96];
+    snprintf(name, sizeof name, "%dx%dx%d, wide %d, %dx%d stride %d %s, out %d%s", size[0], size[1], in_c, wide, kernel,
+        kernel, stride, pad == SAME ? "same" : "symmetric", out_c, residual ? ", residual" : "");
+    block *b = block_create(size[0], size[1], in_c, PMN_INPUT_F32);
+    int32_t t = add(b, CONV, 0, wide, 1, 1, SAME, true);
+    t = add(b, DEPTHWISE, t, wide, kernel, stride, pad, true);
+    add(b, CONV, t, out_c, 1, 1, SAME, at % 5 == 0);
+    if (residual) b->ops[2].residual = 0;
+    residuals += residual;
+    float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
+    for (int i = 0; i < compute_config_count; i++, count++) {
+      worst = fmax(worst, judge(b, &compute_configs[i], input, input, name));
+      compare_apart(b, 0, &compute_configs[i], input, name);
+    }
+    free(input);
+    block_destroy(b);
+  }
+  assert_true(residuals > 50 / STEP);
+  print_message("%d blocks; largest error %.4f of its bound\n", count, worst);
+}
+
+/* The widening convolution is a 3x3 of stride 2 on bytes, as where networks begin. */
+static void test_stem(void **state) {
+  (void)state;
+  double worst = 0.0;
+  for (int at = 0; at < SIZES * WIDES; at++) {
+    const int32_t *size = sizes[at % SIZES];
+    int32_t wide = wides[at / SIZES], kernel = at % 4 < 2 ? 3 : 5, stride = 1 + at % 2;
+    char name[96];
+    snprintf(
+        name, sizeof name, "bytes %dx%d, wide %d, %dx%d stride %d", 2 * size[0], size[1], wide, kernel, kernel, stride);
+    block *b = block_create(2 * size[0], size[1], 3, PMN_INPUT_U8);
+    int32_t t = add(b, CONV, 0, wide, 3, 2, at % 3 == 0 ? SYMMETRIC : SAME, true);
+    t = add(b, DEPTHWISE, t, wide, kernel, stride, SAME, true);
+    add(b, CONV, t, outs[at % OUTS], 1, 1, SAME, false);
+    size_t count = PICTURES * pmn_tensor_size(&b->tensors[0]);
+    uint8_t *bytes = compute_alloc(count, 1);
+    float *numbers = compute_alloc(count, sizeof *numbers);
+    for (size_t i = 0; i < count; i++) {
+      bytes[i] = compute_byte(SEED_INPUT, i);
+      numbers[i] = (float)bytes[i] * b->program.input_scale[i % 3] + b->program.input_shift[i % 3];
+    }
+    for (int i = 0; i < compute_config_count; i++) {
+      worst = fmax(worst, judge(b, &compute_configs[i], bytes, numbers, name));
+      compare_apart(b, 0, &compute_configs[i], bytes, name);
+    }
+    free(bytes);
+    free(numbers);
+    block_destroy(b);
+  }
+  print_message("largest error %.4f of its bound\n", worst);
+}
+
+/* Wide and narrow tensors that somebody else needs exist. */
+static void test_used_elsewhere(void **state) {
+  (void)state;
+  static const char *const names[] = {"wide read later", "narrow read later", "wide added later", "narrow added later",
+      "wide added by the last", "wide is the output", "narrow is the output", "depthwise of another tensor",
+      "last of another tensor", "widening adds", "depthwise adds"};
+  for (int which = 0; which < 11; which++) {
+    block *b = block_create(7, 5, 17, PMN_INPUT_F32);
+    int32_t x = add(b, CONV, 0, 17, 1, 1, SAME, false), wide = add(b, CONV, x, 17, 1, 1, SAME, true);
+    int32_t narrow = add(b, DEPTHWISE, which == 7 ? x : wide, 17, 3, 1, SAME, true);
+    int32_t y = add(b, CONV, which == 8 ? x : narrow, 17, 1, 1, SAME, false);
+    pmn_op *ops = b->ops;
+    if (which == 0) add(b, CONV, wide, 5, 1, 1, SAME, false);
+    if (which == 1) add(b, CONV, narrow, 5, 1, 1, SAME, false);
+    if (which == 2 || which == 3) {
+      add(b, CONV, y, 17, 1, 1, SAME, false);
+      ops[4].residual = which == 2 ? wide : narrow;
+    }
+    if (which == 4 || which == 7) ops[3].residual = wide;
+    if (which == 5) b->program.output = wide;
+    if (which == 6) b->program.output = narrow;
+    if (which == 8) ops[3].residual = narrow;
+    if (which == 9) ops[1].residual = x;
+    if (which == 10) ops[2].residual = x;
+    float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
+    for (int i = 0; i < compute_config_count; i++) judge(b, &compute_configs[i], input, input, names[which]);
+    free(input);
+    block_destroy(b);
+  }
+}
+
+/* A memory plan may give the output the place of the block's input, which nobody reads after the first of the three
+ * operations. */
+static void test_output_over_input(void **state) {
+  (void)state;
+  for (int at = 0; at < 4 * SIZES; at++) {
+    const int32_t *size = sizes[at % SIZES];
+    int32_t stride = 1 + at / SIZES % 2;
+    block *b = block_create(size[0], size[1], 3, PMN_INPUT_F32);
+    int32_t other = add(b, CONV, 0, 40, 1, stride, SAME, false);
+    /* Rows of the output are longer than those of the input: written in turn, they would run ahead of what is read. */
+    int32_t x = add(b, CONV, 0, 5, 1, 1, SAME, true);
+    int32_t t = add(b, CONV, x, 97, 1, 1, SAME, true);
+    t = add(b, DEPTHWISE, t, 97, 3, stride, SAME, true);
+    int32_t y = add(b, CONV, t, 40, 1, 1, SAME, at % 2 == 0);
+    if (at >= 2 * SIZES) b->ops[b->program.op_count - 1].residual = other;
+    float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
+    for (int i = 0; i < compute_config_count; i++) {
+      float *apart = compute_run(compute_configs[i].device, &b->program, input, PICTURES, PICTURES);
+      size_t own = b->tensors[y].arena_offset;
+      b->tensors[y].arena_offset = b->tensors[x].arena_offset;
+      float *over = compute_run(compute_configs[i].device, &b->program, input, PICTURES, PICTURES);
+      same_bits(b, over, apart, compute_configs[i].label, "output over input");
+      b->tensors[y].arena_offset = own;
+      free(apart);
+      free(over);
+    }
+    free(input);
+    block_destroy(b);
+  }
+}
+
+/* A block that cannot have its memory leaves nothing behind. */
+static void test_no_memory(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  block *b = block_create(7, 5, 5, PMN_INPUT_F32);
+  int32_t t = add(b, CONV, 0, 50, 1, 1, SAME, true);
+  t = add(b, DEPTHWISE, t, 50, 3, 1, SAME, true);
+  add(b, CONV, t, 5, 1, 1, SAME, false);
+  for (int i = 0; i < compute_config_count; i++) {
+    pmn_status status = PMN_STATUS_NO_MEMORY;
+    int k = 0;
+    for (; status != PMN_STATUS_OK; k++) {
+      pmn_network *network = NULL;
+      pmn_mem_fail_after(k);
+      status = pmn_network_create(compute_configs[i].device, &b->program, 1, &network, &err);
+      pmn_mem_fail_after(-1);
+      if (status != PMN_STATUS_OK) assert_int_equal(status, PMN_STATUS_NO_MEMORY);
+      assert_true((network == NULL) == (status != PMN_STATUS_OK));
+      pmn_network_destroy(network);
+    }
+    assert_true(k > 10);
+  }
+  block_destroy(b);
+}
+
+int main(void) {
+  static const char *const sets[] = {"baseline", "avx2", "avx512"};
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 1};
+  if (pmn_device_open(pmn_backend_find("ref"), &options, &compute_reference, &err) != PMN_STATUS_OK) return 1;
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    options.isa = sets[i];
+    pmn_device *device = NULL;
+    if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) == PMN_STATUS_OK) {
+      compute_configs[compute_config_count++] = (compute_config){device, sets[i]};
+    } else {
+      print_message("[  SKIPPED ] %s: %s\n", sets[i], err.message);
+    }
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_table),
+      cmocka_unit_test(test_stem),
+      cmocka_unit_test(test_used_elsewhere),
+      cmocka_unit_test(test_output_over_input),
+      cmocka_unit_test(test_no_memory),
+  };
+  int failures = compute_config_count == 0 ? 1 : cmocka_run_group_tests_name("blocks", tests, NULL, NULL);
+  for (int i = 0; i < compute_config_count; i++) pmn_device_close(compute_configs[i].device);
+  pmn_device_close(compute_reference);
+  return failures != 0;
+}
