@@ -4,6 +4,7 @@
 #include "pmn_mem.h"
 #include "pmn_plan.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -263,6 +264,7 @@ pmn_status pmn_graph_finish(pmn_graph *graph, pmn_node output, const pmn_program
   while (p->op_count < graph->op_count && (p->op_count == 0 || graph->ops[p->op_count - 1].output != output)) {
     p->op_count++;
   }
+  assert(p->op_count > 0 && p->ops[p->op_count - 1].output == output);
   p->tensor_count = output + 1;
   *program = p;
   return pmn_plan_arena(graph->tensors, p->tensor_count, p->ops, p->op_count, p->input, p->output, &p->arena_size, err);
