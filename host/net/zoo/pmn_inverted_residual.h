@@ -1,21 +1,34 @@
-/* pmn_inverted_residual.h - the block that MobileNetV2 and EfficientNet-Lite are made of.
+/* pmn_inverted_residual.h - the family of networks that MobileNetV2 began and EfficientNet-Lite belongs to.
  *
- * Sandler et al. 2018, section 3.3: a pointwise convolution expands the channels, a depthwise one looks around, a
- * linear pointwise one projects back; where shapes allow, the input is added.
+ * A strided 3x3 convolution, stages of inverted residual blocks, a pointwise convolution, the mean over the picture.
+ * A block (Sandler et al. 2018, section 3.3): a pointwise convolution expands the channels, a depthwise one looks
+ * around, a linear pointwise one projects back; where shapes allow, the input is added. ReLU6 and BatchNorm throughout.
  */
 #ifndef PMN_INVERTED_RESIDUAL_H
 #define PMN_INVERTED_RESIDUAL_H
 
-#include "pmn_graph.h"
+#include "pmn_model.h"
 
-typedef struct pmn_inverted_residual {
+/* `repeats` blocks of the same width; the first has the stride. */
+typedef struct pmn_block_stage {
   int32_t expansion; /* factor; 1: no expanding convolution */
-  int32_t kernel, stride, filters;
-  /* Layer names are PREFIX "expand", "depthwise", "project", each followed by `bn` for its BatchNorm. */
-  const char *prefix, *bn;
-  double epsilon;
-} pmn_inverted_residual;
+  int32_t kernel, stride, filters, repeats;
+} pmn_block_stage;
 
-pmn_node pmn_inverted_residual_build(pmn_graph *graph, pmn_node input, const pmn_inverted_residual *block);
+/* What tells the members of the family apart: their stages, and how their authors named the layers. */
+typedef struct pmn_inverted_residual_net {
+  const pmn_block_stage *stages;
+  int32_t stage_count;
+  int32_t stem_filters, head_filters, classes;
+  double epsilon; /* of every BatchNorm */
+  const char *stem, *stem_bn, *head, *head_bn, *pool, *classifier;
+  /* The layers of block I are "block_I_expand", "block_I_depthwise", "block_I_project"; of block 0 with this prefix. */
+  const char *first_prefix;
+  const char *bn; /* what their BatchNorms' names have in addition */
+} pmn_inverted_residual_net;
+
+/* All layers, as pmn_architecture's `build` wants them. */
+void pmn_inverted_residual_build(pmn_graph *graph, const pmn_inverted_residual_net *net,
+    const pmn_preprocess *preprocess, bool classifier, pmn_node *features, pmn_node *logits);
 
 #endif
