@@ -220,6 +220,10 @@ pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t 
   return st;
 }
 
+const char *pmn_outfile_path(const pmn_outfile *out) {
+  return out->path;
+}
+
 uint64_t pmn_outfile_size(const pmn_outfile *out) {
   return out->size;
 }

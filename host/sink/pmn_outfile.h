@@ -21,7 +21,8 @@ PMN_MUST_USE pmn_status pmn_outfile_create(
 PMN_MUST_USE pmn_status pmn_outfile_write(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
 /* Replaces `size` bytes at the start of the file, all of which have been written before. */
 PMN_MUST_USE pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
-uint64_t pmn_outfile_size(const pmn_outfile *out); /* bytes written so far */
+const char *pmn_outfile_path(const pmn_outfile *out); /* the final name; borrowed */
+uint64_t pmn_outfile_size(const pmn_outfile *out);    /* bytes written so far */
 
 /* Makes all files whole on the disk and only then visible, the last of the list first: files[0] is the one that
  * promises the others. On failure those that became visible are removed again. A file that appeared under a name since

@@ -5,9 +5,9 @@
  *   body of a features page         = repetition levels, definition levels, floats
  *
  * A page holds about 1 MiB and a row group at most 64 MiB of values (or one row that is longer). Compressed pages wait
- * in memory until their row group is full, so at most some 64 MiB at a time. They cannot go to the file earlier:
- * readers that split files (Spark's) find a row group by the offset of its first column plus half its size, and would
- * lose one whose first column, the path, lay behind the features.
+ * until their row group is full, those of the features on the disk, so that memory does not grow with the group. They
+ * cannot go to the file earlier: readers that split files (Spark's) find a row group by the offset of its first column
+ * plus half its size, and would lose one whose first column, the path, lay behind the features.
  *
  * Pages of version 1, plain values and runs are what every reader knows. Level 1 of zstd: on features of two networks
  * the levels 2 to 6 made files 0.4 to 3 % smaller and took up to six times as long; paths and labels shrink well at
@@ -15,6 +15,7 @@
  */
 #include "pmn_mem.h"
 #include "pmn_parquet_meta.h"
+#include "pmn_scratch.h"
 #include "pmn_sink_format.h"
 #include "pmn_text.h"
 #include "pmn_thrift.h"
@@ -32,7 +33,7 @@ enum { STATISTICS_MAX = 1024 };        /* longer values make min and max a burde
 typedef struct column {
   pmn_buf page;       /* values of the page being filled */
   int32_t page_count; /* rows of it */
-  pmn_buf pages;      /* of this row group, compressed, with their headers */
+  pmn_buf pages;      /* of this row group, compressed, with their headers; of the features, one page on its way */
   uint64_t uncompressed_size;
   pmn_buf text, min, max; /* strings only: the current value, and the extremes of this row group */
   bool has_range;
@@ -40,6 +41,7 @@ typedef struct column {
 
 typedef struct parquet {
   pmn_outfile *file;
+  pmn_scratch *scratch; /* the features' pages of this row group */
   size_t width, rows_per_page;
   ZSTD_CCtx *zstd;
   column columns[PMN_PARQUET_COLUMNS];
@@ -57,6 +59,7 @@ static void reset_group(parquet *self) {
     self->columns[i].uncompressed_size = 0;
     self->columns[i].has_range = i != PMN_PARQUET_FEATURES;
   }
+  pmn_scratch_clear(self->scratch);
 }
 
 static void destroy(void *state) {
@@ -71,6 +74,7 @@ static void destroy(void *state) {
   pmn_buf_reset(&self->packed);
   pmn_buf_reset(&self->groups);
   ZSTD_freeCCtx(self->zstd);
+  pmn_scratch_destroy(self->scratch);
   pmn_free(self);
 }
 
@@ -90,6 +94,7 @@ static pmn_status create(int32_t width, pmn_outfile *const *files, void **state,
   pmn_buf_init(&self->body, BUFFER_MAX);
   pmn_buf_init(&self->packed, BUFFER_MAX);
   pmn_buf_init(&self->groups, FOOTER_MAX);
+  PMN_TRY(pmn_scratch_create(pmn_outfile_path(self->file), &self->scratch, err));
   reset_group(self);
   self->zstd = ZSTD_createCCtx();
   if (self->zstd == NULL) PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "cannot get memory for zstd");
@@ -161,8 +166,26 @@ static pmn_status close_page(parquet *self, int index, pmn_err *err) {
   PMN_TRY(pmn_parquet_page_header(values, body->size, size, &c->pages, err));
   c->uncompressed_size += c->pages.size - before + body->size;
   PMN_TRY(pmn_buf_append(&c->pages, self->packed.data, size, err));
+  if (index == PMN_PARQUET_FEATURES) {
+    PMN_TRY(pmn_scratch_append(self->scratch, c->pages.data, c->pages.size, err));
+    pmn_buf_clear(&c->pages);
+  }
   pmn_buf_clear(&c->page);
   c->page_count = 0;
+done:
+  return st;
+}
+
+/* The features' pages, a piece at a time. */
+static pmn_status write_scratch(parquet *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  uint64_t size = pmn_scratch_size(self->scratch);
+  PMN_TRY(pmn_buf_reserve(&self->packed, PAGE_SIZE, err));
+  for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+    size_t piece = size - at < PAGE_SIZE ? (size_t)(size - at) : PAGE_SIZE;
+    PMN_TRY(pmn_scratch_read(self->scratch, at, self->packed.data, piece, err));
+    PMN_TRY(pmn_outfile_write(self->file, self->packed.data, piece, err));
+  }
 done:
   return st;
 }
@@ -174,15 +197,16 @@ static pmn_status close_group(parquet *self, pmn_err *err) {
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
     column *c = &self->columns[i];
     PMN_TRY(close_page(self, i, err));
+    bool on_disk = i == PMN_PARQUET_FEATURES;
     chunks[i] = (pmn_parquet_chunk){
         .values = self->group_rows * (i == PMN_PARQUET_FEATURES ? (int64_t)self->width : 1),
         .offset = pmn_outfile_size(self->file),
-        .size = c->pages.size,
+        .size = on_disk ? pmn_scratch_size(self->scratch) : c->pages.size,
         .uncompressed_size = c->uncompressed_size,
         .min = c->has_range ? &c->min : NULL,
         .max = c->has_range ? &c->max : NULL,
     };
-    PMN_TRY(pmn_outfile_write(self->file, c->pages.data, c->pages.size, err));
+    PMN_TRY(on_disk ? write_scratch(self, err) : pmn_outfile_write(self->file, c->pages.data, c->pages.size, err));
   }
   PMN_TRY(pmn_parquet_row_group(chunks, self->group_rows, &self->groups, err));
   self->group_count++;

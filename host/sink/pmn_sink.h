@@ -1,13 +1,12 @@
 /* pmn_sink.h - tables to files: CSV, Parquet, npy. A file shows under its final name only when it is whole.
  *
- * Life of a sink: create (temporary file beside the final one), write blocks of rows in order, commit (fsync, rename) or
- * destroy without commit, which removes every temporary file. Columns: path, label, then `width` f32 features.
+ * Life of a sink: create (temporary file beside the final one), write blocks of rows in order, commit (fsync, rename)
+ * or destroy without commit, which removes every temporary file. Columns: path, label, then `width` f32 features.
  *
- *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float;
- *            run record in OUT.record.json
- *   parquet  path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; run record as the
- *            key-value pair "pomona.record"
- *   npy      [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv; record in OUT.record.json
+ *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same
+ * float; run record in OUT.record.json parquet  path, label: string; features: list<float> (3-level LIST); zstd; row
+ * groups near 64 MiB; run record as the key-value pair "pomona.record" npy      [rows, width] little-endian f32,
+ * version 1.0; path and label in OUT.index.csv; record in OUT.record.json
  *
  * Keys and labels are given as raw bytes and written as pmn_text_escape gives them.
  */
@@ -17,8 +16,8 @@
 #include "pmn_err.h"
 
 typedef enum pmn_format { PMN_FORMAT_CSV, PMN_FORMAT_PARQUET, PMN_FORMAT_NPY } pmn_format;
-bool pmn_format_find(const char *name, pmn_format *format);         /* "csv", "parquet", "npy" */
-bool pmn_format_of_path(const char *path, pmn_format *format);      /* by the ending of a file name */
+bool pmn_format_find(const char *name, pmn_format *format);    /* "csv", "parquet", "npy" */
+bool pmn_format_of_path(const char *path, pmn_format *format); /* by the ending of a file name */
 
 typedef struct pmn_sink_options {
   const char *path;
@@ -36,11 +35,12 @@ typedef struct pmn_row_block {
 
 typedef struct pmn_sink pmn_sink; /* one thread at a time */
 
-/* PMN_STATUS_EXISTS (the output or a companion of it is there and overwrite is false), PMN_STATUS_WRITE (folder missing,
- * no permission, disk full: the message says which). */
+/* PMN_STATUS_EXISTS (the output or a companion of it is there and overwrite is false), PMN_STATUS_WRITE (folder
+ * missing, no permission, disk full: the message says which). */
 PMN_MUST_USE pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **sink, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err);
-/* Makes the output whole and visible; `record` is the run record, JSON text. After any status only destroy may follow. */
+/* Makes the output whole and visible; `record` is the run record, JSON text. After any status only destroy may follow.
+ */
 PMN_MUST_USE pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err);
 void pmn_sink_destroy(pmn_sink *sink);
 
