@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static volatile sig_atomic_t caught;
 
@@ -13,17 +14,24 @@ static void raise_flag(int signal_number) {
   caught = signal_number;
 }
 
-const volatile sig_atomic_t *cli_catch_signals(void) {
-  struct sigaction action = {.sa_handler = raise_flag, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+/* A signal that was ignored from the start stays ignored: nohup, and what a script puts in the background. */
+static void catch_signal(int signal_number) {
+  struct sigaction old, action = {.sa_handler = raise_flag, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  if (sigaction(signal_number, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(signal_number, &action, NULL);
+}
+
+const volatile sig_atomic_t *cli_catch_signals(void) {
+  catch_signal(SIGHUP);
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
   signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error that the library reports */
+  signal(SIGPIPE, SIG_IGN); /* a run of hours does not end because nobody reads its progress any more */
   return &caught;
 }
 
 int cli_fail(pmn_status status, const pmn_err *err) {
-  fprintf(stderr, "pomona: %s\n", err->message);
+  fprintf(stderr, "pomona: %s%s\n", err->message, status == PMN_STATUS_EXISTS ? " (--overwrite)" : "");
   switch (status) {
   case PMN_STATUS_OK:
     return EXIT_ALL_ROWS;
@@ -57,6 +65,18 @@ int cli_usage(const char *command, const char *format, ...) {
   va_end(args);
   fprintf(stderr, "; pomona%s%s --help tells more\n", command != NULL ? " " : "", command != NULL ? command : "");
   return EXIT_USAGE;
+}
+
+int cli_usage_option(const char *command, const struct option *options, char *const *argv, int letter) {
+  const char *word = argv[optind - 1]; /* where getopt stopped; for a letter among others, perhaps the word before */
+  bool is_long = strncmp(word, "--", 2) == 0;
+  if (letter == ':' && is_long) return cli_usage(command, "%s needs a value", word);
+  if (letter == ':') return cli_usage(command, "-%c needs a value", optopt);
+  if (optopt == 0) return cli_usage(command, "%s is no option, or short for more than one", word);
+  for (; options->name != NULL; options++) {
+    if (options->val == optopt && is_long) return cli_usage(command, "--%s takes no value", options->name);
+  }
+  return cli_usage(command, "-%c is no option", optopt);
 }
 
 bool cli_int64(const char *text, int64_t min, int64_t max, int64_t *value) {

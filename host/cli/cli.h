@@ -4,6 +4,8 @@
 
 #include "pomona.h"
 
+#include <getopt.h>
+
 /* Exit codes, the same for every command; shown by --help. */
 enum {
   EXIT_ALL_ROWS = 0,
@@ -26,7 +28,10 @@ int cli_fail(pmn_status status, const pmn_err *err);
 /* Prints what is wrong with the command line and how to get help; returns EXIT_USAGE. */
 int cli_usage(const char *command, const char *format, ...) PMN_PRINTF(2, 3);
 
-/* A flag that SIGINT and SIGTERM raise; a second signal ends the program at once. */
+/* The same for the option at which getopt_long has just returned `letter`, '?' or ':'. */
+int cli_usage_option(const char *command, const struct option *options, char *const *argv, int letter);
+
+/* A flag that SIGHUP, SIGINT and SIGTERM raise; a second signal of a kind ends the program at once. */
 const volatile sig_atomic_t *cli_catch_signals(void);
 
 /* The whole of `text` as a number from min to max; false otherwise. */

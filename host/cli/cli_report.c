@@ -39,7 +39,7 @@ static void print_line(const pmn_progress *p) {
   fprintf(
       stderr, "%s: %lld/%lld, %.0f images/s", p->phase, (long long)p->done, (long long)p->total, p->images_per_second);
   if (p->rejects > 0) fprintf(stderr, ", %lld rejected", (long long)p->rejects);
-  print_left(p->seconds_left);
+  if (p->done < p->total) print_left(p->seconds_left);
 }
 
 void cli_report_progress(void *arg, const pmn_progress *p) {

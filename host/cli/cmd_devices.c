@@ -1,7 +1,6 @@
 /* cmd_devices.c - pomona devices: what there is to compute with. */
 #include "cli.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 enum { DEVICES_MAX = 64 };
@@ -19,7 +18,7 @@ int cmd_devices(int argc, char **argv) {
   int letter;
   opterr = 0;
   while ((letter = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-    if (letter != 'h') return cli_usage("devices", "unknown option %s", argv[optind - 1]);
+    if (letter != 'h') return cli_usage_option("devices", options, argv, letter);
     fputs(help, stdout);
     return EXIT_ALL_ROWS;
   }

@@ -2,7 +2,6 @@
 #include "cli.h"
 #include "cli_report.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +9,8 @@
 static const char help_input[] =
     "Usage: pomona extract SOURCE... -o OUT [OPTION]...\n"
     "Computes features of every picture (JPEG, PNG, WebP) and writes one table: path, label, features.\n\n"
-    "SOURCE is a folder (walked recursively), a file, @LIST (a file of names, one a line or NUL-separated) or - (such "
-    "a\n"
-    "list on standard input). Rows come in byte-wise order of their paths. The label is the folder's name.\n\n"
+    "SOURCE is a folder (walked recursively), a file, @LIST (a file of names, one a line or NUL-separated) or -\n"
+    "(such a list on standard input). Rows come in byte-wise order of their paths. The label is the folder's name.\n\n"
     "Examples:\n"
     "  pomona extract pictures/ -o features.parquet\n"
     "  pomona extract Training/ -o features.csv --standardize --pca 100\n"
@@ -40,9 +38,8 @@ static const char help_work[] =
     "      --overwrite         replace OUT if it is there\n\n";
 static const char help_running[] =
     "Running:\n"
-    "      --backend NAME      auto (default: a GPU through OpenCL if there is one, else cpu), opencl, cpu, or ref, "
-    "the\n"
-    "                          slow reference\n"
+    "      --backend NAME      auto (default: a GPU through OpenCL if there is one, else cpu), opencl, cpu, or ref,\n"
+    "                          the slow reference\n"
     "      --device N          index of the backend's device, as pomona devices lists them\n"
     "      --threads N         threads to compute and to decode (default: all processors)\n"
     "      --batch N           pictures the network takes at once; changes no result\n"
@@ -54,7 +51,8 @@ static const char help_running[] =
     "  -v, --verbose           every rejected picture too\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing or too many\n"
-    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad weights; 130, 143 interrupted.\n";
+    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad weights; 129, 130, 143\n"
+    "interrupted.\n";
 
 enum {
   OPT_INCLUDE = 256,
@@ -117,7 +115,10 @@ typedef struct arguments {
 /* A number option; false after saying what is wrong. */
 static bool number(const char *name, const char *text, int64_t min, int64_t max, int64_t *value) {
   if (cli_int64(text, min, max, value)) return true;
-  cli_usage("extract", "--%s %s: not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
+  if (max == INT64_MAX)
+    cli_usage("extract", "--%s %s: not a whole number of %lld or more", name, text, (long long)min);
+  else
+    cli_usage("extract", "--%s %s: not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
   return false;
 }
 
@@ -152,7 +153,12 @@ static int choice(const char *name, const char *text, const char *const *words, 
   for (int i = 0; i < count; i++) {
     if (strcmp(text, words[i]) == 0) return i;
   }
-  cli_usage("extract", "--%s %s: not one of the words that --help lists", name, text);
+  char list[128] = "";
+  for (int i = 0; i < count; i++) {
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : i < count - 1 ? ", " : " or ", words[i]);
+  }
+  cli_usage("extract", "--%s %s: it can be %s", name, text, list);
   return -1;
 }
 
@@ -240,11 +246,7 @@ static bool parse(int argc, char **argv, arguments *a) {
   opterr = 0;
   while ((letter = getopt_long(argc, argv, ":o:qvh", long_options, &index)) != -1) {
     if (letter == '?' || letter == ':') {
-      const char *problem = letter == ':' ? "needs a value" : "is no option";
-      if (optopt > 0 && optopt < 256)
-        cli_usage("extract", "-%c %s", optopt, problem);
-      else
-        cli_usage("extract", "%s %s", argv[optind - 1], problem);
+      cli_usage_option("extract", long_options, argv, letter);
       return false;
     }
     if (!take_option(a, letter, index >= 0 ? long_options[index].name : "")) return false;

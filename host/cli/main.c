@@ -1,6 +1,7 @@
 /* main.c - the pomona program: finds the command and runs it. */
 #include "cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,23 +26,28 @@ static void print_help(void) {
          "      --version  the version\n");
 }
 
+/* A full disk under standard output must not pass for success. */
+static int finish(int code) {
+  if (code != EXIT_ALL_ROWS && code != EXIT_SOME_REJECTED) return code;
+  bool failed_before = ferror(stdout) != 0;
+  if (fflush(stdout) == 0 && !failed_before) return code;
+  fprintf(stderr, "pomona: cannot write to standard output: %s\n", failed_before ? "a write failed" : strerror(errno));
+  return EXIT_OUTPUT;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return cli_usage(NULL, "no command");
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
     print_help();
-    return fflush(stdout) == 0 ? EXIT_ALL_ROWS : EXIT_OUTPUT;
+    return finish(EXIT_ALL_ROWS);
   }
   if (strcmp(name, "--version") == 0) {
     printf("pomona %s\n", pmn_version());
-    return fflush(stdout) == 0 ? EXIT_ALL_ROWS : EXIT_OUTPUT;
+    return finish(EXIT_ALL_ROWS);
   }
   for (int i = 0; i < COMMAND_COUNT; i++) {
-    if (strcmp(name, commands[i].name) != 0) continue;
-    int code = commands[i].run(argc - 1, argv + 1);
-    /* A full disk behind a pipe must not pass for success. */
-    if (fflush(stdout) != 0 && code == EXIT_ALL_ROWS) code = EXIT_OUTPUT;
-    return code;
+    if (strcmp(name, commands[i].name) == 0) return finish(commands[i].run(argc - 1, argv + 1));
   }
   return cli_usage(NULL, "there is no command \"%s\"", name);
 }

@@ -16,6 +16,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* ------------------------------------------------------------------------------------------- shared by steps -- */
 
@@ -109,6 +111,39 @@ done:
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
 
+/* Device and inode of the folder that `path` lies in; false if there is no such folder. */
+static bool stat_folder(const char *path, struct stat *info) {
+  char folder[4096];
+  const char *slash = strrchr(path, '/');
+  size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+  if (size >= sizeof folder) return false;
+  memcpy(folder, path, size);
+  folder[size] = '\0';
+  return stat(size == 0 ? "." : folder, info) == 0;
+}
+
+/* However the two are written: the rejects are not to land on the table, nor on a file beside it. */
+static pmn_status check_rejects_path(const pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  static const char *const suffixes[] = {"", ".record.json", ".index.csv"};
+  const char *output = run->options->output, *rejects = run->rejects_path;
+  const char *output_slash = strrchr(output, '/'), *rejects_slash = strrchr(rejects, '/');
+  const char *output_name = output_slash == NULL ? output : output_slash + 1;
+  const char *rejects_name = rejects_slash == NULL ? rejects : rejects_slash + 1;
+  size_t size = strlen(output_name);
+  struct stat a, b;
+  if (strncmp(output_name, rejects_name, size) != 0 || !stat_folder(output, &a) || !stat_folder(rejects, &b) ||
+      a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+    return PMN_STATUS_OK;
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    if (strcmp(rejects_name + size, suffixes[i]) != 0) continue;
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s: the rejects cannot go where the output goes; give them a file of their own", rejects);
+  }
+done:
+  return st;
+}
+
 static pmn_status open_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
@@ -117,9 +152,7 @@ static pmn_status open_outputs(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_buf_printf(
       &path, err, o->rejects != NULL ? "%s" : "%s.rejects.csv", o->rejects != NULL ? o->rejects : o->output));
   run->rejects_path = pmn_buf_take(&path);
-  if (strcmp(run->rejects_path, o->output) == 0) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the rows and the rejects cannot go to the same file", o->output);
-  }
+  PMN_TRY(check_rejects_path(run, err));
   /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
   PMN_TRY(pmn_run_open_sink(run, 1, err));
   pmn_sink_destroy(run->sink);
@@ -170,6 +203,7 @@ static pmn_status open_network(pmn_run *run, pmn_err *err) {
   run->width = pmn_model_width(model);
   run->counts.width = run->width;
   PMN_TRY(pmn_choose_device(run, err));
+  if (run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
   PMN_TRY(pmn_network_create(run->device, pmn_model_program(model), run->batch, &run->network, err));
 done:
   pmn_model_destroy(model);
@@ -182,10 +216,13 @@ static pmn_status open_statistics(pmn_run *run, pmn_err *err) {
   if (!pmn_run_needs_fit(run)) return pmn_run_open_sink(run, run->width, err);
   bool pca = o->pca_components > 0 || o->pca_ratio > 0;
   int64_t least = run->counts.listed < run->width ? run->counts.listed : run->width;
-  if (run->counts.listed < 2 || o->pca_components > least) {
+  if (run->counts.listed < 2) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a single picture has no statistics: standardising and PCA need 2 or more");
+  }
+  if (o->pca_components > least) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%lld pictures of %d features give at most %lld components and need at least 2 pictures; %d were asked for",
-        (long long)run->counts.listed, run->width, (long long)least, o->pca_components);
+        "%d components were asked for, but %lld pictures of %d features give at most %lld", o->pca_components,
+        (long long)run->counts.listed, run->width, (long long)least);
   }
   /* With fewer rows than columns the Gram matrix of the rows is the smaller one. */
   bool covariance = pca && run->counts.listed >= run->width;
@@ -235,6 +272,7 @@ static pmn_status run_all(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(check_names(run, err));
   PMN_TRY(open_outputs(run, err));
   PMN_TRY(open_listing(run, err));
+  PMN_TRY(pmn_run_check_stop(run, err));
   run->threads = run->options->threads > 0 ? run->options->threads : pmn_pool_processors();
   pmn_meter_init(&run->meter, run->threads);
   PMN_TRY(open_network(run, err));
@@ -249,7 +287,9 @@ static pmn_status run_all(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
   PMN_TRY(pmn_rejects_commit(run->rejects, err));
-  PMN_TRY(pmn_sink_commit(run->sink, summary->record, err));
+  st = pmn_sink_commit(run->sink, summary->record, err);
+  /* A list of rejects without its table would only be in the way of the next run. */
+  if (st != PMN_STATUS_OK && run->counts.rejects > 0) unlink(run->rejects_path);
 done:
   return st;
 }

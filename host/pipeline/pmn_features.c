@@ -15,6 +15,8 @@
 
 /* No photograph is larger; a file that is will not be read into memory. */
 enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
+/* Bytes of a key shown in messages. */
+enum { KEY_SHOWN = 240 };
 
 typedef struct pass {
   pmn_run *run;
@@ -26,21 +28,32 @@ typedef struct pass {
   double started;
 } pass;
 
+/* The end of a long key, so that in a message the reason after it is not cut off. */
+static const char *key_end(const char *key) {
+  size_t size = strlen(key);
+  return size > KEY_SHOWN ? key + size - KEY_SHOWN : key;
+}
+
 static pmn_status reject(pass *p, int64_t index, const char *stage, const char *reason, pmn_err *err) {
   pmn_run *run = p->run;
   const pmn_extract_options *o = run->options;
   pmn_item item = pmn_listing_item(run->listing, index);
+  pmn_err_set(&run->last_reject, PMN_STATUS_IMAGE, 0, "%s: %s: %s", key_end(item.key), stage, reason);
   if (o->stop_on_error) {
-    return pmn_err_set(
-        err, PMN_STATUS_REJECTED, 0, "%s: %s: %s (stopped at the first bad picture)", item.key, stage, reason);
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "stopped at the first bad picture: %s", run->last_reject.message);
   }
   run->counts.rejects++;
-  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s: %s: %s", item.key, stage, reason);
+  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s", run->last_reject.message);
   if (o->max_rejects >= 0 && run->counts.rejects > o->max_rejects) {
-    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more than %lld bad pictures; the last is %s: %s: %s",
-        (long long)o->max_rejects, item.key, stage, reason);
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
+        (long long)o->max_rejects, run->last_reject.message);
   }
   return pmn_rejects_add(run->rejects, item.key, stage, reason, err);
+}
+
+static void tell_progress(const pass *p) {
+  pmn_run *run = p->run;
+  pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, p->started);
 }
 
 /* Takes pictures until the batch is full or there are none left. */
@@ -53,6 +66,7 @@ static pmn_status fill_batch(pass *p, bool *more, pmn_err *err) {
     if (!*more) break;
     if (picture.stage != NULL) {
       PMN_TRY(reject(p, picture.index, picture.stage, picture.reason, err));
+      tell_progress(p);
       continue;
     }
     memcpy(p->pixels + (size_t)p->batch->n * p->picture_size, picture.pixels, p->picture_size);
@@ -117,7 +131,7 @@ static pmn_status run_pass(pass *p, pmn_err *err) {
     if (p->batch->n == 0) break;
     PMN_TRY(run_batch(p, err));
     pmn_writer_give(p->writer, p->batch);
-    pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, p->started);
+    tell_progress(p);
   }
   PMN_TRY(pmn_writer_finish(p->writer, &run->meter, err));
   pmn_feed_measure(p->feed, &run->meter);

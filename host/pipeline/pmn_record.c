@@ -1,4 +1,8 @@
-/* pmn_record.c - the run record: how every number of an output came to be, as JSON. */
+/* pmn_record.c - the run record: how every number of an output came to be, as JSON.
+ *
+ * jansson takes memory of its own. A value that it could not make is NULL; whoever is given one gives NULL back, so the
+ * record is whole or there is none.
+ */
 #include "pmn_run.h"
 
 #include "pmn_mem.h"
@@ -11,23 +15,49 @@
 /* Names from the file system as the outputs write them; jansson takes valid UTF-8 only. */
 static json_t *name_json(const char *name) {
   pmn_buf text;
-  pmn_buf_init(&text, 1 << 20);
-  json_t *json = pmn_text_escape(&text, name, strlen(name), NULL) == PMN_STATUS_OK && text.data != NULL
-                     ? json_string(text.data)
-                     : json_string("");
+  json_t *json = NULL;
+  pmn_buf_init(&text, SIZE_MAX);
+  if (pmn_text_escape(&text, name, strlen(name), NULL) == PMN_STATUS_OK)
+    json = json_string(text.data != NULL ? text.data : "");
   pmn_buf_reset(&text);
   return json;
 }
 
+/* Takes both; *array becomes NULL when the value cannot be added. */
+static void append(json_t **array, json_t *value) {
+  if (*array == NULL) {
+    json_decref(value);
+  } else if (json_array_append_new(*array, value) != 0) {
+    json_decref(*array);
+    *array = NULL;
+  }
+}
+
+/* Takes both; *object becomes NULL when the value cannot be set. */
+static void set(json_t **object, const char *key, json_t *value) {
+  if (*object == NULL) {
+    json_decref(value);
+  } else if (json_object_set_new(*object, key, value) != 0) {
+    json_decref(*object);
+    *object = NULL;
+  }
+}
+
+static json_t *names_json(const char *const *names, size_t count) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < count; i++) append(&array, name_json(names[i]));
+  return array;
+}
+
 static json_t *doubles_json(const double *values, int32_t count) {
   json_t *array = json_array();
-  for (int32_t i = 0; i < count; i++) json_array_append_new(array, json_real(values[i]));
+  for (int32_t i = 0; i < count; i++) append(&array, json_real(values[i]));
   return array;
 }
 
 static json_t *floats_json(const float *values, int32_t count) {
   json_t *array = json_array();
-  for (int32_t i = 0; i < count; i++) json_array_append_new(array, json_real((double)values[i]));
+  for (int32_t i = 0; i < count; i++) append(&array, json_real((double)values[i]));
   return array;
 }
 
@@ -48,9 +78,7 @@ static json_t *device_json(const pmn_run *run) {
 
 static json_t *input_json(const pmn_run *run) {
   const pmn_extract_options *o = run->options;
-  json_t *sources = json_array(), *includes = json_array();
-  for (size_t i = 0; i < o->source_count; i++) json_array_append_new(sources, name_json(o->sources[i]));
-  for (size_t i = 0; i < o->include_count; i++) json_array_append_new(includes, name_json(o->includes[i]));
+  json_t *sources = names_json(o->sources, o->source_count), *includes = names_json(o->includes, o->include_count);
   json_t *label = o->label_regex != NULL ? name_json(o->label_regex) : json_integer(o->label_level);
   return json_pack("{s:o, s:o, s:o, s:I}", "sources", sources, "include", includes,
       o->label_regex != NULL ? "label_regex" : "label_level", label, "limit", (json_int_t)o->limit);
@@ -67,10 +95,10 @@ static json_t *statistics_json(const pmn_run *run) {
   json_t *json = json_pack("{s:b, s:I, s:i}", "standardize", run->options->standardize, "fitted_rows",
       (json_int_t)fit->n, "constant_columns", fit->constant_columns);
   if (fit->k > 0) {
-    json_object_set_new(json, "pca_components", json_integer(fit->k));
-    json_object_set_new(json, "total_variance", json_real(fit->total_variance));
-    json_object_set_new(json, "explained_variance", doubles_json(fit->explained_variance, fit->k));
-    json_object_set_new(json, "explained_variance_ratio", doubles_json(fit->explained_ratio, fit->k));
+    set(&json, "pca_components", json_integer(fit->k));
+    set(&json, "total_variance", json_real(fit->total_variance));
+    set(&json, "explained_variance", doubles_json(fit->explained_variance, fit->k));
+    set(&json, "explained_variance_ratio", doubles_json(fit->explained_ratio, fit->k));
   }
   return json;
 }
@@ -79,7 +107,7 @@ static json_t *stages_json(const pmn_meter *meter) {
   json_t *stages = json_object();
   for (int i = 0; i < PMN_STAGE_COUNT; i++) {
     const pmn_stage *stage = &meter->stages[i];
-    json_object_set_new(stages, stage->name,
+    set(&stages, stage->name,
         json_pack(
             "{s:f, s:i, s:f}", "busy_seconds", stage->busy_seconds, "lanes", stage->lanes, "share", stage->share));
   }
@@ -87,18 +115,15 @@ static json_t *stages_json(const pmn_meter *meter) {
 }
 
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
-  /* jansson allocates behind our back; its own failures come out as NULL at the end. */
   json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
       "features", features_json(run), "device", device_json(run), "input", input_json(run), "counts",
       counts_json(&run->counts));
-  if (record != NULL && run->fit != NULL) json_object_set_new(record, "statistics", statistics_json(run));
-  if (record != NULL) {
-    json_object_set_new(record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
-    json_object_set_new(record, "rejects", run->counts.rejects > 0 ? name_json(run->rejects_path) : json_null());
-    json_object_set_new(record, "seconds", json_real(seconds));
-    json_object_set_new(record, "bound", json_string(bound));
-    json_object_set_new(record, "stages", stages_json(&run->meter));
-  }
+  if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
+  set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
+  set(&record, "rejects", run->counts.rejects > 0 ? name_json(run->rejects_path) : json_null());
+  set(&record, "seconds", json_real(seconds));
+  set(&record, "bound", json_string(bound));
+  set(&record, "stages", stages_json(&run->meter));
   char *text = NULL;
   size_t size = record == NULL ? 0 : json_dumpb(record, NULL, 0, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   if (size > 0) text = pmn_alloc(size + 1, 1);
@@ -106,6 +131,6 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
     json_dumpb(record, text, size, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     text[size] = '\0';
   }
-  if (record != NULL) json_decref(record);
+  json_decref(record);
   return text;
 }

@@ -30,7 +30,8 @@ typedef struct pmn_run {
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
-  int64_t *rows; /* [counts.rows] index of each row's picture in the listing */
+  pmn_err last_reject; /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
+  int64_t *rows;       /* [counts.rows] index of each row's picture in the listing */
   pmn_sink *sink;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;

@@ -28,6 +28,15 @@ done:
   return st;
 }
 
+/* The listing was long enough; what could be read of it may not be. */
+static pmn_status check_rows(const pmn_run *run, pmn_err *err) {
+  int64_t least = run->options->pca_components > 2 ? run->options->pca_components : 2;
+  if (run->counts.rows >= least) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_REJECTED, 0,
+      "%lld of %lld pictures became rows, but these statistics need %lld; the last one rejected is %s",
+      (long long)run->counts.rows, (long long)run->counts.listed, (long long)least, run->last_reject.message);
+}
+
 pmn_status pmn_transform_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_projector *projector = NULL;
@@ -38,6 +47,7 @@ pmn_status pmn_transform_run(pmn_run *run, pmn_err *err) {
       .components = run->options->pca_components,
       .ratio = run->options->pca_ratio};
   double start = pmn_clock_seconds();
+  PMN_TRY(check_rows(run, err));
   pmn_run_progress(run, "fit", 0, 0, start);
   PMN_TRY(pmn_moments_finish(run->moments, err));
   PMN_TRY(pmn_fit_create(run->moments, &rows, run->device, &options, &run->fit, err));

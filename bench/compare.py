@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+"""Pomona and its peers side by side: one table.  Called by run.sh, which builds and fetches what is needed.
+
+Rules of measuring
+- One process at a time, in turn: Pomona, peer, Pomona, peer ...  Each is warmed up first.
+- The ratio is taken pair by pair; its median is what counts, its range is the noise.
+- Core time that went to anybody else during a round is read from the kernel.  A round with more than QUIET cores of it
+  is run again, a few times at most; the quietest try is kept, and a row that is still loud is marked.
+- The work is checked before it is believed: the peers' networks against golden features (make_onnx.py), the two
+  pipelines against each other here.
+"""
+import argparse
+import dataclasses
+import datetime
+import itertools
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import typing
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PEERS = ROOT / "bench" / "peers"
+FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "fruits-360"))
+QUIET = 0.05  # cores used by others that a figure can bear
+THREADS = 2
+STARTS = 5  # runs in one sample of the start-up time: one alone is too short to see the neighbours
+ORCHARD_KINDS = 100
+NO_GPU = "Nothing here has been measured on a GPU: every figure is of the processor named above."
+
+
+# ------------------------------------------------------------------------------------------------------ processes --
+
+
+class Neighbours:
+    """Core time that went neither to us nor to the processes we started; stolen time counts."""
+
+    def __init__(self):
+        self.start, self.before = time.perf_counter(), self._others()
+
+    @staticmethod
+    def _others():
+        with open("/proc/stat") as file:
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, file.readline().split()[1:9])
+        ours = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return busy - sum(usage.ru_utime + usage.ru_stime for usage in ours)
+
+    def cores(self):
+        return max(0.0, self._others() - self.before) / (time.perf_counter() - self.start)
+
+
+def run(command):
+    """(the JSON that the command printed or None, its figures: wall_s, cpu_s, peak_mb)."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        if process.returncode != 0:
+            said = errors.read().decode(errors="replace")
+            sys.exit(f"{' '.join(command[:3])} ... failed ({process.returncode}):\n{said}")
+        text = out.read()
+    # The kernel counts our own small size in before the program replaces it; no program here is as small.
+    figures = {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
+    return (json.loads(text) if text.strip() else None), figures
+
+
+# ---------------------------------------------------------------------------------------------------------- cases --
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the table, about one figure of a case's samples."""
+
+    title: str
+    figure: str
+    unit: str
+    more_is_better: bool = False
+    goal_ratio: float | None = None  # at least this, against the peer
+    goal_most: float | None = None  # at most this
+    timed: bool = True  # a figure that neighbours can spoil
+
+
+@dataclasses.dataclass
+class Case:
+    """One pair of programs, or Pomona alone.  A sample is a dict of figures."""
+
+    group: str
+    rows: list[Row]
+    pomona: typing.Callable[[], dict]
+    peer: typing.Callable[[], dict] | None = None
+    peer_name: str = ""
+    warm_up: bool = True  # run each once unmeasured; no: they do that themselves
+    rounds: int | None = None  # None: as asked for
+    check: typing.Callable[[dict, dict], None] | None = None  # of the samples of a pair
+
+
+class Bench:
+    """Where everything is, and the cases made of it."""
+
+    def __init__(self, args):
+        self.args, self.bin, self.work = args, args.build / "bin", args.work
+        self.python = sys.executable
+        self.versions = {}
+        glance = [self.bin / "pomona-bench", "network", "--threads", 1, "--batch", 1, "--seconds", 0.01, "--repeats", 1]
+        self.kernels = run(glance)[0]["kernels"]
+        self.pictures, self.pictures_are = self._pictures()
+
+    def _pictures(self):
+        if (FRUITS / "Training").is_dir():
+            return FRUITS / "Training", "Fruits-360 (real)"
+        return self.orchard(2000) / "Training", "pomona-orchard (generated)"
+
+    def orchard(self, count):
+        folder = self.work / f"orchard-{count}"
+        run([self.bin / "pomona-orchard", folder, "--kinds", ORCHARD_KINDS, "--views", count // ORCHARD_KINDS])
+        return folder
+
+    def _model_options(self, model):
+        options = ["--features", model]
+        return options + ["--weights", self.work / "mobilenet_v2.safetensors"] if model == "mobilenet_v2" else options
+
+    # ---- network
+
+    def network_cases(self):
+        for model, threads in itertools.product(("mobilenet_v2", "efficientnet_lite0"), (2, 1)):
+            common = ["--threads", threads, "--batch", 16, "--seconds", self.args.seconds, "--repeats", 1]
+
+            def pomona(model=model, common=common):
+                command = [self.bin / "pomona-bench", "network", *self._model_options(model), "--backend", "cpu"]
+                figures, _ = run([*command, *common])
+                return {"img_s": figures["img_s_median"]}
+
+            def peer(model=model, common=common):
+                command = [self.python, PEERS / "ort_network.py", "--model", self.work / f"{model}.onnx"]
+                figures, _ = run([*command, *common])
+                self.versions["ONNX Runtime"] = figures["onnxruntime"]
+                return {"img_s": figures["img_s_median"]}
+
+            plural = "s" if threads > 1 else ""
+            title = f"network {model}, 224, batch 16, {threads} thread{plural}"
+            row = Row(title, "img_s", "img/s", more_is_better=True, goal_ratio=0.9)
+            yield Case("network", [row], pomona, peer, "ONNX Runtime", warm_up=False)
+
+    # ---- pipeline A
+
+    def pipeline_cases(self):
+        limit = self.args.limit
+
+        def pomona():
+            command = [self.bin / "pomona", "extract", self.pictures, *self._model_options("mobilenet_v2")]
+            command += ["--standardize", "--pca", 100, "--limit", limit, "--backend", "cpu", "--threads", THREADS]
+            record, figures = run([*command, "-o", self.work / "pomona.parquet", "--overwrite", "--json", "-q"])
+            figures["rows"] = record["counts"]["rows"]
+            figures["explained"] = sum(record["statistics"]["explained_variance_ratio"])
+            figures["stages_s"] = {name: stage["busy_seconds"] for name, stage in record["stages"].items()}
+            figures["bound"] = record["bound"]
+            return figures
+
+        def peer():
+            command = [self.python, PEERS / "pipeline_a.py", self.pictures, "--model", self.work / "mobilenet_v2.onnx"]
+            command += ["--pca", 100, "--limit", limit, "--threads", THREADS]
+            record, figures = run([*command, "--out", self.work / "peer.parquet"])
+            self.versions |= {"Pillow": record["pillow"], "scikit-learn": record["sklearn"]}
+            self.versions |= {"ONNX Runtime": record["onnxruntime"], "pyarrow": record["pyarrow"]}
+            figures |= {"rows": record["rows"], "explained": record["explained_variance"]}
+            figures |= {"import_s": record["import_s"], "stages_s": record["seconds"]}
+            return figures
+
+        def check(ours, theirs):
+            if ours["rows"] != theirs["rows"] or abs(ours["explained"] - theirs["explained"]) > 1e-3:
+                sys.exit(
+                    f"the pipelines disagree: {ours['rows']} and {theirs['rows']} rows, "
+                    f"{ours['explained']:.4f} and {theirs['explained']:.4f} of the variance explained"
+                )
+
+        title = f"pipeline A, {limit:,} pictures, whole process"
+        rows = [
+            Row(f"{title}: time", "wall_s", "s", goal_ratio=1.0),
+            Row(f"{title}: processor time", "cpu_s", "s"),
+            Row(f"{title}: peak memory", "peak_mb", "MB", timed=False),
+        ]
+        yield Case("pipeline", rows, pomona, peer, "Pillow + ONNX Runtime + scikit-learn", check=check)
+
+    # ---- memory
+
+    def memory_cases(self):
+        counts = ([200, 1000] if self.args.quick else [1000, 10000]) + [100000] * self.args.long
+        folders = {count: self.orchard(count) for count in counts}
+        for reduce in ([], ["--standardize", "--pca", 100]):
+
+            def pomona(reduce=reduce):
+                figures = {}
+                for count, folder in folders.items():
+                    command = [self.bin / "pomona", "extract", folder, *self._model_options("mobilenet_v2"), *reduce]
+                    command += ["--backend", "cpu", "--threads", THREADS]
+                    _, one = run([*command, "-o", self.work / "memory.parquet", "--overwrite", "-q"])
+                    figures |= {f"peak_mb_{count}": one["peak_mb"], f"wall_s_{count}": one["wall_s"]}
+                    (self.work / "memory.parquet").unlink()
+                growth = figures[f"peak_mb_{counts[-1]}"] - figures[f"peak_mb_{counts[-2]}"]
+                return figures | {"growth_bytes": 1e6 * growth / (counts[-1] - counts[-2])}
+
+            what = "peak memory, standardized, PCA 100" if reduce else "peak memory"
+            rows = [Row(f"{what}: {n:,} pictures", f"peak_mb_{n}", "MB", goal_most=400, timed=False) for n in counts]
+            if self.args.long:  # below that, buffers of fixed size (a Parquet row group) are still filling up
+                between = f"growth from {counts[-2]:,} to {counts[-1]:,}"
+                rows.append(Row(f"{what}: {between}", "growth_bytes", "B/picture", goal_most=1000, timed=False))
+            yield Case("memory", rows, pomona, warm_up=False, rounds=1)
+
+    # ---- start
+
+    def start_cases(self):
+        picture = min(self.pictures.rglob("*.jpg"))
+        for backend, goal in (("cpu", 0.3), ("auto", None)):
+
+            def pomona(backend=backend):
+                command = [self.bin / "pomona", "extract", picture, "-o", self.work / "start.npy", "--overwrite", "-q"]
+                walls = [run([*command, "--backend", backend])[1]["wall_s"] for _ in range(STARTS)]
+                return {"wall_s": statistics.median(walls)}
+
+            title = f"start to first row: one picture, efficientnet_lite0, --backend {backend}"
+            yield Case("start", [Row(title, "wall_s", "s", goal_most=goal)], pomona)
+
+    # ---- image
+
+    def image_cases(self):
+        files = list(itertools.islice(sorted(self.pictures.rglob("*.jpg")), 200 if self.args.quick else 1000))
+        common = ["--size", 224, "--filter", "bicubic", "--repeats", 3, *files]
+
+        def pomona():
+            return run([self.bin / "pomona-bench", "image", *common])[0]
+
+        def peer():
+            figures, _ = run([self.python, PEERS / "pillow_image.py", *common])
+            self.versions["Pillow"] = figures["pillow"]
+            return figures
+
+        rows = [
+            Row("decode 100x100 JPEG, one core", "decode_us", "us/picture", goal_ratio=1.0),
+            Row("resample to 224x224 bicubic, one core", "resample_us", "us/picture", goal_ratio=1.0),
+        ]
+        yield Case("image", rows, pomona, peer, "Pillow", warm_up=False)
+
+
+GROUPS = {
+    "network": Bench.network_cases, "pipeline": Bench.pipeline_cases, "memory": Bench.memory_cases,
+    "start": Bench.start_cases, "image": Bench.image_cases,
+}  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------- rounds --
+
+
+def sample(side):
+    neighbours = Neighbours()
+    figures = side()
+    return figures | {"others_cores": neighbours.cores()}
+
+
+def loudness(pair):
+    return max(figures["others_cores"] for figures in pair)
+
+
+def measure(case, rounds, patience):
+    """[pair] of `rounds` rounds; a pair is one sample, or two with a peer."""
+    sides = [case.pomona] + ([case.peer] if case.peer else [])
+    for side in sides if case.warm_up else []:
+        side()
+    kept = []
+    for _ in range(case.rounds or rounds):
+        tries = []
+        while len(tries) <= patience and (not tries or loudness(tries[-1]) > QUIET):
+            tries.append([sample(side) for side in sides])
+        kept.append(min(tries, key=loudness))
+        if case.check:
+            case.check(*kept[-1])
+    return kept
+
+
+def spread(values):
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def summarise(row, case, pairs):
+    """What the table says of one row, and all figures it was made of."""
+    columns = [[pair[side][row.figure] for pair in pairs] for side in range(len(pairs[0]))]
+    others, met = max(map(loudness, pairs)), []
+    result = {"what": row.title, "unit": row.unit, "pomona": spread(columns[0])}
+    result |= {"others_cores": others, "loud": row.timed and others > QUIET}
+    if case.peer:
+        ratios = [ours / theirs if row.more_is_better else theirs / ours for ours, theirs in zip(*columns)]
+        result |= {"peer_name": case.peer_name, "peer": spread(columns[1]), "ratio": spread(ratios)}
+        if row.goal_ratio is not None:
+            result["goal"] = f"≥ {row.goal_ratio:.2f} x"
+            met.append(result["ratio"]["median"] >= row.goal_ratio)
+    if row.goal_most is not None:
+        result["goal"] = f"≤ {row.goal_most:g} {row.unit}"
+        met.append(result["pomona"]["median"] <= row.goal_most)
+    if met and not result["loud"]:
+        result["met"] = all(met)
+    return result | {"rounds": pairs}
+
+
+# --------------------------------------------------------------------------------------------------------- report --
+
+
+def output_of(*command):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def cpu_name():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def compiler(build):
+    cache = (build / "CMakeCache.txt").read_text()
+    value = {line.split(":", 1)[0]: line.partition("=")[2] for line in cache.splitlines() if "=" in line}
+    version = output_of(value["CMAKE_C_COMPILER"], "--version").partition("\n")[0]
+    return f"{version}, {value['CMAKE_BUILD_TYPE']} ({value['CMAKE_C_FLAGS_RELEASE']})"
+
+
+def commit():
+    short = output_of("git", "rev-parse", "--short=12", "HEAD") or "unknown"
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    return short + (" with uncommitted changes" if changed else "")
+
+
+def facts_before(args):
+    """Taken before the first measurement, so that the load is that of the others."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit(),
+        "machine": f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {memory / 1e9:.0f} GB",
+        "system": f"{platform.system()} {platform.release()}",
+        "compiler": compiler(args.build),
+        "load average at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def range_of(values):
+    if values["low"] == values["high"]:
+        return number(values["median"])
+    return f"{number(values['median'])} ({number(values['low'])}–{number(values['high'])})"
+
+
+def table(results):
+    head = ["what", "unit", "Pomona", "peer", "peer's", "ratio", "goal", "goal met", "others' cores"]
+    lines = [head, ["---"] * len(head)]
+    for r in results:
+        ratio = r.get("ratio")
+        ratio = f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})" if ratio else ""
+        met = {True: "yes", False: "**no**"}.get(r.get("met"), "not judged" if "goal" in r else "")
+        loud = f"{r['others_cores']:.3f}{' **!**' if r['loud'] else ''}"
+        peer = range_of(r["peer"]) if "peer" in r else ""
+        ours = [r["what"], r["unit"], range_of(r["pomona"])]
+        lines.append([*ours, r.get("peer_name", ""), peer, ratio, r.get("goal", ""), met, loud])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(facts, results):
+    loud = sum(r["loud"] for r in results)
+    verdict = "The machine was quiet for every figure that is a time."
+    if loud:
+        verdict = f"**Others were at work in {loud} of {len(results)} rows, marked !: these are not to be quoted.**"
+    facts = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return (
+        "# Results\n\nWritten by `bench/run.sh --results`; how to read it stands in README.md. "
+        "Medians; in brackets the range of the rounds, which is the noise.\n\n"
+        f"{facts}\n\n{NO_GPU}\n\n{verdict}\n\n{table(results)}\n"
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- main --
+
+
+def parse():
+    about, work = "Pomona and its peers side by side, in one table.", ROOT / "build" / "bench"
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description=about)
+    parser.add_argument("--build", type=pathlib.Path, default=work / "release", help="Release build (run.sh gives it)")
+    parser.add_argument("--work", type=pathlib.Path, default=work, help="folder of weights and results")
+    parser.add_argument("--only", action="append", choices=GROUPS, help="this group only (may be repeated)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each pair (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a network timing, of its warm-up (default 3)")
+    parser.add_argument("--patience", type=int, default=3, help="repetitions of a disturbed round (default 3)")
+    parser.add_argument("--limit", type=int, default=2000, help="pictures of pipeline A (default 2000)")
+    parser.add_argument("--long", action="store_true", help="memory for 100,000 pictures too (a quarter of an hour)")
+    parser.add_argument("--quick", action="store_true", help="try the harness: few, short rounds; figures mean little")
+    parser.add_argument("--results", action="store_true", help="write bench/RESULTS.md")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.seconds, args.patience, args.limit = 2, 0.5, 0, 300
+    if args.results and (args.quick or args.only):
+        parser.error("--results takes all groups at full length")
+    args.build, args.work = args.build.resolve(), args.work.resolve()
+    return args
+
+
+def main():
+    args = parse()
+    os.environ["XDG_CACHE_HOME"] = str(args.work / "cache")  # not the user's
+    facts, bench, results = facts_before(args), Bench(args), []
+    for group in args.only or GROUPS:
+        for case in GROUPS[group](bench):
+            print(f"measuring {case.rows[0].title}", file=sys.stderr, flush=True)
+            pairs = measure(case, args.rounds, args.patience)
+            results += [summarise(row, case, pairs) for row in case.rows]
+    facts["kernels"] = bench.kernels
+    facts["pictures"] = bench.pictures_are
+    facts["peers"] = ", ".join(f"{name} {version}" for name, version in sorted(bench.versions.items())) or "none"
+    facts["rounds"] = (
+        f"{args.rounds} of each pair, memory once; a disturbed one again, {args.patience} times at most; "
+        f"network {args.seconds:g} s a round after as long a warm-up"
+    )
+    text = report(facts, results)
+    everything = json.dumps({"facts": facts, "results": results}, indent=1, ensure_ascii=False)
+    (args.work / "results.json").write_text(everything + "\n")
+    if args.results:
+        (ROOT / "bench" / "RESULTS.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

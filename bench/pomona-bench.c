@@ -1,0 +1,367 @@
+/* pomona-bench: parts of Pomona alone, timed in the process that runs them; one JSON line on stdout.
+ *
+ * `network` is the counterpart of bench/peers/ort_network.py: the network from a batch of bytes in memory to features
+ * in memory, again and again. Bytes, not normalised floats: reading them in is part of Pomona's network, and is charged
+ * to it. `image` is that of bench/peers/pillow_image.py: decoding and resampling from bytes in memory on one core. */
+#include "pmn_backend.h"
+#include "pmn_buf.h"
+#include "pmn_clock.h"
+#include "pmn_file.h"
+#include "pmn_image.h"
+#include "pmn_mem.h"
+#include "pmn_model.h"
+#include "pmn_pool.h"
+#include "pmn_text.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 256 * 1024 * 1024 };
+
+typedef struct bench_options {
+  const char *features, *weights, *backend, *isa, *filter;
+  int32_t threads, batch, repeats, size;
+  double seconds;
+  char **files;
+  int32_t file_count;
+} bench_options;
+
+/* ------------------------------------------------------------------------------------------------ measuring -- */
+
+/* Core-seconds since boot that were neither idle nor ours, stolen ones included; negative where the system does not
+ * tell. The load average is no judge: it lags by a minute. */
+static double others_seconds(void) {
+  long long user, nice, system, idle, iowait, irq, softirq, steal;
+  struct timespec own;
+  FILE *file = fopen("/proc/stat", "re");
+  if (file == NULL) return -1;
+  int found = fscanf(file, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &user, &nice, &system, &idle, &iowait, &irq,
+      &softirq, &steal);
+  fclose(file);
+  if (found != 8 || clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own) != 0) return -1;
+  double busy = (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+  return busy - (double)own.tv_sec - 1e-9 * (double)own.tv_nsec;
+}
+
+/* Cores that other processes used on average since `before` and `start` were taken; null when it cannot be known. */
+static json_t *others_cores(double before, double start) {
+  double now = others_seconds(), cores = (now - before) / (pmn_clock_seconds() - start);
+  if (before < 0 || now < 0) return json_null();
+  return json_real(cores > 0 ? cores : 0);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Sorts the values. */
+static double median(double *values, size_t count) {
+  qsort(values, count, sizeof *values, compare_doubles);
+  return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
+}
+
+/* Prints and frees `json`. */
+static pmn_status print_line(json_t *json, pmn_err *err) {
+  if (json == NULL) return pmn_err_memory(err, 1, "the figures");
+  bool good = json_dumpf(json, stdout, JSON_REAL_PRECISION(6)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+  json_decref(json);
+  return good ? PMN_STATUS_OK : pmn_err_set(err, PMN_STATUS_WRITE, 0, "cannot write the figures to standard output");
+}
+
+/* -------------------------------------------------------------------------------------------------- network -- */
+
+typedef struct network_run {
+  pmn_network *network;
+  uint8_t *pixels; /* [batch, h, w, 3] */
+  float *features; /* [batch, width] */
+  int32_t batch;
+} network_run;
+
+/* Pictures per second of as many batches as begin before the time is up, and at least one. */
+static pmn_status run_for(const network_run *run, double seconds, double *rate, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  double start = pmn_clock_seconds(), elapsed = 0;
+  int64_t pictures = 0;
+  while (pictures == 0 || elapsed < seconds) {
+    PMN_TRY(pmn_network_run(run->network, run->pixels, run->batch, run->features, err));
+    pictures += run->batch;
+    elapsed = pmn_clock_seconds() - start;
+  }
+  *rate = (double)pictures / elapsed;
+done:
+  return st;
+}
+
+static void fill_random(uint8_t *bytes, size_t size) {
+  uint64_t state = 1;
+  for (size_t i = 0; i < size; i++) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    bytes[i] = (uint8_t)(state >> 56);
+  }
+}
+
+/* A broken network must not pass for a fast one. */
+static pmn_status check_features(const float *features, size_t count, pmn_err *err) {
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(features[i])) low = high = 0;
+    if ((double)features[i] < low) low = (double)features[i];
+    if ((double)features[i] > high) high = (double)features[i];
+  }
+  if (low < high) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "the features are not numbers worth timing");
+}
+
+static pmn_status time_network(
+    const bench_options *o, const network_run *run, size_t width, const pmn_device_info *info, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  double ignored, before, start, *rates = pmn_alloc((size_t)o->repeats, sizeof *rates);
+  json_t *list = json_array();
+  if (rates == NULL || list == NULL) {
+    st = pmn_err_memory(err, (size_t)o->repeats * sizeof *rates, "the figures");
+    goto done;
+  }
+  PMN_TRY(run_for(run, o->seconds, &ignored, err));
+  PMN_TRY(check_features(run->features, width * (size_t)run->batch, err));
+  before = others_seconds();
+  start = pmn_clock_seconds();
+  for (int32_t i = 0; i < o->repeats; i++) {
+    PMN_TRY(run_for(run, o->seconds, &rates[i], err));
+    json_array_append_new(list, json_real(rates[i]));
+  }
+  json_t *others = others_cores(before, start);
+  double middle = median(rates, (size_t)o->repeats);
+  PMN_TRY(print_line(
+      json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:O, s:f, s:f, s:o, s:s, s:i}", "what", "pomona_network", "model",
+          o->features, "backend", info->backend, "kernels", info->driver, "threads", o->threads, "batch", o->batch,
+          "seconds", o->seconds, "img_s", list, "img_s_median", middle, "img_s_max", rates[o->repeats - 1],
+          "others_cores", others, "device", info->name, "cores", pmn_pool_processors()),
+      err));
+done:
+  json_decref(list);
+  pmn_free(rates);
+  return st;
+}
+
+static pmn_status bench_network(const bench_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_model *model = NULL;
+  pmn_device *device = NULL;
+  network_run run = {.batch = o->batch};
+  const pmn_backend *backend = pmn_backend_find(o->backend);
+  const pmn_architecture *architecture = pmn_architecture_find(o->features);
+  if (backend == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no backend is called \"%s\"", o->backend);
+  if (architecture == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no network is called \"%s\"", o->features);
+  pmn_device_options device_options = {.index = -1, .threads = o->threads, .isa = o->isa};
+  PMN_TRY(pmn_model_create(architecture, o->weights, PMN_OUTPUT_FEATURES, &model, err));
+  PMN_TRY(pmn_device_open(backend, &device_options, &device, err));
+  PMN_TRY(pmn_network_create(device, pmn_model_program(model), o->batch, &run.network, err));
+  const pmn_preprocess *prepare = &architecture->preprocess;
+  size_t batch = (size_t)o->batch, width = (size_t)pmn_model_width(model);
+  size_t picture = (size_t)prepare->width * (size_t)prepare->height * 3;
+  run.pixels = pmn_alloc_aligned(batch, picture);
+  run.features = pmn_alloc_aligned(batch * width, sizeof *run.features);
+  if (run.pixels == NULL || run.features == NULL) {
+    st = pmn_err_memory(err, batch * picture, "a batch of pictures");
+    goto done;
+  }
+  fill_random(run.pixels, batch * picture);
+  PMN_TRY(time_network(o, &run, width, &device->info, err));
+done:
+  pmn_free(run.features);
+  pmn_free(run.pixels);
+  pmn_network_destroy(run.network);
+  pmn_device_close(device);
+  pmn_model_destroy(model);
+  return st;
+}
+
+/* ---------------------------------------------------------------------------------------------------- image -- */
+
+typedef struct image_run {
+  pmn_decoder *decoder;
+  pmn_resampler *resampler;
+  uint8_t *out;
+  char **names;   /* [count] of the files */
+  pmn_buf *files; /* [count] their bytes: reading is not measured */
+  size_t count;
+} image_run;
+
+/* Times every picture once: microseconds into decode[i] and resample[i]. */
+static pmn_status run_images(const image_run *run, double *decode, double *resample, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  for (size_t i = 0; i < run->count; i++) {
+    pmn_image image;
+    pmn_err why = PMN_ERR_INIT;
+    double start = pmn_clock_seconds();
+    st = pmn_decoder_run(run->decoder, run->files[i].data, run->files[i].size, &image, &why);
+    if (st != PMN_STATUS_OK) PMN_FAIL(err, st, "%s: %s", run->names[i], why.message);
+    double middle = pmn_clock_seconds();
+    PMN_TRY(pmn_resampler_run(run->resampler, &image, run->out, err));
+    decode[i] = 1e6 * (middle - start);
+    resample[i] = 1e6 * (pmn_clock_seconds() - middle);
+  }
+done:
+  return st;
+}
+
+static pmn_status time_images(const bench_options *o, const image_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t samples = run->count * (size_t)o->repeats;
+  double *decode = pmn_alloc(samples, 3 * sizeof *decode), *resample, *both, before, start;
+  if (decode == NULL) return pmn_err_memory(err, samples * 3 * sizeof *decode, "the figures");
+  resample = decode + samples;
+  both = resample + samples;
+  PMN_TRY(run_images(run, decode, resample, err));
+  before = others_seconds();
+  start = pmn_clock_seconds();
+  for (size_t done = 0; done < samples; done += run->count) {
+    PMN_TRY(run_images(run, decode + done, resample + done, err));
+  }
+  json_t *others = others_cores(before, start);
+  for (size_t i = 0; i < samples; i++) both[i] = decode[i] + resample[i];
+  PMN_TRY(print_line(json_pack("{s:s, s:i, s:s, s:I, s:i, s:f, s:f, s:f, s:o, s:i}", "what", "pomona_image", "size",
+                         o->size, "filter", o->filter, "pictures", (json_int_t)run->count, "repeats", o->repeats,
+                         "decode_us", median(decode, samples), "resample_us", median(resample, samples), "total_us",
+                         median(both, samples), "others_cores", others, "cores", pmn_pool_processors()),
+      err));
+done:
+  pmn_free(decode);
+  return st;
+}
+
+static pmn_status bench_image(const bench_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_filter filter;
+  const pmn_image_limits limits = PMN_IMAGE_LIMITS_DEFAULT;
+  image_run run = {.names = o->files, .count = (size_t)o->file_count};
+  if (!pmn_filter_find(o->filter, &filter)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"; there are bicubic, bilinear, nearest", o->filter);
+  }
+  if (run.count == 0) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "name the pictures to decode");
+  run.files = pmn_calloc(run.count, sizeof *run.files);
+  run.out = pmn_alloc_aligned((size_t)o->size * (size_t)o->size, 3);
+  if (run.files == NULL || run.out == NULL) {
+    st = pmn_err_memory(err, run.count * sizeof *run.files, "pictures");
+    goto done;
+  }
+  for (size_t i = 0; i < run.count; i++) {
+    pmn_buf_init(&run.files[i], FILE_BYTES_MAX);
+    PMN_TRY(pmn_file_read(o->files[i], &run.files[i], err));
+  }
+  PMN_TRY(pmn_decoder_create(&limits, &run.decoder, err));
+  PMN_TRY(pmn_resampler_create(filter, o->size, o->size, &run.resampler, err));
+  PMN_TRY(time_images(o, &run, err));
+done:
+  for (size_t i = 0; run.files != NULL && i < run.count; i++) pmn_buf_reset(&run.files[i]);
+  pmn_free(run.files);
+  pmn_free(run.out);
+  pmn_resampler_destroy(run.resampler);
+  pmn_decoder_destroy(run.decoder);
+  return st;
+}
+
+/* ----------------------------------------------------------------------------------------------------- main -- */
+
+static const char help[] =
+    "Usage: pomona-bench network --features NAME [OPTION]...\n"
+    "       pomona-bench image [OPTION]... FILE...\n"
+    "Times a part of Pomona alone; one JSON line on standard output.\n\n"
+    "network:\n"
+    "  --features NAME   efficientnet_lite0 (default) or mobilenet_v2 (needs --weights)\n"
+    "  --weights FILE    safetensors\n"
+    "  --backend NAME    cpu (default), opencl or ref\n"
+    "  --isa NAME        kernels to use instead of the best: cpu baseline, avx2, avx512; opencl vector, tile\n"
+    "  --threads N       default: all processors\n"
+    "  --batch N         pictures a call (default 16)\n"
+    "  --seconds S       length of one repeat and of the warm-up (default 3)\n"
+    "  --repeats N       default 5\n\n"
+    "image, on one core, medians in microseconds a picture:\n"
+    "  --size N          width and height to resample to (default 224)\n"
+    "  --filter NAME     bicubic (default), bilinear or nearest\n"
+    "  --repeats N       passes over the files after the warm-up (default 5)\n";
+
+static int usage(const char *what, const char *value) {
+  fprintf(stderr, "pomona-bench: %s %s\nTry 'pomona-bench --help'.\n", what, value);
+  return EXIT_USAGE;
+}
+
+static bool whole_number(const char *text, int32_t max, int32_t *value) {
+  int64_t wide;
+  if (!pmn_text_int64(text, 1, max, &wide)) return false;
+  *value = (int32_t)wide;
+  return true;
+}
+
+/* True when the value of option `letter` makes sense. */
+static bool take_option(bench_options *o, int letter, const char *value) {
+  switch (letter) {
+  case 'f':
+    o->features = value;
+    return true;
+  case 'w':
+    o->weights = value;
+    return true;
+  case 'b':
+    o->backend = value;
+    return true;
+  case 'i':
+    o->isa = value;
+    return true;
+  case 'r':
+    o->filter = value;
+    return true;
+  case 't':
+    return whole_number(value, 1024, &o->threads);
+  case 'n':
+    return whole_number(value, 65536, &o->batch);
+  case 'R':
+    return whole_number(value, 100000, &o->repeats);
+  case 's':
+    return whole_number(value, 16384, &o->size);
+  case 'S':
+    return pmn_text_double(value, &o->seconds) && o->seconds > 0;
+  default:
+    return false;
+  }
+}
+
+int main(int argc, char **argv) {
+  static const struct option names[] = {{"features", 1, NULL, 'f'}, {"weights", 1, NULL, 'w'},
+      {"backend", 1, NULL, 'b'}, {"isa", 1, NULL, 'i'}, {"filter", 1, NULL, 'r'}, {"threads", 1, NULL, 't'},
+      {"batch", 1, NULL, 'n'}, {"repeats", 1, NULL, 'R'}, {"size", 1, NULL, 's'}, {"seconds", 1, NULL, 'S'},
+      {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  bench_options o = {.features = "efficientnet_lite0",
+      .backend = "cpu",
+      .filter = "bicubic",
+      .threads = pmn_pool_processors(),
+      .batch = 16,
+      .repeats = 5,
+      .size = 224,
+      .seconds = 3};
+  int letter;
+  opterr = 0;
+  while ((letter = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+    if (letter == 'h') return fputs(help, stdout) < 0;
+    if (letter == '?') return usage("what is", argv[optind - 1]);
+    if (!take_option(&o, letter, optarg)) return usage("this value makes no sense:", optarg);
+  }
+  if (optind == argc) return usage("name what to time:", "network or image");
+  const char *command = argv[optind];
+  o.files = argv + optind + 1;
+  o.file_count = argc - optind - 1;
+  bool network = strcmp(command, "network") == 0;
+  if (!network && strcmp(command, "image") != 0) return usage("there is no command", command);
+  if (network && o.file_count > 0) return usage("network takes no files:", o.files[0]);
+  pmn_err err = PMN_ERR_INIT;
+  if ((network ? bench_network(&o, &err) : bench_image(&o, &err)) == PMN_STATUS_OK) return 0;
+  fprintf(stderr, "pomona-bench: %s\n", err.message);
+  return 1;
+}

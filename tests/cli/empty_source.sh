@@ -1,0 +1,2 @@
+mkdir pictures && echo text >pictures/readme.txt
+pomona extract pictures -o out.csv

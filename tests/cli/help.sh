@@ -1,0 +1,1 @@
+pomona --help >long && pomona -h >short && pomona help >word && cmp long short && cmp long word && cat long

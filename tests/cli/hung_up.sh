@@ -1,0 +1,11 @@
+# In the middle of a run, that is after its first line of progress.
+mkfifo progress
+env --default-signal=HUP pomona extract "$MIXED" -o out.csv --backend ref --batch 1 -q --progress json 2>progress &
+exec 3<progress
+read -r -u 3 line
+kill -HUP $!
+wait $!
+code=$?
+grep -v '^{' <&3 >&2
+ls -A
+exit $code

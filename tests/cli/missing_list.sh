@@ -1,0 +1,1 @@
+pomona extract @list -o out.csv

@@ -1,0 +1,1 @@
+pomona extract pictures -o out.csv

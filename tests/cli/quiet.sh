@@ -1,0 +1,1 @@
+pomona extract "$PICTURES" -o out.npy -q && ls -A

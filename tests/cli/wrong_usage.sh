@@ -1,0 +1,19 @@
+# Each line ends with the exit code.
+try() { pomona "$@" 2>&1; echo "= $?"; }
+try
+try transmogrify
+try extract
+try extract "$PICTURES"
+for option in --nope -x -xq --re --json=3 --quiet=yes --pca -o '--pca 0' '--pca 1.5' '--pca nan' '--pca 3x' '--limit 0' \
+  '--limit 1e3' '--threads 0' '--threads 2000' '--batch 0' '--device -1' '--max-rejects -1' '--label-level x' \
+  '--on-error maybe' '--progress loud'; do
+  try extract "$PICTURES" $option
+done
+for option in '--features resnet' '--resize lanczos' '--format xls' '--backend cuda' '--features mobilenet_v2' \
+  '--label-regex (' '--device 0' '--pca 7' '--rejects ./out.csv'; do
+  try extract "$PICTURES" -o out.csv $option
+done
+try extract "$PICTURES" -o out
+try extract "" -o out.csv
+try devices --nope
+ls -A
