@@ -34,6 +34,17 @@ function(pomona_test name)
   pomona_test_properties(${name})
 endfunction()
 
+# pomona_python_test(NAME COMMAND [ARGUMENT...])
+# A test by other people's software, in Python with the packages of tests/*/requirements.txt; a visible skip without it.
+function(pomona_python_test name)
+  if(PMN_TEST_PYTHON)
+    add_test(NAME ${name} COMMAND ${PMN_TEST_PYTHON} ${ARGN} COMMAND_EXPAND_LISTS)
+  else()
+    add_test(NAME ${name} COMMAND sh -c "echo 'skipped: PMN_TEST_PYTHON is not set'; exit 77")
+  endif()
+  pomona_test_properties(${name})
+endfunction()
+
 # A visible skip is exit code 77. Caches of kernels stay in the build folder; what OpenCL drivers leak is not ours.
 function(pomona_test_properties name)
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
