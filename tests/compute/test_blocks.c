@@ -312,6 +312,29 @@ static void test_no_memory(void **state) {
   block_destroy(b);
 }
 
+/* a * a + bias where a = 1 + 2^-12 and bias = -(1 + 2^-11): 2^-24 when the multiply-add is fused, 0 when the product is
+ * rounded first. A build that loses the fusing is right and a third slower: no tolerance would notice. */
+static void multiply_adds_are_fused(void **state) {
+  (void)state;
+  pmn_op_kind kinds[] = {CONV, DEPTHWISE};
+  float a = 1.0f + 0x1p-12f, bias = -(1.0f + 0x1p-11f);
+  for (int i = 0; i < compute_config_count; i++) {
+    bool can_fuse = strcmp(compute_configs[i].label, "baseline") != 0;
+    for (size_t k = 0; can_fuse && k < sizeof kinds / sizeof *kinds; k++) {
+      block *b = block_create(1, 1, 1, PMN_INPUT_F32);
+      add(b, kinds[k], 0, 1, 1, 1, SAME, false);
+      b->parameters[0][0] = a;
+      b->parameters[1][0] = bias;
+      float input[PICTURES] = {a, a};
+      float *y = head(b, 0, compute_configs[i].device, input);
+      if (y[0] != 0x1p-24f)
+        fail_msg("%s: %s: %g", compute_configs[i].label, k == 0 ? "conv" : "depthwise", (double)y[0]);
+      free(y);
+      block_destroy(b);
+    }
+  }
+}
+
 int main(void) {
   static const char *const sets[] = {"baseline", "avx2", "avx512"};
   pmn_err err = PMN_ERR_INIT;
@@ -327,6 +350,7 @@ int main(void) {
     }
   }
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(multiply_adds_are_fused),
       cmocka_unit_test(test_table),
       cmocka_unit_test(test_stem),
       cmocka_unit_test(test_used_elsewhere),

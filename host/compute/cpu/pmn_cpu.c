@@ -24,7 +24,7 @@ typedef struct cpu_device {
 /* What one thread needs besides the packed weights. */
 typedef struct workspace {
   float *arena;
-  float *input; /* the normalised picture, when the network reads bytes */
+  float *input; /* the picture: normalised bytes, or a copy that has its slack */
   pmn_cpu_scratch scratch;
 } workspace;
 
@@ -128,10 +128,9 @@ static void network_destroy(pmn_network *network) {
 static pmn_status workspace_init(
     const cpu_network *self, const pmn_cpu_scratch_sizes *sizes, workspace *w, pmn_err *err) {
   pmn_cpu_scratch *s = &w->scratch;
-  size_t input = self->input_type == PMN_INPUT_U8 ? self->input_size : 0;
-  w->arena = pmn_alloc_aligned(self->arena_size, sizeof(float));
-  w->input = pmn_alloc_aligned(input, sizeof(float));
-  s->patches = pmn_alloc_aligned(sizes->patches, sizeof(float));
+  w->arena = pmn_alloc_aligned(self->arena_size + PMN_CPU_SLACK, sizeof(float));
+  w->input = pmn_alloc_aligned(self->input_size + PMN_CPU_SLACK, sizeof(float));
+  s->patches = pmn_alloc_aligned(sizes->patches + PMN_CPU_SLACK, sizeof(float));
   s->zeros = pmn_calloc(sizes->zeros, sizeof(float));
   s->wide = pmn_alloc_aligned(sizes->wide, sizeof(float));
   s->narrow = pmn_alloc_aligned(sizes->narrow, sizeof(float));
@@ -195,12 +194,13 @@ static void run_picture(void *arg, int64_t index, int32_t worker) {
   cpu_network *self = arg;
   const pmn_cpu_kernels *kernels = ((const cpu_device *)self->base.device)->kernels;
   workspace *w = &self->workspaces[worker];
-  const float *picture = w->input;
+  float *picture = w->input;
+  size_t offset = (size_t)index * self->input_size;
   if (self->input_type == PMN_INPUT_U8) {
-    const uint8_t *bytes = (const uint8_t *)self->batch_input + (size_t)index * self->input_size;
-    kernels->normalize(bytes, self->input_size / 3, self->input_scale, self->input_shift, w->input);
+    const uint8_t *bytes = (const uint8_t *)self->batch_input + offset;
+    kernels->normalize(bytes, self->input_size / 3, self->input_scale, self->input_shift, picture);
   } else {
-    picture = (const float *)self->batch_input + (size_t)index * self->input_size;
+    memcpy(picture, (const float *)self->batch_input + offset, self->input_size * sizeof(float));
   }
   for (int32_t i = 0; i < self->layer_count; i++) {
     const pmn_cpu_layer *layer = &self->layers[i];

@@ -21,6 +21,15 @@ size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in) {
   return pmn_cpu_is_pointwise(op) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
 }
 
+/* Copies `size` floats; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
+ * is overwritten by the next run or lies in the slack behind the buffer. */
+static inline void copy_run(float *to, const float *from, size_t size) {
+  if (size <= PMN_CPU_SLACK)
+    memcpy(to, from, PMN_CPU_SLACK * sizeof(float));
+  else
+    memcpy(to, from, size * sizeof(float));
+}
+
 /* The windows that pixels [first, first + count) see, zeros outside the picture. */
 static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w, const float *x, int32_t first,
     int32_t count, float *patches) {
@@ -34,7 +43,11 @@ static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w
       if (!inside || to - from < op->kernel_w) memset(patches, 0, row_size * sizeof(float));
       if (!inside) continue;
       const float *row = x + ((size_t)(top + r) * (size_t)in->w + (size_t)(left + from)) * c;
-      memcpy(patches + (size_t)from * c, row, (size_t)(to - from) * c * sizeof(float));
+      if (to - from == op->kernel_w) {
+        copy_run(patches, row, row_size);
+      } else {
+        memcpy(patches + (size_t)from * c, row, (size_t)(to - from) * c * sizeof(float));
+      }
     }
   }
 }

@@ -6,6 +6,9 @@
 #include "pmn_cpu_kernels.h"
 #include "pmn_program.h"
 
+/* Floats that may be read and written behind the end of every tensor and of the patches. */
+enum { PMN_CPU_SLACK = 16 };
+
 /* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
 typedef struct pmn_cpu_scratch {
   float *patches;     /* windows of a convolution that is not pointwise, one per row of a matrix */

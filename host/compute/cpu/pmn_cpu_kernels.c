@@ -257,7 +257,9 @@ INLINE void depthwise_edge(const pmn_cpu_depthwise *d, int32_t x, int32_t channe
     for (int32_t s = first; s < last; s++) {
       const float *w = d->w + (size_t)(r * d->kernel_w + s) * (size_t)d->c + channel;
       const float *in = d->rows[r] + (size_t)(left + s) * (size_t)d->c + channel;
-      acc += count >= LANES ? load(w) * load(in) : load_some(w, count) * load_some(in, count);
+      vec weight = count >= LANES ? load(w) : load_some(w, count);
+      vec value = count >= LANES ? load(in) : load_some(in, count);
+      acc += value * weight;
     }
   }
   size_t at = (size_t)x * (size_t)d->c + (size_t)channel;
