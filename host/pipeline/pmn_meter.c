@@ -1,11 +1,15 @@
 /* pmn_meter.c - see pmn_meter.h. */
 #include "pmn_meter.h"
 
+static bool is_feed(int stage) {
+  return stage >= PMN_STAGE_READ && stage <= PMN_STAGE_RESIZE;
+}
+
 void pmn_meter_init(pmn_meter *meter, int32_t feed_lanes) {
   static const char *const names[PMN_STAGE_COUNT] = {
-      "read", "decode", "resize", "network", "moments", "write", "fit", "project"};
+      "start", "read", "decode", "resize", "network", "moments", "write", "fit", "project"};
   for (int i = 0; i < PMN_STAGE_COUNT; i++) {
-    meter->stages[i] = (pmn_stage){.name = names[i], .lanes = i <= PMN_STAGE_RESIZE ? feed_lanes : 1};
+    meter->stages[i] = (pmn_stage){.name = names[i], .lanes = is_feed(i) ? feed_lanes : 1};
   }
 }
 
@@ -15,7 +19,7 @@ const char *pmn_meter_finish(pmn_meter *meter, double wall_seconds) {
   for (int i = 0; i < PMN_STAGE_COUNT; i++) {
     pmn_stage *stage = &meter->stages[i];
     stage->share = wall_seconds > 0 ? stage->busy_seconds / (wall_seconds * stage->lanes) : 0;
-    if (i <= PMN_STAGE_RESIZE) {
+    if (is_feed(i)) {
       feed += stage->share;
       if (stage->share > feed_most) {
         feed_most = stage->share;

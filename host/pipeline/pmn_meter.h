@@ -6,6 +6,7 @@
 
 /* In the order of the flow. Reading, decoding and resizing share the threads of the feed. */
 typedef enum pmn_stage_kind {
+  PMN_STAGE_START, /* listing, weights, device and its check: all before the first picture */
   PMN_STAGE_READ,
   PMN_STAGE_DECODE,
   PMN_STAGE_RESIZE,
