@@ -22,7 +22,8 @@
  *
  * Rules of the house, true of every call below:
  *   - A pmn_status tells the machine what happened, a pmn_err (on the caller's stack, may be NULL) tells the human.
- *   - The library never prints, exits or aborts; it keeps no global state that a caller can see.
+ *   - The library never prints, exits or aborts. Its one visible global effect: OpenBLAS, if the caller uses it too, is
+ * set to one thread for the process, because its sums depend on their number.
  *   - Texts returned as `const char *` are borrowed from the object they came from and live as long as it does.
  *   - Every destroy accepts NULL.
  */
@@ -42,7 +43,8 @@ extern "C" {
 #define PMN_MUST_USE __attribute__((warn_unused_result))
 #define PMN_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 
-/* What happened. Numbers come in bands: 1 arguments, 20 files and formats, 40 network, 60 device, 80 memory, 90 signals. */
+/* What happened. Numbers come in bands: 1 arguments, 20 files and formats, 40 network, 60 device, 80 memory, 90
+ * signals. */
 typedef enum pmn_status {
   PMN_STATUS_OK = 0,
   PMN_STATUS_ARGUMENT = 1,     /* an option or argument is wrong, or asks for what the data cannot give */
@@ -64,7 +66,8 @@ typedef struct pmn_err {
   int32_t foreign; /* the code of the library below (errno, cl_int, ...), 0 if none */
   char message[512];
 } pmn_err;
-#define PMN_ERR_INIT {PMN_STATUS_OK, 0, ""}
+#define PMN_ERR_INIT                                                                                                   \
+  { PMN_STATUS_OK, 0, "" }
 
 /* Version of the library as text, for example "0.1.0". */
 PMN_API const char *pmn_version(void);
@@ -86,8 +89,7 @@ typedef struct pmn_device_info {
 
 /* Writes up to `capacity` devices to `list` and their number to *count (which may exceed capacity: call again).
  * No OpenCL platform is no error: only "cpu" is listed. Errors: PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
-PMN_API PMN_MUST_USE pmn_status pmn_devices_list(
-    pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
+PMN_API PMN_MUST_USE pmn_status pmn_devices_list(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
 
 /* ---------------------------------------------------------------------------------------------------- extract -- */
 
@@ -102,7 +104,7 @@ typedef struct pmn_progress {
 
 /* Options of one run. Start from PMN_EXTRACT_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_extract_options {
-  size_t struct_size; /* set by the INIT macro: lets the struct grow */
+  size_t struct_size; /* set by the INIT macro: a program built with another version's header is refused */
 
   /* input */
   const char *const *sources; /* folders, files, "@list.txt", or "-" (names on standard input) */
@@ -143,16 +145,17 @@ typedef struct pmn_extract_options {
   void *callback_arg;
   const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
 } pmn_extract_options;
-#define PMN_EXTRACT_OPTIONS_INIT {.struct_size = sizeof(pmn_extract_options), .label_level = -1, .device = -1, .max_rejects = -1}
+#define PMN_EXTRACT_OPTIONS_INIT                                                                                       \
+  { .struct_size = sizeof(pmn_extract_options), .label_level = -1, .device = -1, .max_rejects = -1 }
 
 typedef struct pmn_summary pmn_summary;
 
 typedef struct pmn_counts {
-  int64_t listed;    /* pictures in the listing: rows + rejects */
-  int64_t rows;      /* rows written */
-  int64_t rejects;   /* pictures left out, each a line of the rejects file */
-  int64_t width;     /* feature columns of a row */
-  int64_t skipped;   /* files in the folders that were not listed, by their names */
+  int64_t listed;     /* pictures in the listing: rows + rejects */
+  int64_t rows;       /* rows written */
+  int64_t rejects;    /* pictures left out, each a line of the rejects file */
+  int64_t width;      /* feature columns of a row */
+  int64_t skipped;    /* files in the folders that were not listed, by their names */
   int64_t duplicates; /* pictures named twice by the sources and taken once */
 } pmn_counts;
 
@@ -165,10 +168,11 @@ typedef struct pmn_stage {
 } pmn_stage;
 
 /* Extracts features of every picture of options->sources into options->output, in byte-wise order of their keys.
- * On PMN_STATUS_OK the output is whole under its final name and *summary is the caller's, to be destroyed; pictures that
- * could not be decoded are in the rejects file and in pmn_summary_counts. On any other status *summary is NULL and
- * nothing stands under the output's name that was not there before.
- * Errors: every status but PMN_STATUS_IMAGE. Any thread; runs share nothing. */
+ * On PMN_STATUS_OK the output is whole under its final name and *summary is the caller's, to be destroyed; pictures
+ * that could not be decoded are in the rejects file and in pmn_summary_counts. On any other status *summary is NULL and
+ * nothing stands under the output's name that was not there before. (With overwrite, a disk that fails while the
+ * finished files are renamed can cost the old ones too.) Errors: every status but PMN_STATUS_IMAGE. Any thread; runs
+ * share nothing. */
 PMN_API PMN_MUST_USE pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err);
 
 PMN_API pmn_counts pmn_summary_counts(const pmn_summary *summary);

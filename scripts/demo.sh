@@ -12,7 +12,7 @@ scripts/install_packages.sh "${BUILD_PACKAGES[@]}"
 
 step "build (Release)"
 [ -f build/release/build.ninja ] || cmake --preset release -DPMN_BUILD_TESTS=OFF -DPMN_BUILD_BENCH=OFF >/dev/null
-cmake --build build/release --target pomona pomona-orchard
+cmake --build build/release
 pomona=build/release/bin/pomona
 
 step "pictures: 12 kinds, 25 views of each"

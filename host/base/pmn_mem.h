@@ -20,8 +20,12 @@ char *pmn_strdup(const char *text);
 void pmn_free(void *memory);
 
 /* a * b, a + b into *out; false when the result does not fit a size_t. */
-static inline bool pmn_size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool pmn_size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool pmn_size_mul(size_t a, size_t b, size_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool pmn_size_add(size_t a, size_t b, size_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
 
 /* Fault injection for tests: the next `after` allocations succeed, then every one fails until called with a negative
  * number, which is the start state. Returns how many allocations were tried since the last call. */

@@ -4,8 +4,9 @@
 
 #include "pmn_buf.h"
 
-/* Appends a name as valid UTF-8 that still tells every name from every other: valid UTF-8 stays as it is, a byte that is
- * part of none becomes \xHH, a backslash becomes \\. Newlines and quotes stay: quoting them is the format's business. */
+/* Appends a name as valid UTF-8 that still tells every name from every other: valid UTF-8 stays as it is, a byte that
+ * is part of none becomes \xHH, a backslash becomes \\. Newlines and quotes stay: quoting them is the format's
+ * business. */
 PMN_MUST_USE pmn_status pmn_text_escape(pmn_buf *out, const char *name, size_t size, pmn_err *err);
 /* Length in bytes (1 to 4) of the valid UTF-8 sequence at p, at most `size` long; 0 if there is none. */
 int pmn_text_utf8_length(const char *p, size_t size);

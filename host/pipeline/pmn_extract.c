@@ -29,6 +29,10 @@ static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
   if (o->output == NULL || o->output[0] == '\0') {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file");
   }
+  if (strcmp(o->output, "-") == 0) {
+    PMN_FAIL(
+        err, PMN_STATUS_ARGUMENT, "a table is a file with companions and cannot go to standard output; name a file");
+  }
   if (o->pca_components < 0 || o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 ||
       o->limit < 0) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: pca, limit from 0; threads to 1024; batch to 65536");
@@ -144,6 +148,12 @@ static pmn_status open_listing(pmn_run *run, pmn_err *err) {
   if (run->counts.duplicates > 0) {
     pmn_run_message(run, PMN_LEVEL_WARNING, "%lld pictures were named more than once and are taken once",
         (long long)run->counts.duplicates);
+  }
+  int64_t unlabelled = 0;
+  for (int64_t i = 0; i < run->counts.listed; i++) unlabelled += pmn_listing_item(run->listing, i).label[0] == '\0';
+  if (unlabelled > 0) {
+    pmn_run_message(run, PMN_LEVEL_WARNING, "%lld pictures have no label: %s finds none in their paths",
+        (long long)unlabelled, o->label_regex != NULL ? "the regular expression" : "the label level");
   }
 done:
   return st;

@@ -50,7 +50,7 @@ pmn_status pmn_transform_run(pmn_run *run, pmn_err *err) {
   PMN_TRY(check_rows(run, err));
   pmn_run_progress(run, "fit", 0, 0, start);
   PMN_TRY(pmn_moments_finish(run->moments, err));
-  PMN_TRY(pmn_fit_create(run->moments, &rows, run->device, &options, &run->fit, err));
+  PMN_TRY(pmn_fit_create(run->moments, &rows, &options, &run->fit, err));
   run->meter.stages[PMN_STAGE_FIT].busy_seconds += pmn_clock_seconds() - start;
   int32_t width = pmn_fit_width(run->fit);
   run->counts.width = width;

@@ -154,13 +154,13 @@ static void signs_fix(pmn_fit *fit) {
   }
 }
 
-pmn_status pmn_fit_create(const pmn_moments *moments, const pmn_rows *rows, pmn_device *device,
-    const pmn_fit_options *options, pmn_fit **fit, pmn_err *err) {
+pmn_status pmn_fit_create(
+    const pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_fit *f = NULL;
-  (void)device; /* all of the fit is fp64 work of the host today */
   *fit = NULL;
   PMN_TRY(request_check(moments, rows, options, err));
+  openblas_set_num_threads(1); /* its sums depend on the number of threads, the fit must not */
   f = pmn_calloc(1, sizeof *f);
   if (f == NULL) {
     st = pmn_err_memory(err, sizeof *f, "the fit");

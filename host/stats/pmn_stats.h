@@ -60,12 +60,11 @@ typedef struct pmn_fit {
 
 /* From finished moments. When the moments carry no covariance and PCA is asked for, the eigenvectors come from the Gram
  * matrix of `rows` (meant for fewer rows than columns), which are read tile by tile, more than once; otherwise `rows`
- * may be NULL. The last bits may hang on the number of threads that OpenBLAS has when this is called: the caller sets
- * it. PMN_STATUS_ARGUMENT: fewer than two rows, K more than the data can give, no column varies - the message has the
- * numbers.
+ * may be NULL. OpenBLAS is set to one thread: its sums depend on the number. PMN_STATUS_ARGUMENT: fewer than two rows,
+ * K more than the data can give, no column varies - the message has the numbers.
  */
-PMN_MUST_USE pmn_status pmn_fit_create(const pmn_moments *moments, const pmn_rows *rows, pmn_device *device,
-    const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_fit_create(
+    const pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
 void pmn_fit_destroy(pmn_fit *fit);
 /* Width of the transformed rows: k, or d without PCA. */
 int32_t pmn_fit_width(const pmn_fit *fit);

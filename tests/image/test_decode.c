@@ -50,7 +50,7 @@ static void real_pictures_are_pillows(void **state) {
   const char *fruits = check_fruits();
   if (fruits == NULL) {
     print_message("skipped: no ../shared/fruits-360\n");
-    skip();
+    check_skip();
   }
   pmn_err err = PMN_ERR_INIT;
   pmn_decoder *decoder = image_decoder(0);
@@ -239,5 +239,5 @@ int main(void) {
       cmocka_unit_test(memory_may_fail_anywhere),
       cmocka_unit_test(memory_may_fail_between_pictures),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return check_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

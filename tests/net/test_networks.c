@@ -104,7 +104,7 @@ static uint8_t *load_golden(const char *csv, const char *network, bool is_granny
   const char *root = check_fruits();
   if (root == NULL) {
     print_message("no pictures: ../shared/fruits-360 and POMONA_FRUITS are missing\n");
-    skip();
+    check_skip();
   }
   char path[4096], line[512];
   snprintf(path, sizeof path, PMN_SOURCE_DIR "/tests/golden/%s", csv);
@@ -128,7 +128,7 @@ static uint8_t *load_golden(const char *csv, const char *network, bool is_granny
   if (!same) {
     free(pictures);
     print_message("%s is missing or not the picture of the golden: another release of the data set?\n", path);
-    skip();
+    check_skip();
   }
   assert_int_equal(count, GOLDEN);
   return pictures;
@@ -290,7 +290,7 @@ static void same_rows(const float *x, const float *y, int n, size_t width, const
 /* Whatever the batch, the threads and the neighbours, the same bits. */
 static void check_bits(const char *network, const char *backend, int n, const int *batches, int batch_count) {
   pmn_device *one = open_device(backend, NULL, 1);
-  if (one == NULL) skip();
+  if (one == NULL) check_skip();
   pmn_model *model = open_model(network, PMN_OUTPUT_FEATURES);
   size_t width = (size_t)pmn_model_width(model);
   uint8_t *pictures = make_pictures(n);
@@ -531,5 +531,5 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_bits_opencl),
   };
   if (argc > 1) cmocka_set_test_filter(argv[1]);
-  return cmocka_run_group_tests_name("networks", tests, set_up, tear_down);
+  return check_exit(cmocka_run_group_tests_name("networks", tests, set_up, tear_down));
 }

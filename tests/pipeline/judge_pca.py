@@ -6,6 +6,7 @@ Where there is no folder FRUITS (the real pictures) generated ones are taken.
 """
 import csv
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -109,8 +110,9 @@ with tempfile.TemporaryDirectory() as folder:
     work = pathlib.Path(folder)
     subprocess.run([orchard, work / "orchard", "--kinds", "40", "--views", "35"], check=True, capture_output=True)
     test = train = work / "orchard" / "Training"
-    if pathlib.Path(sys.argv[3]).is_dir():
-        test, train = pathlib.Path(sys.argv[3]) / "Test", pathlib.Path(sys.argv[3]) / "Training"
+    fruits = pathlib.Path(os.environ.get("POMONA_FRUITS", sys.argv[3]))
+    if fruits.is_dir():
+        test, train = fruits / "Test", fruits / "Training"
     else:
         print("the real pictures are not here: generated ones instead")
     names(next(test.rglob("*.jpg")), work)

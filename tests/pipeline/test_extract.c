@@ -397,7 +397,7 @@ static void record_in_every_output(void **state) {
 static void every_malformed_jpeg(void **state) {
   (void)state;
   const char *files = PMN_SOURCE_DIR "/../shared/bad-jpeg/files";
-  if (access(files, R_OK | X_OK) != 0) skip();
+  if (access(files, R_OK | X_OK) != 0) check_skip();
   pmn_extract_options options = options_for(files, "out.npy");
   options.includes = (const char *const[]){"*"};
   options.include_count = 1;
@@ -430,5 +430,5 @@ int main(void) {
       in_fresh_folder(record_in_every_output),
       in_fresh_folder(every_malformed_jpeg),
   };
-  return cmocka_run_group_tests(tests, make_orchard, remove_orchard);
+  return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
 }

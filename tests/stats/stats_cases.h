@@ -122,7 +122,7 @@ static inline pmn_device *stats_device(const char *name) {
   if (backend != NULL) check_ok(backend->devices(&info, 1, &count, &err));
   if (count == 0) {
     print_message("no device of backend %s\n", name);
-    skip();
+    check_skip();
   }
   check_ok(pmn_device_open(backend, &options, &device, &err));
   return device;

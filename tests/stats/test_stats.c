@@ -34,7 +34,7 @@ static pmn_fit *gram_fit(fake_device *fake, const float *x, int64_t n, int32_t d
   pmn_rows rows = memory_rows(&memory, x, n, d);
   pmn_fit *fit = NULL;
   pmn_moments *moments = gather(&fake->base, x, n, d, false, n);
-  check_ok(pmn_fit_create(moments, &rows, &fake->base, &(pmn_fit_options){.components = k}, &fit, &err));
+  check_ok(pmn_fit_create(moments, &rows, &(pmn_fit_options){.components = k}, &fit, &err));
   pmn_moments_destroy(moments);
   return fit;
 }
@@ -68,12 +68,12 @@ static void bits_do_not_depend_on_batches(void **state) {
   float *x = stats_rows(&c);
   pmn_fit *whole = NULL;
   pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
-  check_ok(pmn_fit_create(moments, NULL, device, &options, &whole, &err));
+  check_ok(pmn_fit_create(moments, NULL, &options, &whole, &err));
   pmn_moments_destroy(moments);
   for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
     pmn_fit *fit = NULL;
     moments = gather(device, x, c.n, c.d, true, batches[i]);
-    check_ok(pmn_fit_create(moments, NULL, device, &options, &fit, &err));
+    check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
     check_same_fit(whole, fit);
     pmn_fit_destroy(fit);
     pmn_moments_destroy(moments);
@@ -146,8 +146,7 @@ static void wrong_requests_are_explained(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     pmn_fit *fit = (pmn_fit *)&fake;
     pmn_moments *moments = gather(&fake.base, x, cases[i].n, 4, true, 3);
-    check_fails(
-        pmn_fit_create(moments, NULL, &fake.base, &cases[i].options, &fit, &err), PMN_STATUS_ARGUMENT, cases[i].text);
+    check_fails(pmn_fit_create(moments, NULL, &cases[i].options, &fit, &err), PMN_STATUS_ARGUMENT, cases[i].text);
     assert_null(fit);
     pmn_moments_destroy(moments);
   }
@@ -167,14 +166,14 @@ static void wrong_order_of_calls_is_an_error(void **state) {
   assert_null(moments);
   check_ok(pmn_moments_create(&fake.base, 2, false, &moments, &err));
   check_ok(pmn_moments_add(moments, x, 2, &err));
-  check_fails(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err), PMN_STATUS_ARGUMENT, "last row");
+  check_fails(pmn_fit_create(moments, NULL, &STANDARDIZE, &fit, &err), PMN_STATUS_ARGUMENT, "last row");
   check_ok(pmn_moments_finish(moments, &err));
   check_ok(pmn_moments_finish(moments, &err));
   check_fails(pmn_moments_add(moments, x, 2, &err), PMN_STATUS_ARGUMENT, "finished");
   pmn_fit_options pca = {.components = 1};
-  check_fails(pmn_fit_create(moments, NULL, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "the rows again");
+  check_fails(pmn_fit_create(moments, NULL, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "the rows again");
   pmn_rows rows = memory_rows(&memory, x, 1, 2);
-  check_fails(pmn_fit_create(moments, &rows, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT,
+  check_fails(pmn_fit_create(moments, &rows, &pca, &fit, &err), PMN_STATUS_ARGUMENT,
       "the rows to read again are 1 of 2 columns, the statistics are of 2 rows of 2 columns");
   pmn_moments_destroy(moments);
   pmn_moments_destroy(NULL);
@@ -192,9 +191,8 @@ static void constant_data_standardise_to_zero_and_have_no_components(void **stat
   float y[6] = {9, 9, 9, 9, 9, 9};
   pmn_moments *moments = gather(&fake.base, x, 3, 2, true, 1);
   pmn_fit_options pca = {.standardize = true, .ratio = 0.5};
-  check_fails(
-      pmn_fit_create(moments, NULL, &fake.base, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "no column varies: all 3 rows");
-  check_ok(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err));
+  check_fails(pmn_fit_create(moments, NULL, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "no column varies: all 3 rows");
+  check_ok(pmn_fit_create(moments, NULL, &STANDARDIZE, &fit, &err));
   assert_int_equal(fit->constant_columns, 2);
   assert_true(fit->total_variance == 0.0);
   check_ok(pmn_projector_create(&fake.base, fit, 3, &projector, &err));
@@ -220,7 +218,7 @@ static void nearly_constant_is_constant_by_the_bound(void **state) {
   for (int i = 0; i < 2; i++) {
     pmn_fit *fit = NULL;
     pmn_moments *moments = gather(&fake.base, x, counts[i], 1, false, counts[i]);
-    check_ok(pmn_fit_create(moments, NULL, &fake.base, &STANDARDIZE, &fit, &err));
+    check_ok(pmn_fit_create(moments, NULL, &STANDARDIZE, &fit, &err));
     double deviation = 0x1p-23 / sqrt((double)counts[i]);
     assert_int_equal(fit->constant_columns, i);
     assert_true(i == 1 ? fit->scale[0] == 1.0 : fabs(fit->scale[0] / deviation - 1.0) < 1e-4);
@@ -328,7 +326,7 @@ static void signs_do_not_follow_rounding(void **state) {
     float *x = stats_rows(&c);
     pmn_fit *fit = NULL;
     pmn_moments *moments = gather(&fake.base, x, c.n, c.d, true, c.n);
-    check_ok(pmn_fit_create(moments, NULL, &fake.base, &options, &fit, &err));
+    check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
     assert_true(fit->components[0] > 0.7 && fit->components[2] > 0.7);
     pmn_fit_destroy(fit);
     pmn_moments_destroy(moments);
@@ -354,10 +352,9 @@ static void failures_of_device_and_rows_surface(void **state) {
   pmn_fit_options options = {.components = 1};
   pmn_fit *fit = NULL;
   memory.broken = true;
-  check_fails(
-      pmn_fit_create(moments, &rows, &fake.base, &options, &fit, &err), PMN_STATUS_NOT_FOUND, "the spool is gone");
+  check_fails(pmn_fit_create(moments, &rows, &options, &fit, &err), PMN_STATUS_NOT_FOUND, "the spool is gone");
   memory.broken = false;
-  check_ok(pmn_fit_create(moments, &rows, &fake.base, &options, &fit, &err));
+  check_ok(pmn_fit_create(moments, &rows, &options, &fit, &err));
   pmn_projector *projector = NULL;
   float y[3];
   check_ok(pmn_projector_create(&fake.base, fit, 2, &projector, &err));
@@ -385,7 +382,7 @@ static void projection_does_not_depend_on_the_number_of_rows(void **state) {
   pmn_fit *fit = NULL;
   pmn_projector *projector = NULL;
   pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
-  check_ok(pmn_fit_create(moments, NULL, device, &options, &fit, &err));
+  check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
   check_ok(pmn_projector_create(device, fit, c.n, &projector, &err));
   check_ok(pmn_projector_run(projector, x, c.n, whole, &err));
   pmn_projector_destroy(projector);
@@ -421,7 +418,7 @@ static pmn_status run_all(pmn_device *device, bool with_covariance, pmn_err *err
   PMN_TRY(pmn_moments_create(device, 4, with_covariance, &moments, err));
   PMN_TRY(pmn_moments_add(moments, x, 3, err));
   PMN_TRY(pmn_moments_finish(moments, err));
-  PMN_TRY(pmn_fit_create(moments, &rows, device, &options, &fit, err));
+  PMN_TRY(pmn_fit_create(moments, &rows, &options, &fit, err));
   PMN_TRY(pmn_projector_create(device, fit, 3, &projector, err));
   PMN_TRY(pmn_projector_run(projector, x, 3, y, err));
 done:
@@ -480,5 +477,5 @@ int main(void) {
           NULL, NULL, opencl},
       cmocka_unit_test(every_allocation_may_fail),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return check_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -164,7 +164,7 @@ static void case_run(const stats_case *c, pmn_device *device, const float *x, co
   pmn_fit_options options = {.standardize = c->standardize, .components = c->k, .ratio = c->ratio};
   pmn_fit *fit = NULL;
   pmn_moments *moments = moments_gather(c, device, x, with_covariance);
-  check_ok(pmn_fit_create(moments, with_covariance ? NULL : &rows, device, &options, &fit, &err));
+  check_ok(pmn_fit_create(moments, with_covariance ? NULL : &rows, &options, &fit, &err));
   assert_int_equal(fit->n, c->n);
   assert_int_equal(fit->d, c->d);
   assert_int_equal(fit->standardized, c->standardize);
@@ -197,5 +197,5 @@ int main(void) {
       {"golden_cpu", golden_test, NULL, NULL, cpu},
       {"golden_opencl", golden_test, NULL, NULL, opencl},
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return check_exit(cmocka_run_group_tests(tests, NULL, NULL));
 }

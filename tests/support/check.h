@@ -72,7 +72,19 @@ static inline check_npy check_npy_read(const char *path) {
   return array;
 }
 
-/* A fresh folder under $TMPDIR or /tmp, into `path`; left behind when a test fails, so that it can be looked at. */
+/* Skips the test for want of something that this machine does not have; main returns check_exit(failures), so that
+ * CTest shows the program as skipped when nothing failed. */
+static bool check_skipped;
+#define check_skip()                                                                                                   \
+  do {                                                                                                                 \
+    check_skipped = true;                                                                                              \
+    skip();                                                                                                            \
+  } while (0)
+static inline int check_exit(int failures) {
+  return failures != 0 ? 1 : check_skipped ? 77 : 0;
+}
+
+/* A fresh folder under /tmp, into `path`; left behind when a test fails, so that it can be looked at. */
 static inline void check_folder(char path[64]) {
   snprintf(path, 64, "/tmp/pomona-test-XXXXXX");
   if (mkdtemp(path) == NULL) fail_msg("cannot make %s", path);
