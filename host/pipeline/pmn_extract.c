@@ -13,7 +13,6 @@
 #include "pmn_summary.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -190,18 +190,9 @@ static void depthwise(sweep *s, int32_t out_row, float *y) {
     while (inside && row >= s->rows_done) widen(s);
     s->scratch->rows[r] = inside ? wide_row(s, row) : s->scratch->zeros;
   }
-  pmn_cpu_depthwise d = {.rows = s->scratch->rows,
-      .in_w = s->wide->w,
-      .out_w = s->out->w,
-      .c = s->width,
-      .kernel_h = op->kernel_h,
-      .kernel_w = op->kernel_w,
-      .stride_w = op->stride_w,
-      .pad_left = op->pad_left,
-      .w = s->w_middle,
-      .bias = s->w_middle + (size_t)(op->kernel_h * op->kernel_w) * (size_t)s->width,
-      .y = y,
-      .epilogue = {NULL, op->clamp_min, op->clamp_max}};
+  pmn_cpu_depthwise d = pmn_cpu_depthwise_args(op, s->wide->w, s->out->w, s->width, s->w_middle);
+  d.rows = s->scratch->rows;
+  d.y = y;
   s->kernels->depthwise_row(&d);
 }
 

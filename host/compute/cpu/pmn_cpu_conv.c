@@ -52,6 +52,20 @@ static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w
   }
 }
 
+pmn_cpu_depthwise pmn_cpu_depthwise_args(
+    const pmn_op *op, int32_t in_w, int32_t out_w, int32_t channels, const float *packed) {
+  return (pmn_cpu_depthwise){.in_w = in_w,
+      .out_w = out_w,
+      .c = channels,
+      .kernel_h = op->kernel_h,
+      .kernel_w = op->kernel_w,
+      .stride_w = op->stride_w,
+      .pad_left = op->pad_left,
+      .w = packed,
+      .bias = packed + (size_t)(op->kernel_h * op->kernel_w) * (size_t)channels,
+      .epilogue = {NULL, op->clamp_min, op->clamp_max}};
+}
+
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
     const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches) {
   gemm.k = op->kernel_h * op->kernel_w * in->c;

@@ -31,6 +31,10 @@ static inline void pmn_cpu_raise(size_t *size, size_t needed) {
 bool pmn_cpu_is_pointwise(const pmn_op *op);
 /* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
 size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
+/* What every row of a depthwise convolution of `channels` channels has in common; `packed` holds its taps, then its
+ * bias. The caller adds rows, y and, if there is one, the residual. */
+pmn_cpu_depthwise pmn_cpu_depthwise_args(
+    const pmn_op *op, int32_t in_w, int32_t out_w, int32_t channels, const float *packed);
 /* Pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm` says the rest: n, w,
  * start, y and residual (of the first pixel), strides and epilogue. */
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,

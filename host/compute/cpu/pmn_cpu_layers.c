@@ -55,7 +55,7 @@ const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {
 }
 
 static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
-    const pmn_tensor *out, const float *x, float *y, const pmn_cpu_epilogue *epilogue, pmn_cpu_scratch *scratch) {
+    const pmn_tensor *out, const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
   size_t row_in = (size_t)in->w * (size_t)in->c, row_out = (size_t)out->w * (size_t)out->c;
   for (int32_t oy = 0; oy < out->h; oy++) {
@@ -63,19 +63,10 @@ static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *ker
       int32_t iy = oy * op->stride_h - op->pad_top + r;
       scratch->rows[r] = iy < 0 || iy >= in->h ? scratch->zeros : x + (size_t)iy * row_in;
     }
-    pmn_cpu_depthwise d = {.rows = scratch->rows,
-        .in_w = in->w,
-        .out_w = out->w,
-        .c = out->c,
-        .kernel_h = op->kernel_h,
-        .kernel_w = op->kernel_w,
-        .stride_w = op->stride_w,
-        .pad_left = op->pad_left,
-        .w = layer->packed,
-        .bias = layer->packed + (size_t)(op->kernel_h * op->kernel_w) * (size_t)out->c,
-        .y = y + (size_t)oy * row_out,
-        .epilogue = *epilogue};
-    if (epilogue->residual != NULL) d.epilogue.residual += (size_t)oy * row_out;
+    pmn_cpu_depthwise d = pmn_cpu_depthwise_args(op, in->w, out->w, out->c, layer->packed);
+    d.rows = scratch->rows;
+    d.y = y + (size_t)oy * row_out;
+    if (residual != NULL) d.epilogue.residual = residual + (size_t)oy * row_out;
     kernels->depthwise_row(&d);
   }
 }
@@ -95,7 +86,7 @@ void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
     pmn_cpu_conv2d_pixels(kernels, op, in, out, x, 0, out->h * out->w, gemm, scratch->patches);
     break;
   case PMN_OP_DEPTHWISE_CONV2D:
-    run_depthwise(layer, kernels, in, out, x, y, &epilogue, scratch);
+    run_depthwise(layer, kernels, in, out, x, y, residual, scratch);
     break;
   case PMN_OP_GLOBAL_AVERAGE_POOL:
     kernels->average(x, in->h * in->w, in->c, y, &epilogue);
