@@ -25,8 +25,9 @@
 enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 typedef struct bench_options {
-  const char *features, *weights, *backend, *isa, *filter;
-  int32_t threads, batch, repeats, size;
+  const char *features, *weights, *preprocess, *backend, *isa, *filter;
+  int32_t threads, batch, repeats;
+  int32_t size; /* 0: the network's own, or 224 of `image` */
   double seconds;
   char **files;
   int32_t file_count;
@@ -156,14 +157,18 @@ static pmn_status bench_network(const bench_options *o, pmn_err *err) {
   pmn_device *device = NULL;
   network_run run = {.batch = o->batch};
   const pmn_backend *backend = pmn_backend_find(o->backend);
-  const pmn_architecture *architecture = pmn_architecture_find(o->features);
   if (backend == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no backend is called \"%s\"", o->backend);
-  if (architecture == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no network is called \"%s\"", o->features);
+  pmn_model_options model_options = {.network = o->features,
+      .weights = o->weights,
+      .width = o->size,
+      .height = o->size,
+      .preprocess = o->preprocess,
+      .pooling = PMN_POOLING_AVERAGE};
   pmn_device_options device_options = {.index = -1, .threads = o->threads, .isa = o->isa};
-  PMN_TRY(pmn_model_create(architecture, o->weights, PMN_OUTPUT_FEATURES, &model, err));
+  PMN_TRY(pmn_model_create(&model_options, &model, err));
   PMN_TRY(pmn_device_open(backend, &device_options, &device, err));
   PMN_TRY(pmn_network_create(device, pmn_model_program(model), o->batch, &run.network, err));
-  const pmn_preprocess *prepare = &architecture->preprocess;
+  const pmn_preprocess *prepare = pmn_model_preprocess(model);
   size_t batch = (size_t)o->batch, width = (size_t)pmn_model_width(model);
   size_t picture = (size_t)prepare->width * (size_t)prepare->height * 3;
   run.pixels = pmn_alloc_aligned(batch, picture);
@@ -275,8 +280,10 @@ static const char help[] =
     "       pomona-bench image [OPTION]... FILE...\n"
     "Times a part of Pomona alone; one JSON line on standard output.\n\n"
     "network:\n"
-    "  --features NAME   efficientnet_lite0 (default) or mobilenet_v2 (needs --weights)\n"
-    "  --weights FILE    safetensors\n"
+    "  --features NAME   a network of the zoo (default efficientnet_lite0) or an .onnx file\n"
+    "  --weights FILE    safetensors; every network but the default needs them (pomona-seeded-weights)\n"
+    "  --preprocess NAME for ONNX files that do not say\n"
+    "  --size N          width and height of the pictures (default: the network's own)\n"
     "  --backend NAME    cpu (default), opencl or ref\n"
     "  --isa NAME        kernels to use instead of the best: cpu baseline, avx2, avx512; opencl vector, tile\n"
     "  --threads N       default: all processors\n"
@@ -309,6 +316,9 @@ static bool take_option(bench_options *o, int letter, const char *value) {
   case 'w':
     o->weights = value;
     return true;
+  case 'p':
+    o->preprocess = value;
+    return true;
   case 'b':
     o->backend = value;
     return true;
@@ -335,16 +345,15 @@ static bool take_option(bench_options *o, int letter, const char *value) {
 
 int main(int argc, char **argv) {
   static const struct option names[] = {{"features", 1, NULL, 'f'}, {"weights", 1, NULL, 'w'},
-      {"backend", 1, NULL, 'b'}, {"isa", 1, NULL, 'i'}, {"filter", 1, NULL, 'r'}, {"threads", 1, NULL, 't'},
-      {"batch", 1, NULL, 'n'}, {"repeats", 1, NULL, 'R'}, {"size", 1, NULL, 's'}, {"seconds", 1, NULL, 'S'},
-      {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+      {"preprocess", 1, NULL, 'p'}, {"backend", 1, NULL, 'b'}, {"isa", 1, NULL, 'i'}, {"filter", 1, NULL, 'r'},
+      {"threads", 1, NULL, 't'}, {"batch", 1, NULL, 'n'}, {"repeats", 1, NULL, 'R'}, {"size", 1, NULL, 's'},
+      {"seconds", 1, NULL, 'S'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
   bench_options o = {.features = "efficientnet_lite0",
       .backend = "cpu",
       .filter = "bicubic",
       .threads = pmn_pool_processors(),
       .batch = 16,
       .repeats = 5,
-      .size = 224,
       .seconds = 3};
   int letter;
   opterr = 0;
@@ -360,6 +369,7 @@ int main(int argc, char **argv) {
   bool network = strcmp(command, "network") == 0;
   if (!network && strcmp(command, "image") != 0) return usage("there is no command", command);
   if (network && o.file_count > 0) return usage("network takes no files:", o.files[0]);
+  if (!network && o.size == 0) o.size = 224;
   pmn_err err = PMN_ERR_INIT;
   if ((network ? bench_network(&o, &err) : bench_image(&o, &err)) == PMN_STATUS_OK) return 0;
   fprintf(stderr, "pomona-bench: %s\n", err.message);

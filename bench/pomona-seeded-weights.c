@@ -1,5 +1,6 @@
-/* pomona-seeded-weights: writes MobileNetV2 weights made of nothing but their names, for timing: a network's speed does
- * not depend on its training. bench/peers/make_onnx.py makes the same for the peers. */
+/* pomona-seeded-weights: writes weights made of nothing but their names, for timing: a network's speed does not depend
+ * on its training. bench/peers/make_onnx.py makes the same for the peers. */
+#include "pmn_model.h"
 #include "seeded_weights.h"
 
 #include <errno.h>
@@ -7,12 +8,17 @@
 #include <string.h>
 
 int main(int argc, char **argv) {
-  if (argc != 2 || argv[1][0] == '-') {
-    fprintf(stderr, "Usage: pomona-seeded-weights FILE\nWrites seeded MobileNetV2 weights as safetensors.\n");
+  if (argc != 3 || argv[1][0] == '-') {
+    fprintf(stderr,
+        "Usage: pomona-seeded-weights NETWORK FILE\nWrites seeded weights, with the classifier, as safetensors.\n");
     return 2;
   }
-  if (seeded_mobilenet_v2_write(argv[1]) != 0) {
-    fprintf(stderr, "pomona-seeded-weights: cannot write %s: %s\n", argv[1], strerror(errno));
+  if (pmn_architecture_find(argv[1]) == NULL) {
+    fprintf(stderr, "pomona-seeded-weights: no network is called \"%s\"\n", argv[1]);
+    return 2;
+  }
+  if (seeded_weights_write(argv[2], argv[1], "keras", true) != 0) {
+    fprintf(stderr, "pomona-seeded-weights: cannot write %s: %s\n", argv[2], strerror(errno));
     return 4;
   }
   return 0;

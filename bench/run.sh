@@ -24,7 +24,7 @@ fi
 
 weights=$work/mobilenet_v2.safetensors
 if [ ! -e "$weights" ] || [ "$bin/pomona-seeded-weights" -nt "$weights" ]; then
-  "$bin/pomona-seeded-weights" "$weights"
+  "$bin/pomona-seeded-weights" mobilenet_v2 "$weights"
 fi
 for model in mobilenet_v2 efficientnet_lite0; do
   onnx=$work/$model.onnx

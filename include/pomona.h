@@ -53,7 +53,7 @@ typedef enum pmn_status {
   PMN_STATUS_REJECTED = 22,    /* the run was stopped because pictures were rejected (on_error, max_rejects) */
   PMN_STATUS_EXISTS = 23,      /* an output exists and overwrite was not given */
   PMN_STATUS_WRITE = 24,       /* an output cannot be written */
-  PMN_STATUS_MODEL = 25,       /* a weights file is malformed or does not fit the network */
+  PMN_STATUS_MODEL = 25,       /* a model or weights file is malformed, or holds what we cannot compute */
   PMN_STATUS_NETWORK = 40,     /* temporary; the same call may succeed later */
   PMN_STATUS_DEVICE = 60,      /* the compute device is missing, fails or computes wrong */
   PMN_STATUS_NO_MEMORY = 80,   /* memory could not be had */
@@ -91,6 +91,68 @@ typedef struct pmn_device_info {
  * No OpenCL platform is no error: only "cpu" is listed. Errors: PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
 PMN_API PMN_MUST_USE pmn_status pmn_devices_list(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
 
+/* --------------------------------------------------------------------------------------------------- networks -- */
+
+/* A network that can be named. Texts live as long as the program. */
+typedef struct pmn_network_info {
+  const char *name, *description;
+  const char *licence;    /* of the published weights */
+  const char *layer;      /* whose values are the features, unless others are asked for */
+  const char *preprocess; /* formula */
+  const char *resize;     /* filter */
+  int32_t size;           /* width and height of the pictures it was trained on */
+  bool embedded;          /* its weights are in the library */
+  char weights[4096];     /* the file that is used when none is given; "" if there is none or they are embedded */
+} pmn_network_info;
+
+/* Writes up to `capacity` networks to `list` and their number to *count (which may exceed capacity: call again). */
+PMN_API PMN_MUST_USE pmn_status pmn_networks_list(
+    pmn_network_info *list, int32_t capacity, int32_t *count, pmn_err *err);
+
+/* What is to be looked at. Start from PMN_INSPECT_OPTIONS_INIT. */
+typedef struct pmn_inspect_options {
+  size_t struct_size;    /* set by the INIT macro */
+  const char *target;    /* a network's name, an .onnx file, or a safetensors file */
+  const char *network;   /* of a safetensors file that does not say whose weights it holds; may be NULL */
+  int32_t width, height; /* of the input; 0: the network's own */
+} pmn_inspect_options;
+#define PMN_INSPECT_OPTIONS_INIT                                                                                       \
+  { .struct_size = sizeof(pmn_inspect_options) }
+
+/* A layer with the tensor it gives; or, of a safetensors file of no known network, a tensor. */
+typedef struct pmn_layer_info {
+  const char *name, *kind; /* kind: "conv2d", "batch_norm", ..., or a tensor's type */
+  const char *shape;       /* "7 x 7 x 2048": height, width, channels */
+  int64_t parameters;      /* numbers learnt */
+  int64_t operations;      /* multiplications with addition, for one picture */
+} pmn_layer_info;
+
+typedef struct pmn_inspection pmn_inspection;
+
+/* What is known of the whole; texts are borrowed, NULL for what there is not. */
+typedef struct pmn_inspection_info {
+  const char *kind; /* "network", "ONNX" or "safetensors" */
+  const char *name;
+  const char *sha256;     /* of the file, in hex */
+  const char *preprocess; /* formula; NULL if the file says nothing: it must then be named for a run */
+  const char *features;   /* the layer that is taken unless others are asked for */
+  int32_t opset;          /* of ONNX, else 0 */
+  int32_t width, height;  /* of the input that shapes and operations are given for */
+  bool any_size;          /* the input's size may be chosen */
+  int64_t parameters, operations;
+} pmn_inspection_info;
+
+/* A file that can be read but not run, for its operators, is no error: see pmn_inspection_unsupported. Errors:
+ * PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND, PMN_STATUS_MODEL, PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_inspect(
+    const pmn_inspect_options *options, pmn_inspection **inspection, pmn_err *err);
+PMN_API pmn_inspection_info pmn_inspection_get(const pmn_inspection *inspection);
+PMN_API const pmn_layer_info *pmn_inspection_layers(const pmn_inspection *inspection, int32_t *count);
+/* Every node that cannot be computed, one line each with operator, node, opset and reason. */
+PMN_API const char *const *pmn_inspection_unsupported(const pmn_inspection *inspection, int32_t *count);
+PMN_API const char *pmn_inspection_record(const pmn_inspection *inspection); /* all of it as JSON */
+PMN_API void pmn_inspection_destroy(pmn_inspection *inspection);
+
 /* ---------------------------------------------------------------------------------------------------- extract -- */
 
 typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } pmn_level;
@@ -116,9 +178,15 @@ typedef struct pmn_extract_options {
   int64_t limit;           /* take only the first N of the sorted listing; 0: all */
 
   /* features */
-  const char *features; /* network name; NULL: "efficientnet_lite0" */
-  const char *weights;  /* safetensors file; NULL: the embedded weights of the network */
-  const char *resize;   /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
+  const char *features; /* a network's name (pmn_networks_list) or an .onnx file; NULL: "efficientnet_lite0" */
+  const char *weights;  /* safetensors file; NULL: embedded in the library, or fetched before (pmn_weights_fetch) */
+  /* Layers whose values are the features, joined in this order; none: the layer before the classifier. */
+  const char *const *layers;
+  size_t layer_count;
+  const char *pool;       /* of layers with more than one pixel: "avg", "max", or "none" to flatten; NULL: "avg" */
+  int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own */
+  const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own */
+  const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
 
   /* statistics */
   bool standardize;       /* subtract the mean, divide by the population deviation of each column */
@@ -185,6 +253,83 @@ PMN_API const double *pmn_summary_explained(const pmn_summary *summary, int32_t 
 PMN_API const char *pmn_summary_rejects_path(const pmn_summary *summary); /* NULL if there were none */
 PMN_API const char *pmn_summary_record(const pmn_summary *summary);       /* the run record, JSON, as in the output */
 PMN_API void pmn_summary_destroy(pmn_summary *summary);
+
+/* ---------------------------------------------------------------------------------------------------- weights -- */
+
+/* A published weights file that can be fetched. Texts live as long as the program. */
+typedef struct pmn_weights_info {
+  const char *name;    /* what fetch and verify take, for example "resnet50" or "mobilenet_v2_0.5_160_top" */
+  const char *network; /* whose weights they are: a name of pmn_networks_list */
+  const char *licence; /* and who published them */
+  int32_t size;        /* width and height of the pictures they were trained on */
+  bool classifier;     /* the layers after the features are there too */
+  int64_t bytes;       /* of the published file; 0 if that is not known */
+  bool fetched;        /* `path` is there */
+  char path[4096];     /* where our copy is, or will be: a safetensors file in the cache folder */
+} pmn_weights_info;
+
+/* Writes up to `capacity` entries to `list` and their number to *count (which may exceed capacity: call again).
+ * Errors: PMN_STATUS_NOT_FOUND (no cache folder), PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_weights_list(
+    pmn_weights_info *list, int32_t capacity, int32_t *count, pmn_err *err);
+
+/* Options of a fetch. Start from PMN_FETCH_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_fetch_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *name;   /* of pmn_weights_list */
+  /* Address instead of the published one, https:// or http://; NULL: $POMONA_WEIGHTS_URL, else the published one. */
+  const char *base_url;
+  bool refetch; /* even if it is there */
+  void (*on_progress)(void *arg, int64_t done, int64_t total); /* bytes; total 0: not known */
+  void (*on_message)(void *arg, pmn_level level, const char *text);
+  void *callback_arg;
+  const volatile sig_atomic_t *stop; /* non-zero: end soon; what has come is kept and taken up again; may be NULL */
+} pmn_fetch_options;
+#define PMN_FETCH_OPTIONS_INIT                                                                                         \
+  { .struct_size = sizeof(pmn_fetch_options) }
+
+/* What is known of fetched weights; hashes in hex. */
+typedef struct pmn_fetched {
+  bool was_there; /* nothing had to be fetched */
+  bool pinned;    /* the file has the published MD5; false: none is published, and the hash is the first seen here */
+  int64_t bytes;  /* of the published file */
+  char md5[33], sha256[65];     /* of the published file */
+  char safetensors_sha256[65];  /* of our copy */
+  char path[4096];              /* of our copy */
+} pmn_fetched;
+
+/* Fetches a published file, checks its hash, converts it and keeps it in the cache folder. Two calls at once, of two
+ * processes too, do the work once. A published file that somebody has put beside `path`, with .h5 instead of
+ * .safetensors, is checked and taken instead of a download. Errors: PMN_STATUS_ARGUMENT (no such name, no such
+ * address), PMN_STATUS_NETWORK (what has come is kept for the next call; the message says what to put where to do
+ * without a network), PMN_STATUS_NOT_FOUND (the server has no such file), PMN_STATUS_MODEL (another hash, malformed),
+ * PMN_STATUS_WRITE, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_weights_fetch(
+    const pmn_fetch_options *options, pmn_fetched *fetched, pmn_err *err);
+
+/* Holds our copy against its record, and that against the published MD5, and its tensors against the network.
+ * Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND (not fetched), PMN_STATUS_MODEL (changed since),
+ * PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_weights_verify(const char *name, pmn_fetched *fetched, pmn_err *err);
+
+/* What a conversion made. */
+typedef struct pmn_converted {
+  const char *network;   /* lives as long as the program */
+  const char *framework; /* "keras" or "torch": networks trained with PyTorch pad and normalise differently */
+  bool classifier;       /* the layers after the features are there too */
+  int32_t tensors;
+  int64_t bytes;
+  char sha256[65], source_sha256[65];
+} pmn_converted;
+
+/* Converts weights to our safetensors. What `input` is, its content tells: Keras's .h5 (legacy, or a full model),
+ * Keras 3's .weights.h5, or safetensors with torchvision's, timm's or our own names. `network` NULL: found by the
+ * tensors; "tf_efficientnet_lite0" means weights of efficientnet_lite0 that TensorFlow trained, which have timm's names
+ * like the others. Every tensor must find its place. `output` appears whole or not at all. Errors:
+ * PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND, PMN_STATUS_MODEL (what does not fit), PMN_STATUS_EXISTS, PMN_STATUS_WRITE,
+ * PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_weights_convert(const char *input, const char *network, const char *output,
+    bool overwrite, pmn_converted *converted, pmn_err *err);
 
 #ifdef __cplusplus
 }

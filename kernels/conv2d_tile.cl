@@ -1,23 +1,26 @@
 /* pmn_conv2d_tile - convolution as a tiled matrix product, for GPUs.
  *
- *   out[m, o] = act(bias[o] + sum over k of a[m, k] * w[k, o] + residual[m, o])   act(v) = min(max(v, clamp_min), clamp_max)
+ *   out[m, o] = act(bias[o] + sum over k of a[m, k] * w[k, o] + residual[m, o])
  *
  *   m = (n * out_h + y) * out_w + x          rows: every output pixel of the batch
- *   k = (r * kernel_w + s) * in_c + i        the window, laid flat
- *   a[m, k] = in[n, y*stride_h + r - pad_top, x*stride_w + s - pad_left, i], 0 outside the picture; never written down
+ *   k = (r * kernel_w + s) * group_in + i    the window, laid flat; group_in = in_c / groups channels of o's group,
+ *                                            of which `first` is the first
+ *   a[m, k] = in[n, y*stride_h + r*dilation_h - pad_top, x*stride_w + s*dilation_w - pad_left, first + i],
+ *             0 outside the picture; never written down
  *
  *              o ->  PMN_TILE_N
- *            +-----------+          Weights are packed [o / PMN_TILE_N][k][PMN_TILE_N], bias [o / PMN_TILE_N][PMN_TILE_N],
- *      k |   |  b_tile   |          both filled up with zeros.
+ *            +-----------+          Weights are packed [panel][k][PMN_TILE_N], bias [panel][PMN_TILE_N], both filled up
+ *      k |   |  b_tile   |          with zeros: every group has as many panels of PMN_TILE_N output channels as it needs.
  *        v   +-----------+
  *   +------+ +-----------+          One work-group: one PMN_TILE_M x PMN_TILE_N tile of out; it walks k in steps of
  * m |a_tile| |  out tile |          PMN_TILE_K, each step through local memory.
  *   +------+ +-----------+          One work-item: PMN_ITEM_M rows x 4 channels of it, in registers.
  *
- *   local size (PMN_TILE_N / 4, PMN_TILE_M / PMN_ITEM_M); global id 0: channels, 1: rows, both rounded up to whole tiles.
+ *   local size (PMN_TILE_N / 4, PMN_TILE_M / PMN_ITEM_M); group 0: panel; 1: m / PMN_TILE_M, rounded up.
  *
  * The sum runs over k upwards, whatever the batch: the same bits for a picture at every place in it.
- * Preconditions: every tensor of the batch has fewer than 2^31 elements; PMN_BYTES means in_c = 3.
+ * Preconditions: every tensor of the batch has fewer than 2^31 elements; groups divides in_c and out_c; PMN_BYTES means
+ * in_c = 3 and groups = 1.
  */
 #ifndef PMN_TILE_M
 #define PMN_TILE_M 64
@@ -51,14 +54,17 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     const __global float *restrict bias, const __global float *restrict residual_base, const ulong residual_offset,
     const int has_residual, __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
     const int in_c, const int out_h, const int out_w, const int out_c, const int kernel_h, const int kernel_w,
-    const int stride_h, const int stride_w, const int pad_top, const int pad_left, const float clamp_min,
-    const float clamp_max, const float4 scale, const float4 shift, const int n) {
+    const int stride_h, const int stride_w, const int dilation_h, const int dilation_w, const int pad_top,
+    const int pad_left, const float alpha, const float clamp_min, const float clamp_max, const int groups,
+    const float4 scale, const float4 shift, const int n) {
   __local float a_tile[PMN_TILE_K][PMN_TILE_M + 4]; /* + 4: the transposing stores fall on other banks */
   __local float b_tile[PMN_TILE_K][PMN_TILE_N];
-  const int rows = n * out_h * out_w, depth = kernel_h * kernel_w * in_c;
+  const int group_in = in_c / groups, group_out = out_c / groups;
+  const int rows = n * out_h * out_w, depth = kernel_h * kernel_w * group_in;
+  const int group_panels = (group_out + PMN_TILE_N - 1) / PMN_TILE_N, group = (int)get_group_id(0) / group_panels;
   const int item = (int)(get_local_id(1) * PMN_ITEMS_N + get_local_id(0));
   const int first_m = (int)get_group_id(1) * PMN_TILE_M;
-  const __global PMN_INPUT *in = in_base + in_offset;
+  const __global PMN_INPUT *in = in_base + in_offset + group * group_in;
   const __global float *panel = weights + (ulong)get_group_id(0) * (ulong)PMN_TILE_N * (ulong)depth;
 
   /* This work-item fetches column load_k of a_tile, rows load_m, load_m + PMN_STEP_M, ... */
@@ -77,10 +83,10 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
   for (int i = 0; i < PMN_ITEM_M; i++) sum[i] = (float4)(0.0f);
 
   for (int first_k = 0; first_k < depth; first_k += PMN_TILE_K) {
-    const int k = first_k + load_k, tap = k / in_c, i = k - tap * in_c, r = tap / kernel_w, s = tap - r * kernel_w;
+    const int k = first_k + load_k, tap = k / group_in, i = k - tap * group_in, r = tap / kernel_w, s = tap - r * kernel_w;
 #pragma unroll
     for (int l = 0; l < PMN_LOADS_A; l++) {
-      const int y = top[l] + r, x = left[l] + s;
+      const int y = top[l] + r * dilation_h, x = left[l] + s * dilation_w;
       float v = 0.0f;
       if (k < depth && y >= 0 && y < in_h && x >= 0 && x < in_w) {
 #if PMN_BYTES
@@ -108,9 +114,10 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  const int channel = (int)get_group_id(0) * PMN_TILE_N + (int)get_local_id(0) * 4;
-  if (channel >= out_c) return;
-  const float4 item_bias = vload4(0, bias + channel);
+  const int item_o = (int)get_local_id(0) * 4, first_o = (int)get_group_id(0) % group_panels * PMN_TILE_N + item_o;
+  const int channel = group * group_out + first_o, channels = min(4, group_out - first_o); /* of this work-item */
+  if (channels <= 0) return;
+  const float4 item_bias = vload4(0, bias + get_group_id(0) * PMN_TILE_N + item_o);
   const __global float *residual = residual_base + residual_offset;
   __global float *out = out_base + out_offset;
 #pragma unroll
@@ -119,19 +126,18 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     if (m >= rows) continue;
     const int to = m * out_c + channel;
     float4 v = sum[i] + item_bias;
-    if (channel + 4 <= out_c) {
+    if (channels == 4) {
       if (has_residual) v += vload4(0, residual + to);
-      v = v < clamp_min ? (float4)(clamp_min) : v;
-      v = v > clamp_max ? (float4)(clamp_max) : v;
+      PMN_ACT(float4, v);
       vstore4(v, 0, out + to);
     } else {
       float lane[4];
       vstore4(v, 0, lane);
-      for (int o = 0; o < out_c - channel; o++) {
+      for (int o = 0; o < channels; o++) {
         float f = lane[o];
         if (has_residual) f += residual[to + o];
-        f = f < clamp_min ? clamp_min : f;
-        out[to + o] = f > clamp_max ? clamp_max : f;
+        PMN_ACT(float, f);
+        out[to + o] = f;
       }
     }
   }

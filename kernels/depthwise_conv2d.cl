@@ -1,7 +1,7 @@
 /* pmn_depthwise_conv2d - every channel with a kernel of its own, any kernel size.
  *
- *   out[n, y, x, c] = act(bias[c] + sum over r, s of in[n, y*stride_h + r - pad_top, x*stride_w + s - pad_left, c]
- *                     * w[r, s, c] + residual[n, y, x, c])            act(v) = min(max(v, clamp_min), clamp_max)
+ *   out[n, y, x, c] = act(bias[c] + sum over r, s of in[n, y*stride_h + r*dilation_h - pad_top,
+ *                     x*stride_w + s*dilation_w - pad_left, c] * w[r, s, c] + residual[n, y, x, c])
  *
  * One work-item: PMN_VECTOR neighbouring channels of PMN_COLUMNS neighbouring pixels of one output row. Channels left over
  * when PMN_VECTOR does not divide their number go one by one.
@@ -28,46 +28,51 @@ __kernel void pmn_depthwise_conv2d(const __global float *restrict in_base, const
     const __global float *restrict residual_base, const ulong residual_offset, const int has_residual,
     __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,
     const int out_h, const int out_w, const int kernel_h, const int kernel_w, const int stride_h, const int stride_w,
-    const int pad_top, const int pad_left, const float clamp_min, const float clamp_max) {
+    const int dilation_h, const int dilation_w, const int pad_top, const int pad_left, const float alpha,
+    const float clamp_min, const float clamp_max) {
   const int groups = (channels + PMN_VECTOR - 1) / PMN_VECTOR;
   const int channel = (int)get_global_id(0) % groups * PMN_VECTOR, first = (int)get_global_id(0) / groups * PMN_COLUMNS;
   const int row = (int)get_global_id(1), n = row / out_h, top = row % out_h * stride_h - pad_top;
-  const int r_begin = max(0, -top), r_end = min(kernel_h, in_h - top), end = min(first + PMN_COLUMNS, out_w);
-  const __global float *in = in_base + in_offset + (n * in_h + top) * in_w * channels;
+  const int r_begin = pmn_taps_before(-top, dilation_h), r_end = min(kernel_h, pmn_taps_before(in_h - top, dilation_h));
+  const int end = min(first + PMN_COLUMNS, out_w);
+  const __global float *in = in_base + in_offset + n * in_h * in_w * channels;
   const __global float *residual = residual_base + residual_offset + row * out_w * channels;
   __global float *out = out_base + out_offset + row * out_w * channels;
 
   if (channel + PMN_VECTOR <= channels) {
     const PMN_FLOATS group_bias = PMN_VLOAD(0, bias + channel);
     for (int x = first; x < end; x++) {
-      const int left = x * stride_w - pad_left, s_begin = max(0, -left), s_end = min(kernel_w, in_w - left);
+      const int left = x * stride_w - pad_left, s_begin = pmn_taps_before(-left, dilation_w);
+      const int s_end = min(kernel_w, pmn_taps_before(in_w - left, dilation_w));
       PMN_FLOATS v = (PMN_FLOATS)(0.0f);
       for (int r = r_begin; r < r_end; r++) {
+        const int at = (top + r * dilation_h) * in_w + left;
         for (int s = s_begin; s < s_end; s++) {
-          v = fma(PMN_VLOAD(0, in + (r * in_w + left + s) * channels + channel),
+          v = fma(PMN_VLOAD(0, in + (at + s * dilation_w) * channels + channel),
               PMN_VLOAD(0, weights + (r * kernel_w + s) * channels + channel), v);
         }
       }
       v += group_bias;
       if (has_residual) v += PMN_VLOAD(0, residual + x * channels + channel);
-      v = v < clamp_min ? (PMN_FLOATS)(clamp_min) : v;
-      v = v > clamp_max ? (PMN_FLOATS)(clamp_max) : v;
+      PMN_ACT(PMN_FLOATS, v);
       PMN_VSTORE(v, 0, out + x * channels + channel);
     }
   } else {
     for (int x = first; x < end; x++) {
-      const int left = x * stride_w - pad_left, s_begin = max(0, -left), s_end = min(kernel_w, in_w - left);
+      const int left = x * stride_w - pad_left, s_begin = pmn_taps_before(-left, dilation_w);
+      const int s_end = min(kernel_w, pmn_taps_before(in_w - left, dilation_w));
       for (int c = channel; c < channels; c++) {
         float v = 0.0f;
         for (int r = r_begin; r < r_end; r++) {
+          const int at = (top + r * dilation_h) * in_w + left;
           for (int s = s_begin; s < s_end; s++) {
-            v = fma(in[(r * in_w + left + s) * channels + c], weights[(r * kernel_w + s) * channels + c], v);
+            v = fma(in[(at + s * dilation_w) * channels + c], weights[(r * kernel_w + s) * channels + c], v);
           }
         }
         v += bias[c];
         if (has_residual) v += residual[x * channels + c];
-        v = v < clamp_min ? clamp_min : v;
-        out[x * channels + c] = v > clamp_max ? clamp_max : v;
+        PMN_ACT(float, v);
+        out[x * channels + c] = v;
       }
     }
   }

@@ -1,6 +1,6 @@
 /* pmn_global_average_pool - the mean of every channel over a picture.
  *
- *   out[n, 0, 0, c] = act(sum over p of in[n, p, c] / pixels),  p = y * w + x      act(v) = min(max(v, clamp_min), clamp_max)
+ *   out[n, 0, 0, c] = act(sum over p of in[n, p, c] / pixels),  p = y * w + x
  *
  * One work-item: one channel of one picture. Neighbouring work-items read neighbouring channels.
  *   global id 0: c, rounded up; 1: n.   Any local size; ids past the last channel do nothing.
@@ -9,13 +9,13 @@
  */
 __kernel void pmn_global_average_pool(const __global float *restrict in_base, const ulong in_offset,
     __global float *restrict out_base, const ulong out_offset, const int pixels, const int channels,
-    const float clamp_min, const float clamp_max) {
+    const float alpha, const float clamp_min, const float clamp_max) {
   const int c = (int)get_global_id(0), n = (int)get_global_id(1);
   if (c >= channels) return;
   const __global float *in = in_base + in_offset + n * pixels * channels + c;
   float sum = 0.0f;
   for (int p = 0; p < pixels; p++) sum += in[p * channels];
   float v = sum / (float)pixels;
-  v = v < clamp_min ? clamp_min : v;
-  out_base[out_offset + (ulong)(n * channels + c)] = v > clamp_max ? clamp_max : v;
+  PMN_ACT(float, v);
+  out_base[out_offset + (ulong)(n * channels + c)] = v;
 }

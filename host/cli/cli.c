@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SIZE_MAX_PIXELS = 8192 }; /* as pomona.h has it */
+
 static volatile sig_atomic_t caught;
 
 static void raise_flag(int signal_number) {
@@ -87,4 +89,23 @@ bool cli_int64(const char *text, int64_t min, int64_t max, int64_t *value) {
   if (errno != 0 || *end != '\0' || parsed < min || parsed > max) return false;
   *value = parsed;
   return true;
+}
+
+bool cli_size(const char *text, int32_t *width, int32_t *height) {
+  char first[8];
+  int64_t w, h;
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits >= sizeof first || (text[digits] != '\0' && text[digits] != 'x')) return false;
+  memcpy(first, text, digits);
+  first[digits] = '\0';
+  if (!cli_int64(first, 1, SIZE_MAX_PIXELS, &w)) return false;
+  h = w;
+  if (text[digits] == 'x' && !cli_int64(text + digits + 1, 1, SIZE_MAX_PIXELS, &h)) return false;
+  *width = (int32_t)w;
+  *height = (int32_t)h;
+  return true;
+}
+
+int cli_size_usage(const char *command, const char *text) {
+  return cli_usage(command, "--size %s: not a size like 224 or 640x480, each from 1 to %d", text, SIZE_MAX_PIXELS);
 }

@@ -22,6 +22,9 @@ enum {
 /* Commands: argv[0] is the command's name. They return an exit code. */
 int cmd_extract(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
+int cmd_models(int argc, char **argv);
+int cmd_inspect(int argc, char **argv);
+int cmd_weights(int argc, char **argv);
 
 /* Prints "pomona: MESSAGE" on stderr and returns the exit code that `status` stands for. */
 int cli_fail(pmn_status status, const pmn_err *err);
@@ -36,5 +39,10 @@ const volatile sig_atomic_t *cli_catch_signals(void);
 
 /* The whole of `text` as a number from min to max; false otherwise. */
 bool cli_int64(const char *text, int64_t min, int64_t max, int64_t *value);
+
+/* "224" or "640x480", each from 1 to 8192. */
+bool cli_size(const char *text, int32_t *width, int32_t *height);
+/* Says that `text` is no such size; returns EXIT_USAGE. */
+int cli_size_usage(const char *command, const char *text);
 
 #endif

@@ -24,9 +24,20 @@ static const char help_input[] =
     "      --limit N           only the first N pictures\n\n";
 static const char help_work[] =
     "Features:\n"
-    "      --features NAME     efficientnet_lite0 (default, needs nothing) or mobilenet_v2 (needs --weights)\n"
-    "      --weights FILE      safetensors with the network's tensors under Keras's names\n"
-    "      --resize FILTER     bicubic (default), bilinear or nearest, as Pillow computes them\n\n"
+    "      --features NAME     a network by name (pomona models lists them; default efficientnet_lite0, which needs\n"
+    "                          nothing; others need pomona weights fetch NAME once), or an .onnx file\n"
+    "      --weights FILE      safetensors with the network's tensors, as pomona weights convert writes them\n"
+    "      --layer NAME        take this layer (pomona inspect lists them); may be repeated, the values of all are "
+    "then\n"
+    "                          one row, in this order; without it the layer before the classifier\n"
+    "      --pool HOW          of a layer with more than one pixel: avg (default), max, or none, which takes every "
+    "value\n"
+    "      --size W[xH]        pixels of the network's input (default: what the network was trained on)\n"
+    "      --preprocess HOW    tf, caffe, torch, lite, unit or raw: how bytes become the network's input; an .onnx "
+    "file\n"
+    "                          that does not say needs it\n"
+    "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
+    "                          bicubic)\n\n"
     "Statistics:\n"
     "      --standardize       subtract each column's mean and divide by its deviation\n"
     "      --pca K             reduce to K principal components; a number below 1 (0.95) takes as many as explain\n"
@@ -52,7 +63,7 @@ static const char help_running[] =
     "  -v, --verbose           every rejected picture too\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing or too many\n"
-    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad weights; 129, 130, 143\n"
+    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad model or weights; 129, 130, 143\n"
     "interrupted.\n";
 
 enum {
@@ -62,6 +73,10 @@ enum {
   OPT_LIMIT,
   OPT_FEATURES,
   OPT_WEIGHTS,
+  OPT_LAYER,
+  OPT_POOL,
+  OPT_SIZE,
+  OPT_PREPROCESS,
   OPT_RESIZE,
   OPT_STANDARDIZE,
   OPT_PCA,
@@ -85,6 +100,10 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"features", required_argument, NULL, OPT_FEATURES},
     {"weights", required_argument, NULL, OPT_WEIGHTS},
+    {"layer", required_argument, NULL, OPT_LAYER},
+    {"pool", required_argument, NULL, OPT_POOL},
+    {"size", required_argument, NULL, OPT_SIZE},
+    {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
     {"standardize", no_argument, NULL, OPT_STANDARDIZE},
     {"pca", required_argument, NULL, OPT_PCA},
@@ -108,7 +127,7 @@ static const struct option long_options[] = {
 
 typedef struct arguments {
   pmn_extract_options extract;
-  const char **includes;
+  const char **includes, **layers;
   cli_report report;
   bool json, help;
 } arguments;
@@ -185,6 +204,19 @@ static bool take_option(arguments *a, int option, const char *name) {
     return true;
   case OPT_WEIGHTS:
     o->weights = optarg;
+    return true;
+  case OPT_LAYER:
+    a->layers[o->layer_count++] = optarg;
+    return true;
+  case OPT_POOL:
+    o->pool = optarg;
+    return true;
+  case OPT_SIZE:
+    if (cli_size(optarg, &o->width, &o->height)) return true;
+    cli_size_usage("extract", optarg);
+    return false;
+  case OPT_PREPROCESS:
+    o->preprocess = optarg;
     return true;
   case OPT_RESIZE:
     o->resize = optarg;
@@ -284,8 +316,14 @@ int cmd_extract(int argc, char **argv) {
   arguments a = {.extract = defaults, .report = {.level = PMN_LEVEL_INFO}};
   int code = EXIT_USAGE;
   a.includes = calloc((size_t)argc, sizeof *a.includes);
-  if (a.includes == NULL) return EXIT_DEVICE;
+  a.layers = calloc((size_t)argc, sizeof *a.layers);
   a.extract.includes = a.includes;
+  a.extract.layers = a.layers;
+  if (a.includes == NULL || a.layers == NULL) {
+    free(a.includes);
+    free(a.layers);
+    return EXIT_DEVICE;
+  }
   if (parse(argc, argv, &a)) {
     if (a.help) {
       printf("%s%s%s", help_input, help_work, help_running);
@@ -295,5 +333,6 @@ int cmd_extract(int argc, char **argv) {
     }
   }
   free(a.includes);
+  free(a.layers);
   return code;
 }

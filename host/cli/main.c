@@ -10,6 +10,9 @@ static const struct {
   int (*run)(int argc, char **argv);
 } commands[] = {
     {"extract", "features of pictures to a table", cmd_extract},
+    {"models", "the networks that can be named", cmd_models},
+    {"inspect", "layers, shapes and hash of a network or model file", cmd_inspect},
+    {"weights", "fetch, verify and convert the weights of networks", cmd_weights},
     {"devices", "what this machine can compute with", cmd_devices},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -1,9 +1,11 @@
 /* pmn_selfcheck.c - see pmn_selfcheck.h.
  *
  * Drivers do miscompile kernels, and a wrong feature looks like a right one. So every kind of layer runs once, small,
- * with sizes that are no multiple of any tile, and is held against `ref` within |y - ref| <= (terms of the sum + 4) *
- * FLT_EPSILON * (the same sum over absolute values), the bound that the tests use. The sum over absolute values is
- * `ref` run on absolute inputs and parameters.
+ * with sizes that are no multiple of any tile, and is held against `ref` within what rounding explains:
+ *   |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M
+ * M the same sum over absolute values, which is `ref` run on absolute inputs and parameters. Softmax and the
+ * normalisations, which are no such sums, and activations are treated in bound_of. The tests hold every kind to tighter
+ * bounds; what is asked here is whether a device computes the right thing at all.
  */
 #include "pmn_selfcheck.h"
 
@@ -23,20 +25,48 @@ typedef struct check_layer {
   const char *name;
   pmn_op_kind kind;
   pmn_tensor in, out;
-  int32_t kernel, stride, pad;
-  bool bytes, residual, clamp;
+  int32_t kernel, stride, pad, dilation, groups;
+  enum { PLAIN, BYTES, ADDS, CLAMPS } end; /* of bytes there is a clamp, too */
+  pmn_activation activation;
 } check_layer;
 
+#define CONV PMN_OP_CONV2D
+#define DEPTHWISE PMN_OP_DEPTHWISE_CONV2D
+#define NONE PMN_ACTIVATION_NONE
+
+/* clang-format off */
 static const check_layer layers[] = {
-    {"stem of bytes", PMN_OP_CONV2D, {18, 22, 3, 0}, {9, 11, 37, 0}, 3, 2, 0, true, false, true},
-    {"expansion", PMN_OP_CONV2D, {7, 11, 24, 0}, {7, 11, 150, 0}, 1, 1, 0, false, false, true},
-    {"depthwise 3x3", PMN_OP_DEPTHWISE_CONV2D, {9, 13, 38, 0}, {9, 13, 38, 0}, 3, 1, 1, false, false, true},
-    {"depthwise 5x5 of stride 2", PMN_OP_DEPTHWISE_CONV2D, {14, 10, 38, 0}, {7, 5, 38, 0}, 5, 2, 1, false, false, true},
-    {"projection with residual", PMN_OP_CONV2D, {7, 11, 41, 0}, {7, 11, 41, 0}, 1, 1, 0, false, true, false},
-    {"convolution 3x3", PMN_OP_CONV2D, {6, 7, 19, 0}, {6, 7, 33, 0}, 3, 1, 1, false, false, true},
-    {"pool", PMN_OP_GLOBAL_AVERAGE_POOL, {7, 7, 130, 0}, {1, 1, 130, 0}, 1, 1, 0, false, false, false},
-    {"dense layer", PMN_OP_CONV2D, {1, 1, 321, 0}, {1, 1, 77, 0}, 1, 1, 0, false, false, false},
+    {"stem of bytes", CONV, {18, 22, 3, 0}, {9, 11, 37, 0}, 3, 2, 0, 1, 1, BYTES, NONE},
+    {"expansion", CONV, {7, 11, 24, 0}, {7, 11, 150, 0}, 1, 1, 0, 1, 1, CLAMPS, NONE},
+    {"depthwise 3x3", DEPTHWISE, {9, 13, 38, 0}, {9, 13, 38, 0}, 3, 1, 1, 1, 1, CLAMPS, NONE},
+    {"depthwise 5x5 of stride 2", DEPTHWISE, {14, 10, 38, 0}, {7, 5, 38, 0}, 5, 2, 1, 1, 1, CLAMPS, NONE},
+    {"depthwise of dilation 2", DEPTHWISE, {9, 7, 38, 0}, {9, 7, 38, 0}, 3, 1, 2, 2, 1, PLAIN, NONE},
+    {"projection with residual", CONV, {7, 11, 41, 0}, {7, 11, 41, 0}, 1, 1, 0, 1, 1, ADDS, NONE},
+    {"convolution 3x3", CONV, {6, 7, 19, 0}, {6, 7, 33, 0}, 3, 1, 1, 1, 1, CLAMPS, NONE},
+    {"convolution in groups", CONV, {6, 7, 57, 0}, {6, 7, 54, 0}, 3, 1, 1, 1, 3, PLAIN, NONE},
+    {"convolution of dilation 2", CONV, {8, 7, 19, 0}, {4, 4, 33, 0}, 3, 2, 2, 2, 1, PLAIN, NONE},
+    {"pool", PMN_OP_GLOBAL_AVERAGE_POOL, {7, 7, 130, 0}, {1, 1, 130, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"max pool", PMN_OP_MAX_POOL, {9, 7, 37, 0}, {5, 4, 37, 0}, 3, 2, 1, 1, 1, PLAIN, NONE},
+    {"average pool", PMN_OP_AVERAGE_POOL, {9, 7, 37, 0}, {5, 4, 37, 0}, 3, 2, 1, 1, 1, PLAIN, NONE},
+    {"product", PMN_OP_MULTIPLY, {5, 7, 37, 0}, {5, 7, 37, 0}, 1, 1, 0, 1, 1, ADDS, NONE},
+    {"shuffle", PMN_OP_COPY, {5, 7, 39, 0}, {5, 7, 39, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"softmax", PMN_OP_SOFTMAX, {2, 3, 131, 0}, {2, 3, 131, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"local response normalisation", PMN_OP_LRN, {5, 7, 37, 0}, {5, 7, 37, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"layer normalisation", PMN_OP_LAYER_NORM, {3, 5, 131, 0}, {3, 5, 131, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"resize", PMN_OP_RESIZE, {5, 7, 37, 0}, {10, 14, 37, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"dense layer", CONV, {1, 1, 321, 0}, {1, 1, 77, 0}, 1, 1, 0, 1, 1, PLAIN, NONE},
+    {"sigmoid", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_SIGMOID},
+    {"tanh", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_TANH},
+    {"silu", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_SILU},
+    {"hard swish", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_HARD_SWISH},
+    {"gelu", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_GELU},
+    {"gelu by tanh", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_GELU_TANH},
+    {"leaky relu", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_LEAKY_RELU},
+    {"elu", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_ELU},
+    {"softplus", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_SOFTPLUS},
+    {"mish", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_MISH},
 };
+/* clang-format on */
 enum { PICTURES = 2, SYRK_ROWS = 300, SYRK_COLUMNS = 37, GEMM_ROWS = 21, GEMM_INNER = 130, GEMM_COLUMNS = 19 };
 
 /* A fixed sequence of numbers in [-1, 1): any would do, the same everywhere. */
@@ -69,8 +99,7 @@ static pmn_status value_compare(
   if (!(difference <= bound)) { /* written so that NaN is wrong */
     return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
         "%s (%s) computes wrong: %s gives %.7g for %.7g, a difference of %.3g where rounding explains %.3g; choose "
-        "another "
-        "--device or --backend cpu",
+        "another --device or --backend cpu",
         v->device->info.name, v->device->info.driver, name, value, expected, difference, bound);
   }
   if (bound > 0.0 && difference / bound > v->ratio) v->ratio = difference / bound;
@@ -92,7 +121,11 @@ done:
 
 /* Everything one layer needs; sizes in elements, of all pictures where there are several. */
 typedef struct layer_work {
-  size_t in_size, out_size, weights_size, channels, terms;
+  pmn_tensor tensors[3]; /* input, output, and the factor of a product */
+  pmn_op ops[2];
+  pmn_op *op; /* the last: before a product a copy makes its factor */
+  pmn_program program;
+  size_t in_size, out_size, weights_size, bias_size;
   float *numbers, *weights, *bias; /* numbers: the input as f32 */
   float *magnitudes, *weights_abs, *bias_abs;
   uint8_t *bytes;
@@ -108,79 +141,155 @@ static void layer_work_reset(layer_work *w) {
 
 static const float byte_scale[3] = {0.0171f, 0.0175f, 0.0174f}, byte_shift[3] = {-2.118f, -2.036f, -1.804f};
 
+/* A product's factor: one number for every channel, the first of the input. */
+static void factor_init(layer_work *w, const check_layer *l) {
+  w->tensors[2] = (pmn_tensor){1, 1, l->in.c, (pmn_tensor_size(&l->out) + 15) / 16 * 16};
+  w->program.tensor_count = 3;
+  w->program.op_count = 2;
+  w->program.arena_size = w->tensors[2].arena_offset + (size_t)l->in.c;
+  w->op = &w->ops[1];
+  *w->op = w->ops[0];
+  w->op->factor = 2;
+  w->ops[0] = pmn_op_init(PMN_OP_COPY, l->name, 0, 2);
+  w->ops[0].copy = (pmn_copy){{1, 1, l->in.c}, 0, {0, 0, 1}, 0, {0, 0, 1}};
+}
+
+static void program_init(layer_work *w, const check_layer *l) {
+  w->tensors[0] = l->in;
+  w->tensors[1] = l->out;
+  pmn_op *op = w->op = &w->ops[0];
+  *op = pmn_op_init(l->kind, l->name, 0, 1);
+  if (l->end == ADDS) op->residual = 0;
+  op->kernel_h = op->kernel_w = l->kernel;
+  op->stride_h = op->stride_w = l->stride;
+  op->pad_top = op->pad_left = l->pad;
+  op->dilation_h = op->dilation_w = l->dilation;
+  op->groups = l->groups;
+  int32_t pixels = l->in.h * l->in.w, depth = l->in.c / 3;
+  op->copy = (pmn_copy){{pixels, 3, depth}, 0, {l->in.c, depth, 1}, 0, {l->in.c, 1, 3}};
+  op->lrn_size = 5;
+  op->lrn_alpha = op->lrn_bias = 1.0f;
+  op->lrn_beta = 0.75f;
+  op->epsilon = 1e-3f;
+  op->activation = l->activation;
+  op->alpha = 0.3f;
+  if (l->end == BYTES || l->end == CLAMPS) op->clamp_min = 0.0f;
+  if (l->end == BYTES || l->end == CLAMPS) op->clamp_max = 6.0f;
+  w->program = (pmn_program){.tensors = w->tensors,
+      .ops = w->ops,
+      .tensor_count = 2,
+      .op_count = 1,
+      .input = 0,
+      .output = 1,
+      .input_type = l->end == BYTES ? PMN_INPUT_U8 : PMN_INPUT_F32,
+      .arena_size = pmn_tensor_size(&l->out)};
+  memcpy(w->program.input_scale, byte_scale, sizeof byte_scale);
+  memcpy(w->program.input_shift, byte_shift, sizeof byte_shift);
+  if (l->kind == PMN_OP_MULTIPLY) factor_init(w, l);
+}
+
+/* Twice as many lines, each a blend of two neighbours. */
+static void taps_fill(int32_t in, float *taps) {
+  for (int32_t i = 0; i < 2 * in; i++) {
+    taps[3 * i] = (float)(i / 2);
+    taps[3 * i + 1] = (float)(i / 2 + 1 < in ? i / 2 + 1 : i / 2);
+    taps[3 * i + 2] = i % 2 == 0 ? 0.25f : 0.7f;
+  }
+}
+
 static pmn_status layer_work_init(layer_work *w, const check_layer *l, pmn_err *err) {
-  size_t window = (size_t)l->kernel * (size_t)l->kernel;
-  w->channels = (size_t)l->out.c;
+  program_init(w, l);
   w->in_size = pmn_tensor_size(&l->in) * PICTURES;
   w->out_size = pmn_tensor_size(&l->out) * PICTURES;
-  w->weights_size = window * w->channels * (l->kind == PMN_OP_CONV2D ? (size_t)l->in.c : 1);
-  w->terms = window * (l->kind == PMN_OP_CONV2D ? (size_t)l->in.c : 1);
-  if (l->kind == PMN_OP_GLOBAL_AVERAGE_POOL) w->terms = (size_t)l->in.h * (size_t)l->in.w;
+  w->weights_size = pmn_op_weights_size(w->op, &l->in, &l->out);
+  w->bias_size = pmn_op_bias_size(w->op, &l->out);
   w->numbers = numbers_create(1, w->in_size);
   w->weights = numbers_create(2, w->weights_size);
-  w->bias = numbers_create(3, w->channels);
+  w->bias = numbers_create(3, w->bias_size);
   w->bytes = pmn_alloc(w->in_size, 1);
   w->y = pmn_alloc(w->out_size, sizeof(float));
   w->expected = pmn_alloc(w->out_size, sizeof(float));
   w->magnitude = pmn_alloc(w->out_size, sizeof(float));
-  if (w->numbers != NULL) w->magnitudes = absolute_create(w->numbers, w->in_size);
-  if (w->weights != NULL) w->weights_abs = absolute_create(w->weights, w->weights_size);
-  if (w->bias != NULL) w->bias_abs = absolute_create(w->bias, w->channels);
-  if (w->bytes == NULL || w->y == NULL || w->expected == NULL || w->magnitude == NULL || w->magnitudes == NULL ||
-      w->weights_abs == NULL || w->bias_abs == NULL) {
+  if (w->numbers == NULL || w->weights == NULL || w->bias == NULL || w->bytes == NULL || w->y == NULL ||
+      w->expected == NULL || w->magnitude == NULL) {
     return pmn_err_memory(err, (w->in_size + w->out_size + w->weights_size) * sizeof(float), "the check of a device");
+  }
+  if (l->kind == PMN_OP_RESIZE) {
+    taps_fill(l->in.h, w->weights);
+    taps_fill(l->in.w, w->weights + 6 * l->in.h);
+  }
+  /* Activations bend between -8 and 8. */
+  for (size_t i = 0; l->activation != PMN_ACTIVATION_NONE && i < w->weights_size; i++) w->weights[i] *= 8.0f;
+  w->magnitudes = absolute_create(w->numbers, w->in_size);
+  w->weights_abs = absolute_create(w->weights, w->weights_size);
+  w->bias_abs = absolute_create(w->bias, w->bias_size);
+  if (w->magnitudes == NULL || w->weights_abs == NULL || w->bias_abs == NULL) {
+    return pmn_err_memory(err, (w->in_size + w->weights_size) * sizeof(float), "the check of a device");
   }
   for (size_t i = 0; i < w->in_size; i++) {
     w->bytes[i] = (uint8_t)((w->numbers[i] + 1.0f) * 128.0f);
-    if (l->bytes) w->magnitudes[i] = (float)w->bytes[i] * byte_scale[i % 3] + fabsf(byte_shift[i % 3]);
+    if (l->end == BYTES) w->magnitudes[i] = (float)w->bytes[i] * byte_scale[i % 3] + fabsf(byte_shift[i % 3]);
   }
+  w->op->weights = w->weights;
+  w->op->bias = w->bias;
   /* A device that writes nothing must not be right by chance. */
   for (size_t i = 0; i < w->out_size; i++) w->y[i] = NAN;
   return PMN_STATUS_OK;
+}
+
+/* Terms of the sums behind an output. */
+static int32_t terms_of(const check_layer *l) {
+  int32_t window = l->kernel * l->kernel;
+  switch (l->kind) {
+  case PMN_OP_CONV2D:
+    return window * l->in.c / l->groups;
+  case PMN_OP_GLOBAL_AVERAGE_POOL:
+    return l->in.h * l->in.w;
+  case PMN_OP_SOFTMAX:
+  case PMN_OP_LAYER_NORM:
+    return l->in.c;
+  case PMN_OP_RESIZE:
+    return 8; /* four products of rounded shares */
+  default:
+    return window;
+  }
+}
+
+/* What rounding explains. Softmax and local response normalisation are relative to their results: terms of 2 in their
+ * exponents, 16 units for exp or pow and 2 for a division make 20. Deviations are below 2 and their standard deviation
+ * is near 0.58, so that 4 is above every normalised value. No activation is steeper than 1.5, none is above |v| + 1,
+ * and OpenCL allows the functions that they are made of 20 units. */
+static double bound_of(const check_layer *l, double expected, double magnitude) {
+  double units = (double)terms_of(l) + 4.0;
+  if (l->kind == PMN_OP_SOFTMAX || l->kind == PMN_OP_LRN || l->kind == PMN_OP_LAYER_NORM) {
+    units += 20.0;
+    magnitude = fabs(expected) + (l->kind == PMN_OP_LAYER_NORM ? 4.0 : 0.0);
+  }
+  if (l->activation != PMN_ACTIVATION_NONE) {
+    units += 20.0;
+    magnitude = 1.5 * magnitude + 1.0;
+  }
+  return units * (double)FLT_EPSILON * magnitude;
 }
 
 static pmn_status layer_check(verdict *v, pmn_device *reference, const check_layer *l, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   layer_work w = {0};
   PMN_TRY(layer_work_init(&w, l, err));
-  const pmn_tensor tensors[] = {l->in, l->out};
-  pmn_op op = {.kind = l->kind,
-      .name = l->name,
-      .input = 0,
-      .output = 1,
-      .residual = l->residual ? 0 : PMN_NO_TENSOR,
-      .kernel_h = l->kernel,
-      .kernel_w = l->kernel,
-      .stride_h = l->stride,
-      .stride_w = l->stride,
-      .pad_top = l->pad,
-      .pad_left = l->pad,
-      .weights = w.weights,
-      .bias = w.bias,
-      .clamp_min = l->clamp ? 0.0f : -INFINITY,
-      .clamp_max = l->clamp ? 6.0f : INFINITY};
-  pmn_program program = {.tensors = tensors,
-      .ops = &op,
-      .tensor_count = 2,
-      .op_count = 1,
-      .input = 0,
-      .output = 1,
-      .input_type = l->bytes ? PMN_INPUT_U8 : PMN_INPUT_F32,
-      .arena_size = pmn_tensor_size(&l->out)};
-  memcpy(program.input_scale, byte_scale, sizeof byte_scale);
-  memcpy(program.input_shift, byte_shift, sizeof byte_shift);
-  const void *input = l->bytes ? (const void *)w.bytes : w.numbers;
-  PMN_TRY(program_run(v->device, &program, input, PICTURES, w.y, err));
-  PMN_TRY(program_run(reference, &program, input, PICTURES, w.expected, err));
-  op.weights = w.weights_abs;
-  op.bias = w.bias_abs;
-  op.clamp_min = -INFINITY;
-  op.clamp_max = INFINITY;
-  program.input_type = PMN_INPUT_F32;
-  PMN_TRY(program_run(reference, &program, w.magnitudes, PICTURES, w.magnitude, err));
+  const void *input = l->end == BYTES ? (const void *)w.bytes : w.numbers;
+  PMN_TRY(program_run(v->device, &w.program, input, PICTURES, w.y, err));
+  PMN_TRY(program_run(reference, &w.program, input, PICTURES, w.expected, err));
+  w.op->weights = w.weights_abs;
+  w.op->bias = w.bias_abs;
+  w.op->activation = PMN_ACTIVATION_NONE;
+  w.op->clamp_min = -INFINITY;
+  w.op->clamp_max = INFINITY;
+  w.program.input_type = PMN_INPUT_F32;
+  PMN_TRY(program_run(reference, &w.program, w.magnitudes, PICTURES, w.magnitude, err));
   for (size_t i = 0; i < w.out_size; i++) {
-    double bound = (double)(w.terms + 4) * (double)FLT_EPSILON * (double)w.magnitude[i];
-    PMN_TRY(value_compare(v, l->name, (double)w.y[i], (double)w.expected[i], bound, err));
+    double expected = (double)w.expected[i];
+    double bound = bound_of(l, expected, (double)w.magnitude[i]);
+    PMN_TRY(value_compare(v, l->name, (double)w.y[i], expected, bound, err));
   }
 done:
   layer_work_reset(&w);
@@ -244,7 +353,7 @@ done:
 
 /* ------------------------------------------------------------------------------------------------------ cache -- */
 
-#define CACHE_TITLE "pomona check 1 passed "
+#define CACHE_TITLE "pomona check 2 passed "
 
 /* Where a success of this device is remembered; false when there is nowhere, or nothing that names its code. */
 static bool cache_path(const pmn_device *device, pmn_buf *path) {

@@ -74,7 +74,7 @@ static pmn_status read_entry(const char *origin, const char *name, json_t *entry
   return PMN_STATUS_OK;
 }
 
-/* "__metadata__" is a map from text to text. We read nothing from it. */
+/* "__metadata__" is a map from text to text. */
 static pmn_status check_metadata(const char *origin, json_t *metadata, pmn_err *err) {
   const char *key;
   json_t *value;
@@ -167,6 +167,14 @@ const pmn_weight *pmn_safetensors_find(const pmn_safetensors *file, const char *
     if (strcmp(file->tensors[i].name, name) == 0) return &file->tensors[i];
   }
   return NULL;
+}
+
+const pmn_weight *pmn_safetensors_at(const pmn_safetensors *file, int32_t index) {
+  return index >= 0 && (size_t)index < file->count ? &file->tensors[index] : NULL;
+}
+
+const char *pmn_safetensors_metadata(const pmn_safetensors *file, const char *key) {
+  return json_string_value(json_object_get(json_object_get(file->header, metadata_key), key));
 }
 
 const char *pmn_safetensors_origin(const pmn_safetensors *file) {

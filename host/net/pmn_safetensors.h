@@ -29,6 +29,11 @@ PMN_MUST_USE pmn_status pmn_safetensors_create(
 void pmn_safetensors_destroy(pmn_safetensors *file);
 /* NULL when there is no tensor of that name. */
 const pmn_weight *pmn_safetensors_find(const pmn_safetensors *file, const char *name);
+/* Tensors in the order of their data, by index from 0; NULL past the last. */
+const pmn_weight *pmn_safetensors_at(const pmn_safetensors *file, int32_t index);
+/* A text of "__metadata__"; NULL when there is none under that key. Ours: "pomona.network", a name of the zoo;
+ * "pomona.framework", "keras" or "torch"; "pomona.source_sha256" of the file that was converted. */
+const char *pmn_safetensors_metadata(const pmn_safetensors *file, const char *key);
 const char *pmn_safetensors_origin(const pmn_safetensors *file);
 
 #endif

@@ -6,10 +6,16 @@
 
 #include <string.h>
 
+/* Bytes of pictures and of features that one batch should not exceed: a handful of batches are alive at once. */
+enum { BATCH_BYTES = 64 * 1024 * 1024 };
+
 /* Pictures of one network call. On the cpu: enough for every thread several times over, so that none waits long for the
  * last; few enough that the first row does not wait for many. On a GPU: enough to fill it. */
 static int32_t default_batch(const pmn_run *run, pmn_device_type type) {
-  return type == PMN_DEVICE_GPU ? 64 : 8 * run->threads < 64 ? 8 * run->threads : 64;
+  int32_t wanted = type == PMN_DEVICE_GPU ? 64 : 8 * run->threads < 64 ? 8 * run->threads : 64;
+  int64_t bytes = (int64_t)run->picture_width * run->picture_height * 3 + (int64_t)run->width * 4;
+  int64_t fitting = BATCH_BYTES / bytes;
+  return fitting < 1 ? 1 : fitting < wanted ? (int32_t)fitting : wanted;
 }
 
 /* True when OpenCL offers a GPU. Platforms that fail to answer are as good as none here. */

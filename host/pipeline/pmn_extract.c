@@ -9,15 +9,20 @@
 #include "pmn_clock.h"
 #include "pmn_image.h"
 #include "pmn_mem.h"
+#include "pmn_networks.h"
 #include "pmn_pool.h"
 #include "pmn_summary.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* --------------------------------------------------------------------------------------------------- options -- */
+
+/* Of a network's input, in each direction; and of layers asked for at once. */
+enum { SIZE_PIXELS_MAX = 8192, LAYERS_MAX = 1024 };
 
 static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -33,8 +38,12 @@ static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
         err, PMN_STATUS_ARGUMENT, "a table is a file with companions and cannot go to standard output; name a file");
   }
   if (o->pca_components < 0 || o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 ||
-      o->limit < 0) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: pca, limit from 0; threads to 1024; batch to 65536");
+      o->limit < 0 || o->width < 0 || o->width > SIZE_PIXELS_MAX || o->height < 0 || o->height > SIZE_PIXELS_MAX ||
+      (o->width == 0) != (o->height == 0) || o->layer_count > LAYERS_MAX) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "a number is out of range: pca, limit from 0; threads to 1024; batch to 65536; width and height both 0, or "
+        "both to %d; layers to %d",
+        SIZE_PIXELS_MAX, LAYERS_MAX);
   }
   if (o->pca_ratio < 0 || o->pca_ratio >= 1 || isnan(o->pca_ratio)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the share of variance must lie between 0 and 1");
@@ -50,16 +59,9 @@ static pmn_status check_names(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
   pmn_filter filter;
-  const char *features = o->features != NULL ? o->features : "efficientnet_lite0";
-  run->architecture = pmn_architecture_find(features);
-  if (run->architecture == NULL) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no network is called \"%s\"; there are efficientnet_lite0 and mobilenet_v2",
-        features);
-  }
-  run->resize = o->resize != NULL ? o->resize : run->architecture->preprocess.resize;
-  if (!pmn_filter_find(run->resize, &filter)) {
+  if (o->resize != NULL && !pmn_filter_find(o->resize, &filter)) {
     PMN_FAIL(
-        err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"; there are bicubic, bilinear and nearest", run->resize);
+        err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"; there are bicubic, bilinear and nearest", o->resize);
   }
   if (o->format != NULL && !pmn_format_find(o->format, &run->format)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no format is called \"%s\"; there are csv, parquet and npy", o->format);
@@ -158,24 +160,64 @@ done:
   return st;
 }
 
-/* The model is needed until the device has its weights. */
+/* Weights fetched before, for a network of the zoo that has none inside and was given none. */
+static pmn_status find_weights(const pmn_extract_options *o, const char *features, pmn_buf *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_architecture *architecture = pmn_architecture_find(features);
+  bool found;
+  if (o->weights != NULL || architecture == NULL || architecture->embedded != NULL) return PMN_STATUS_OK;
+  PMN_TRY(pmn_networks_weights(architecture, o->width, o->height, o->layer_count > 0, path, &found, err));
+  if (found) return PMN_STATUS_OK;
+  const pmn_weights_entry *entry = pmn_weights_choose(features, o->width, o->height, false);
+  PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+      "%s has no weights here: fetch them once with pomona weights fetch %s, or give a file with --weights", features,
+      entry != NULL ? entry->name : features);
+done:
+  return st;
+}
+
+static pmn_status open_model(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  pmn_buf weights;
+  pmn_buf_init(&weights, 1 << 16);
+  pmn_model_options options = {.network = o->features != NULL ? o->features : "efficientnet_lite0",
+      .width = o->width,
+      .height = o->height,
+      .preprocess = o->preprocess,
+      .resize = o->resize,
+      .layers = o->layers,
+      .layer_count = (int32_t)o->layer_count,
+      .pooling = PMN_POOLING_AVERAGE};
+  if (o->pool != NULL && !pmn_pooling_find(o->pool, &options.pooling)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no pooling is called \"%s\"; there are avg, max and none", o->pool);
+  }
+  PMN_TRY(find_weights(o, options.network, &weights, err));
+  options.weights = o->weights != NULL ? o->weights : weights.data;
+  PMN_TRY(pmn_model_create(&options, &run->model, err));
+  const pmn_preprocess *prepare = pmn_model_preprocess(run->model);
+  run->picture_width = prepare->width;
+  run->picture_height = prepare->height;
+  if (!pmn_filter_find(prepare->resize, &run->filter)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: no filter is called \"%s\"", pmn_model_origin(run->model), prepare->resize);
+  }
+  run->width = pmn_model_width(run->model);
+  run->counts.width = run->width;
+  run->features = pmn_record_features(run->model, options.pooling);
+  if (run->features == NULL) st = pmn_err_memory(err, 1, "the run record");
+done:
+  pmn_buf_reset(&weights);
+  return st;
+}
+
 static pmn_status open_network(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pmn_model *model = NULL;
-  PMN_TRY(pmn_model_create(run->architecture, run->options->weights, PMN_OUTPUT_FEATURES, &model, err));
-  strcpy(run->model_sha256, pmn_model_sha256(model));
-  run->model_origin = pmn_strdup(pmn_model_origin(model));
-  if (run->model_origin == NULL) {
-    st = pmn_err_memory(err, 1, "a name");
-    goto done;
-  }
-  run->width = pmn_model_width(model);
-  run->counts.width = run->width;
   PMN_TRY(pmn_choose_device(run, err));
   if (run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
-  PMN_TRY(pmn_network_create(run->device, pmn_model_program(model), run->batch, &run->network, err));
+  PMN_TRY(pmn_network_create(run->device, pmn_model_program(run->model), run->batch, &run->network, err));
+  pmn_model_destroy(run->model); /* the device has its weights now */
+  run->model = NULL;
 done:
-  pmn_model_destroy(model);
   return st;
 }
 
@@ -212,8 +254,9 @@ static void close_run(pmn_run *run) {
   pmn_network_destroy(run->network);
   pmn_device_close(run->device);
   pmn_listing_destroy(run->listing);
+  pmn_model_destroy(run->model);
+  json_decref(run->features);
   pmn_free(run->rows);
-  pmn_free(run->model_origin);
   pmn_free(run->rejects_path);
 }
 
@@ -239,6 +282,7 @@ static pmn_status run_all(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(check_numbers(run->options, err));
   PMN_TRY(check_names(run, err));
+  PMN_TRY(open_model(run, err));
   PMN_TRY(open_outputs(run, err));
   PMN_TRY(open_listing(run, err));
   PMN_TRY(pmn_run_check_stop(run, err));

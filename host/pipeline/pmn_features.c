@@ -141,16 +141,16 @@ done:
 
 pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_preprocess *prepare = &run->architecture->preprocess;
-  pass p = {
-      .run = run, .picture_size = (size_t)prepare->width * (size_t)prepare->height * 3, .started = pmn_clock_seconds()};
+  pass p = {.run = run,
+      .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3,
+      .started = pmn_clock_seconds()};
   pmn_feed_options feed = {.listing = run->listing,
-      .width = prepare->width,
-      .height = prepare->height,
+      .filter = run->filter,
+      .width = run->picture_width,
+      .height = run->picture_height,
       .threads = run->threads,
       .window = run->batch + 2 * run->threads,
       .file_bytes_max = FILE_BYTES_MAX};
-  pmn_filter_find(run->resize, &feed.filter);
   pmn_writer_options writer = {
       .listing = run->listing, .sink = run->sink, .spool = run->spool, .capacity = run->batch, .width = run->width};
   p.pixels = pmn_alloc_aligned((size_t)run->batch, p.picture_size);

@@ -61,13 +61,20 @@ static json_t *floats_json(const float *values, int32_t count) {
   return array;
 }
 
-static json_t *features_json(const pmn_run *run) {
-  const pmn_preprocess *p = &run->architecture->preprocess;
-  json_t *preprocess = json_pack("{s:i, s:i, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height,
-      "resize", run->resize, "channels", "RGB", "formula", p->formula, "scale", floats_json(p->scale, 3), "shift",
-      floats_json(p->shift, 3));
-  return json_pack("{s:s, s:i, s:o, s:s, s:o}", "network", run->architecture->name, "width", run->width, "weights",
-      name_json(run->model_origin), "weights_sha256", run->model_sha256, "preprocess", preprocess);
+json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling) {
+  const pmn_preprocess *p = pmn_model_preprocess(model);
+  json_t *layers = json_array();
+  for (int32_t i = 0; i < pmn_model_output_count(model); i++) {
+    int32_t width;
+    const char *name = pmn_model_output_name(model, i, &width);
+    append(&layers, json_pack("{s:o, s:i}", "layer", name_json(name), "width", width));
+  }
+  json_t *preprocess = json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height,
+      "resize", p->resize, "channels", p->bgr ? "BGR" : "RGB", "name", p->name, "formula", p->formula, "scale",
+      floats_json(p->scale, 3), "shift", floats_json(p->shift, 3));
+  return json_pack("{s:o, s:i, s:o, s:s, s:o, s:s, s:o}", "network", name_json(pmn_model_name(model)), "width",
+      pmn_model_width(model), "layers", layers, "pool", pmn_pooling_name(pooling), "weights",
+      name_json(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess", preprocess);
 }
 
 static json_t *device_json(const pmn_run *run) {
@@ -116,7 +123,7 @@ static json_t *stages_json(const pmn_meter *meter) {
 
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
   json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
-      "features", features_json(run), "device", device_json(run), "input", input_json(run), "counts",
+      "features", json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts",
       counts_json(&run->counts));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));

@@ -3,6 +3,7 @@
 #define PMN_RUN_H
 
 #include "pmn_backend.h"
+#include "pmn_image.h"
 #include "pmn_meter.h"
 #include "pmn_model.h"
 #include "pmn_sink.h"
@@ -17,15 +18,15 @@ typedef struct pmn_run {
 
   /* what is to be done: filled by pmn_extract.c */
   pmn_format format;
-  const char *resize; /* name of the filter in use */
-  const pmn_architecture *architecture;
+  pmn_filter filter;
+  int32_t picture_width, picture_height; /* of the network's input */
+  struct json_t *features;               /* what the model says of itself, for the record */
+  pmn_model *model;                      /* until the device has its weights */
   int32_t threads, batch, width;
   char *rejects_path;
   pmn_listing *listing;
   pmn_device *device;
   pmn_network *network;
-  char model_sha256[PMN_SHA256_HEX_SIZE];
-  char *model_origin;
   pmn_rejects *rejects;
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
@@ -54,6 +55,8 @@ PMN_MUST_USE pmn_status pmn_run_open_sink(pmn_run *run, int32_t width, pmn_err *
 PMN_MUST_USE pmn_status pmn_features_run(pmn_run *run, pmn_err *err);
 /* Second pass: the fit, and the projected rows of the spool into run->sink. */
 PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, pmn_err *err);
+/* Network, weights, layers and preprocessing of a model, for run->features; NULL when memory cannot be had. */
+struct json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling);
 /* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. */
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds);
 

@@ -6,6 +6,8 @@
 #include <float.h>
 #include <math.h>
 
+#define EPSILON ((double)FLT_EPSILON)
+
 enum { FENCE = 64 };
 static const uint32_t fence_bits = 0x7fabcdef; /* a NaN of our own */
 
@@ -45,59 +47,225 @@ float *compute_run(pmn_device *device, const pmn_program *program, const void *i
   return fenced;
 }
 
-/* `ref` on one operation alone, linear: no clamp, no residual. */
-static float *linear_run(
-    const pmn_program *program, const pmn_op *op, const float *in, const float *weights, const float *bias) {
-  pmn_tensor tensors[2] = {program->tensors[op->input], program->tensors[op->output]};
+/* `ref` on one operation alone. Its tensors come from one flat input, taken apart by copies. */
+static float *single_run(
+    const pmn_program *program, pmn_op op, const float *in, const float *residual, const float *factor) {
+  const pmn_tensor *shapes = program->tensors;
+  const struct {
+    const float *data;
+    int32_t tensor;
+  } parts[3] = {{in, op.input}, {residual, op.residual}, {factor, op.factor}};
+  int32_t operands[3] = {PMN_NO_TENSOR, PMN_NO_TENSOR, PMN_NO_TENSOR};
+  pmn_tensor tensors[5] = {{1, 1, 0, 0}, shapes[op.output]};
+  pmn_op ops[4];
+  size_t arena = pmn_tensor_size(&tensors[1]), size = 0;
   tensors[1].arena_offset = 0;
-  pmn_op single = *op;
-  single.input = 0;
-  single.output = 1;
-  single.residual = PMN_NO_TENSOR;
-  single.weights = weights;
-  single.bias = bias;
-  single.clamp_min = -INFINITY;
-  single.clamp_max = INFINITY;
-  pmn_program alone = {.tensors = tensors,
-      .ops = &single,
-      .tensor_count = 2,
-      .op_count = 1,
-      .input = 0,
-      .output = 1,
-      .input_type = PMN_INPUT_F32,
-      .arena_size = pmn_tensor_size(&tensors[1])};
-  return compute_run(compute_reference, &alone, in, 1, 1);
-}
-
-float *compute_apply(const pmn_program *program, const pmn_op *op, const float *in, const float *residual) {
-  size_t size = pmn_tensor_size(&program->tensors[op->output]);
-  float *y = linear_run(program, op, in, op->weights, op->bias);
-  for (size_t i = 0; i < size; i++) {
-    float v = y[i] + (residual != NULL ? residual[i] : 0.0f);
-    y[i] = fminf(fmaxf(v, op->clamp_min), op->clamp_max);
+  for (int i = 0; i < 3; i++) size += parts[i].data == NULL ? 0 : pmn_tensor_size(&shapes[parts[i].tensor]);
+  float *flat = compute_alloc(size, sizeof(float));
+  pmn_program alone = {.tensors = tensors, .ops = ops, .tensor_count = 2, .input = 0, .output = 1};
+  for (int i = 0; i < 3; i++) {
+    if (parts[i].data == NULL) continue;
+    pmn_tensor *t = &tensors[operands[i] = alone.tensor_count++];
+    *t = shapes[parts[i].tensor];
+    t->arena_offset = (arena + 15) / 16 * 16;
+    size_t count = pmn_tensor_size(t);
+    arena = t->arena_offset + count;
+    pmn_op *copy = &ops[alone.op_count++];
+    *copy = pmn_op_init(PMN_OP_COPY, "part", 0, operands[i]);
+    copy->copy = (pmn_copy){
+        .extent = {1, 1, (int32_t)count}, .in_first = tensors[0].c, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}};
+    memcpy(flat + tensors[0].c, parts[i].data, count * sizeof(float));
+    tensors[0].c += (int32_t)count;
   }
+  op.input = operands[0];
+  op.residual = operands[1];
+  op.factor = operands[2];
+  op.output = 1;
+  ops[alone.op_count++] = op;
+  alone.arena_size = arena;
+  float *y = compute_run(compute_reference, &alone, flat, 1, 1);
+  free(flat);
   return y;
 }
 
-float *compute_bound(const pmn_program *program, const pmn_op *op, const float *in, const float *residual) {
-  const pmn_tensor *in_shape = &program->tensors[op->input], *out_shape = &program->tensors[op->output];
-  size_t in_size = pmn_tensor_size(in_shape), out_size = pmn_tensor_size(out_shape), channels = (size_t)out_shape->c;
-  size_t window = (size_t)op->kernel_h * (size_t)op->kernel_w, length = window;
-  if (op->kind == PMN_OP_CONV2D) length *= (size_t)in_shape->c;
-  if (op->kind == PMN_OP_GLOBAL_AVERAGE_POOL) length = (size_t)in_shape->h * (size_t)in_shape->w;
-  size_t weights_size = op->kind == PMN_OP_CONV2D ? length * channels : window * channels;
-  bool weighted = op->kind != PMN_OP_GLOBAL_AVERAGE_POOL;
-  float *weights = weighted ? compute_absolute(op->weights, weights_size) : NULL;
-  float *bias = weighted ? compute_absolute(op->bias, channels) : NULL;
-  float *absolute = compute_absolute(in, in_size);
-  float *bound = linear_run(program, op, absolute, weights, bias);
-  for (size_t i = 0; i < out_size; i++) {
-    bound[i] = (float)(length + 4) * FLT_EPSILON * (bound[i] + (residual != NULL ? fabsf(residual[i]) : 0.0f));
+/* The operation without its end: what is added to the residual. */
+static pmn_op without_end(const pmn_op *op) {
+  pmn_op bare = *op;
+  bare.activation = PMN_ACTIVATION_NONE;
+  bare.clamp_min = -INFINITY;
+  bare.clamp_max = INFINITY;
+  return bare;
+}
+
+float *compute_apply(const pmn_program *program, const pmn_op *op, const compute_operands *operands) {
+  return single_run(program, *op, operands->in, operands->residual, operands->factor);
+}
+
+/* Terms of the sum that an output is; 0 for kinds that do not round. */
+static size_t sum_length(const pmn_op *op, const pmn_tensor *in) {
+  size_t window = (size_t)op->kernel_h * (size_t)op->kernel_w;
+  switch (op->kind) {
+  case PMN_OP_CONV2D:
+    return window * (size_t)(in->c / op->groups);
+  case PMN_OP_DEPTHWISE_CONV2D:
+  case PMN_OP_AVERAGE_POOL:
+    return window;
+  case PMN_OP_GLOBAL_AVERAGE_POOL:
+    return (size_t)in->h * (size_t)in->w;
+  case PMN_OP_MULTIPLY:
+    return 1;
+  case PMN_OP_RESIZE:
+    return 8; /* four products, and the four shares round too */
+  default:
+    return 0;
   }
+}
+
+/* (L + 4) eps M for kinds that are sums of products; see compute_check.h. */
+static void sum_bound(const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  size_t length = sum_length(op, in), count = pmn_tensor_size(out);
+  if (length == 0) return;
+  pmn_op bare = without_end(op);
+  float *weights = compute_absolute(op->weights, pmn_op_weights_size(op, in, out));
+  float *bias = compute_absolute(op->bias, pmn_op_bias_size(op, out)), *factor = NULL;
+  float *magnitudes =
+      compute_absolute(operands->magnitudes != NULL ? operands->magnitudes : operands->in, pmn_tensor_size(in));
+  if (op->factor != PMN_NO_TENSOR) {
+    factor = compute_absolute(operands->factor, pmn_tensor_size(&program->tensors[op->factor]));
+  }
+  bare.weights = weights;
+  bare.bias = bias;
+  bare.residual = PMN_NO_TENSOR;
+  float *sums = single_run(program, bare, magnitudes, NULL, factor);
+  for (size_t i = 0; i < count; i++) bound[i] = (double)(length + 4) * EPSILON * (double)sums[i];
   free(weights);
   free(bias);
-  free(absolute);
-  return bound;
+  free(magnitudes);
+  free(factor);
+  free(sums);
+}
+
+/* exp(x - m) is off by the rounding of x - m, |x - m| eps / 2 of its value, and by the 3 units of exp. The sum below it
+ * is off by (terms) eps and by the mean of its terms' errors: weighted by themselves, their |x - m| average to log c at
+ * most, since that is the largest entropy. Below the smallest normal number terms may be flushed to 0. */
+static void softmax_bound(const float *in, const double *y, int32_t c, double *bound) {
+  float most = in[0];
+  for (int32_t i = 1; i < c; i++) most = fmaxf(most, in[i]);
+  for (int32_t i = 0; i < c; i++) {
+    double units = (double)(most - in[i]) + log((double)c) + (double)c + 16.0;
+    bound[i] = units * EPSILON * y[i] + (double)FLT_MIN;
+  }
+}
+
+/* y = x base^-beta: the base is off by (size + 4) eps and so its power by beta times that. A power that is taken
+ * through log and exp is off by the rounding of its argument, 4 eps |beta log base|, and 16 eps of its own, which is
+ * what OpenCL allows pow. */
+static void lrn_bound(const pmn_op *op, const float *in, const double *y, int32_t c, double *bound) {
+  double beta = fabs((double)op->lrn_beta);
+  int32_t size = op->lrn_size < c ? op->lrn_size : c;
+  for (int32_t i = 0; i < c; i++) {
+    double log_power = y[i] != 0.0 ? fabs(log(fabs(y[i] / (double)in[i]))) : 0.0;
+    bound[i] = (20.0 + beta * ((double)size + 4.0) + 4.0 * log_power) * EPSILON * fabs(y[i]) + (double)FLT_MIN;
+  }
+}
+
+/* y = (x - mean) / s * w + b. The mean is off by d <= (c + 2) eps mean|x|, which moves x - mean by as much and s^2,
+ * least at the true mean, by d^2; the sum of squares is off by (c + 4) eps of itself, s by half of what s^2 is. */
+static void layer_norm_bound(const pmn_op *op, const float *in, int32_t c, double *bound) {
+  double mean = 0.0, mean_magnitude = 0.0, variance = 0.0;
+  for (int32_t i = 0; i < c; i++) {
+    mean += (double)in[i] / c;
+    mean_magnitude += fabs((double)in[i]) / c;
+  }
+  for (int32_t i = 0; i < c; i++) variance += ((double)in[i] - mean) * ((double)in[i] - mean) / c;
+  double square = variance + (double)op->epsilon, shift = (c + 2.0) * EPSILON * mean_magnitude;
+  double relative = ((c + 4.0) * EPSILON + shift * shift / square) / 2.0 + 8.0 * EPSILON;
+  for (int32_t i = 0; i < c; i++) {
+    double weight = fabs((double)op->weights[i]) / sqrt(square), deviation = fabs((double)in[i] - mean);
+    bound[i] = weight * (shift + deviation * relative) + 2.0 * EPSILON * fabs((double)op->bias[i]);
+  }
+}
+
+/* Kinds whose outputs follow from one pixel's channels. */
+static void pixel_bound(const pmn_program *program, const pmn_op *op, const float *in, const double *y, double *bound) {
+  const pmn_tensor *out = &program->tensors[op->output];
+  size_t pixels = (size_t)out->h * (size_t)out->w, c = (size_t)out->c;
+  for (size_t at = 0; at < pixels * c; at += c) {
+    if (op->kind == PMN_OP_SOFTMAX) softmax_bound(in + at, y + at, out->c, bound + at);
+    if (op->kind == PMN_OP_LRN) lrn_bound(op, in + at, y + at, out->c, bound + at);
+    if (op->kind == PMN_OP_LAYER_NORM) layer_norm_bound(op, in + at, out->c, bound + at);
+  }
+}
+
+/* The steepest slope of every activation, rounded up; of those with alpha, |alpha| may be steeper. */
+static double slope_most(const pmn_op *op) {
+  static const double slopes[PMN_ACTIVATION_COUNT] = {[PMN_ACTIVATION_NONE] = 1.0,
+      [PMN_ACTIVATION_SIGMOID] = 0.25,
+      [PMN_ACTIVATION_TANH] = 1.0,
+      [PMN_ACTIVATION_SILU] = 1.1,
+      [PMN_ACTIVATION_HARD_SWISH] = 1.5,
+      [PMN_ACTIVATION_GELU] = 1.13,
+      [PMN_ACTIVATION_GELU_TANH] = 1.13,
+      [PMN_ACTIVATION_LEAKY_RELU] = 1.0,
+      [PMN_ACTIVATION_ELU] = 1.0,
+      [PMN_ACTIVATION_SOFTPLUS] = 1.0,
+      [PMN_ACTIVATION_MISH] = 1.09};
+  bool scaled = op->activation == PMN_ACTIVATION_LEAKY_RELU || op->activation == PMN_ACTIVATION_ELU;
+  return fmax(slopes[op->activation], scaled ? fabs((double)op->alpha) : 0.0);
+}
+
+double compute_activation_bound(pmn_activation activation, double v, double f, double units) {
+  double size = fabs(v), relative = units;
+  switch (activation) {
+  case PMN_ACTIVATION_NONE:
+    return 0.0;
+  case PMN_ACTIVATION_GELU: /* exp(-v^2 / 2), or erfc, of a rounded argument: v^2 units more in the lower tail */
+    if (v < 0.0) relative += size * size;
+    break;
+  case PMN_ACTIVATION_GELU_TANH: /* the argument of exp is 1.6 v + 0.07 v^3, four times rounded */
+    if (v < 0.0) relative += 4.0 * fmin(size * (1.6 + 0.072 * size * size), 90.0);
+    break;
+  case PMN_ACTIVATION_HARD_SWISH: /* v / 6 + 1/2 cancels at -3 */
+    return 4.0 * EPSILON * size;
+  default:
+    break;
+  }
+  /* Results below the smallest normal number may be 0; where one factor is, v multiplies that. */
+  return relative * EPSILON * fabs(f) + (double)FLT_MIN * (1.0 + fmin(size, 128.0));
+}
+
+float *compute_bound(
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double activation_units) {
+  size_t count = pmn_tensor_size(&program->tensors[op->output]);
+  double *bound = compute_alloc(count, sizeof(double)), *y = compute_alloc(count, sizeof(double));
+  float *result = compute_alloc(count, sizeof(float));
+  pmn_op bare = without_end(op);
+  bare.residual = PMN_NO_TENSOR;
+  float *values = single_run(program, bare, operands->in, NULL, operands->factor);
+  bare.activation = op->activation;
+  bare.alpha = op->alpha;
+  bare.residual = op->residual;
+  float *activated = single_run(program, bare, operands->in, operands->residual, operands->factor);
+  for (size_t i = 0; i < count; i++) y[i] = (double)values[i];
+  sum_bound(program, op, operands, bound);
+  pixel_bound(program, op, operands->in, y, bound);
+  for (size_t i = 0; i < count; i++) {
+    double v = y[i];
+    if (operands->residual != NULL) {
+      double added = (double)operands->residual[i];
+      bound[i] += (double)(sum_length(op, &program->tensors[op->input]) + 4) * EPSILON * (fabs(v) + fabs(added));
+      v += added;
+    }
+    bound[i] =
+        slope_most(op) * bound[i] + compute_activation_bound(op->activation, v, (double)activated[i], activation_units);
+    result[i] = (float)bound[i];
+  }
+  free(bound);
+  free(y);
+  free(values);
+  free(activated);
+  return result;
 }
 
 double compute_compare(

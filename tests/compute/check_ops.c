@@ -1,84 +1,8 @@
 /* check_ops.c - single operations: against goldens, against `ref`, and one by one against the same in a batch. */
-#include "compute_check.h"
-
-#include "cases.h"
+#include "check_case.h"
 
 #include <float.h>
 #include <math.h>
-
-/* A case as a program, with its numbers. */
-typedef struct case_program {
-  pmn_tensor tensors[2];
-  pmn_op op;
-  pmn_program program;
-  float *weights, *bias;
-} case_program;
-
-static bool has(const compute_case *c, char flag) {
-  return strchr(c->flags, flag) != NULL;
-}
-
-static void case_init(case_program *p, const compute_case *c) {
-  memset(p, 0, sizeof *p);
-  p->tensors[0] = (pmn_tensor){c->in_h, c->in_w, c->in_c, 0};
-  p->tensors[1] = (pmn_tensor){c->out_h, c->out_w, c->out_c, 0};
-  size_t window = (size_t)c->kernel_h * (size_t)c->kernel_w;
-  if (c->kind != POOL) {
-    size_t depth = c->kind == CONV ? window * (size_t)c->in_c : window;
-    p->weights = compute_random(SEED_WEIGHTS, depth * (size_t)c->out_c, 1.0f);
-    p->bias = compute_random(SEED_BIAS, (size_t)c->out_c, 1.0f);
-  }
-  p->op = (pmn_op){.kind = c->kind,
-      .name = c->name,
-      .input = 0,
-      .output = 1,
-      .residual = has(c, 'R') ? 0 : PMN_NO_TENSOR,
-      .kernel_h = c->kernel_h,
-      .kernel_w = c->kernel_w,
-      .stride_h = c->stride_h,
-      .stride_w = c->stride_w,
-      .pad_top = c->pad_top,
-      .pad_left = c->pad_left,
-      .weights = p->weights,
-      .bias = p->bias,
-      .clamp_min = has(c, 'C') ? 0.0f : -INFINITY,
-      .clamp_max = has(c, 'C') ? 6.0f : INFINITY};
-  p->program = (pmn_program){.tensors = p->tensors,
-      .ops = &p->op,
-      .tensor_count = 2,
-      .op_count = 1,
-      .input = 0,
-      .output = 1,
-      .input_type = has(c, 'B') ? PMN_INPUT_U8 : PMN_INPUT_F32,
-      .arena_size = pmn_tensor_size(&p->tensors[1])};
-  memcpy(p->program.input_scale, compute_scale, sizeof compute_scale);
-  memcpy(p->program.input_shift, compute_shift, sizeof compute_shift);
-}
-
-static void case_reset(case_program *p) {
-  free(p->weights);
-  free(p->bias);
-}
-
-/* n pictures that differ; the first is the golden's. */
-static void *case_input(const compute_case *c, size_t n) {
-  size_t size = (size_t)c->in_h * (size_t)c->in_w * (size_t)c->in_c * n;
-  if (!has(c, 'B')) return compute_random(SEED_INPUT, size, 1.0f);
-  uint8_t *bytes = compute_alloc(size, 1);
-  for (size_t i = 0; i < size; i++) bytes[i] = compute_byte(SEED_INPUT, i);
-  return bytes;
-}
-
-/* Magnitudes of the first picture as the operation sees them: |value|, or |byte * scale| + |shift|. */
-static float *case_magnitudes(const compute_case *c, const void *input) {
-  size_t size = (size_t)c->in_h * (size_t)c->in_w * (size_t)c->in_c;
-  if (!has(c, 'B')) return compute_absolute(input, size);
-  float *v = compute_alloc(size, sizeof(float));
-  for (size_t i = 0; i < size; i++) {
-    v[i] = (float)((const uint8_t *)input)[i] * fabsf(compute_scale[i % 3]) + fabsf(compute_shift[i % 3]);
-  }
-  return v;
-}
 
 static int64_t case_work(const compute_case *c) {
   return (int64_t)c->out_h * c->out_w * c->out_c * c->kernel_h * c->kernel_w * (c->kind == CONV ? c->in_c : 1);
@@ -91,26 +15,26 @@ static double case_check(const compute_case *c) {
   int32_t n = case_work(c) < 200000 ? 3 : 1;
   size_t out_size = pmn_tensor_size(&p.tensors[1]);
   void *input = case_input(c, (size_t)n);
-  float *magnitudes = case_magnitudes(c, input);
+  compute_operands operands = case_operands(&p, c, input);
   float *expected = compute_run(compute_reference, &p.program, input, 1, 1);
-  float *bound = compute_bound(&p.program, &p.op, magnitudes, has(c, 'R') ? magnitudes : NULL);
   double worst = 0.0;
   for (int i = 0; i < compute_config_count; i++) {
+    float *bound = compute_bound(&p.program, p.op, &operands, compute_configs[i].activation_units);
     float *y = compute_run(compute_configs[i].device, &p.program, input, n, n);
     worst = fmax(worst, compute_compare(y, expected, bound, out_size, compute_configs[i].label, c->name));
     /* The last picture alone gives the bits it gave in the batch. */
-    size_t last = (size_t)n - 1, in_bytes = pmn_tensor_size(&p.tensors[0]) * (has(c, 'B') ? 1 : sizeof(float));
+    size_t last = (size_t)n - 1, in_bytes = pmn_tensor_size(&p.tensors[0]) * (case_has(c, 'B') ? 1 : sizeof(float));
     float *alone = compute_run(compute_configs[i].device, &p.program, (const char *)input + last * in_bytes, 1, 1);
     if (memcmp(alone, y + last * out_size, out_size * sizeof(float)) != 0) {
       fail_msg("%s: %s: other bits alone than in a batch of %d", compute_configs[i].label, c->name, n);
     }
     free(y);
     free(alone);
+    free(bound);
   }
   free(input);
-  free(magnitudes);
   free(expected);
-  free(bound);
+  case_operands_reset(&operands);
   case_reset(&p);
   return worst;
 }
@@ -147,6 +71,17 @@ void check_ops_sweep(void **state) {
         {"sweep_depthwise_width", DEPTHWISE, 3, s, 12, 12, 5, 5, 1, 1, 2, 2, 3, s, "R"},
         {"sweep_depthwise_stride", DEPTHWISE, s, s, 9, 9, 3, 3, 2, 2, 1, 1, (s + 1) / 2, (s + 1) / 2, ""},
         {"sweep_pool", POOL, 2, s, s, s, 1, 1, 1, 1, 0, 0, 1, 1, ""},
+        {"sweep_groups", CONV, 2, 3, 2 * s, 6, 1, 1, 1, 1, 0, 0, 2, 3, "groups=2"},
+        {"sweep_group_columns", CONV, 3, 2, 6, 3 * s, 3, 3, 1, 1, 1, 1, 3, 2, "C groups=3"},
+        {"sweep_dilation", CONV, 3, s, 2, 5, 3, 3, 1, 1, 1, 2, 3, s, "dilation=1x2"},
+        {"sweep_max_pool", MAX_POOL, 3, s, s, s, 3, 3, 2, 2, 1, 1, 2, (s + 1) / 2, ""},
+        {"sweep_average_pool", AVERAGE_POOL, s, 3, s, s, 3, 3, 1, 1, 1, 1, s, 3, ""},
+        {"sweep_multiply", MULTIPLY, 2, 3, s, s, 1, 1, 1, 1, 0, 0, 2, 3, "factor=1x3x1"},
+        {"sweep_softmax", SOFTMAX, 2, 2, s, s, 1, 1, 1, 1, 0, 0, 2, 2, "scale=16"},
+        {"sweep_lrn", LRN, 2, 2, s, s, 1, 1, 1, 1, 0, 0, 2, 2, "lrn=6:2:0.75:1 scale=2"},
+        {"sweep_layer_norm", LAYER_NORM, 2, 2, s, s, 1, 1, 1, 1, 0, 0, 2, 2, "epsilon=0.001"},
+        {"sweep_resize", RESIZE, 3, 4, s, s, 1, 1, 1, 1, 0, 0, 6, 8, "taps=half"},
+        {"sweep_silu", CONV, 2, s, 3, s, 1, 1, 1, 1, 0, 0, 2, s, "act=silu scale=4"},
     };
     for (size_t j = 0; j < sizeof sweep / sizeof sweep[0]; j++, count++) worst = fmax(worst, case_check(&sweep[j]));
   }
@@ -170,14 +105,15 @@ void check_ops_goldens(void **state) {
     size_t size = pmn_tensor_size(&p.tensors[1]);
     assert_true((size_t)(end - next) >= size);
     void *input = case_input(c, 1);
-    float *magnitudes = case_magnitudes(c, input);
-    float *bound = compute_bound(&p.program, &p.op, magnitudes, has(c, 'R') ? magnitudes : NULL);
+    compute_operands operands = case_operands(&p, c, input);
     for (int d = -1; d < compute_config_count; d++) {
       pmn_device *device = d < 0 ? compute_reference : compute_configs[d].device;
+      double units = d < 0 ? 1.0 : compute_configs[d].activation_units;
+      float *bound = compute_bound(&p.program, p.op, &operands, units);
       float *y = compute_run(device, &p.program, input, 1, 1);
       for (size_t o = 0; o < size; o++) {
-        /* Half a unit in the last place of f32, and what fp64 rounding of the sum can move. */
-        double one_rounding = fabs(next[o]) * FLT_EPSILON / 2 * (1 + 1e-6) + (double)bound[o] * 1e-8;
+        /* Half a unit in the last place of f32, denormal or not, and what fp64 rounding of the sum can move. */
+        double one_rounding = fmax(fabs(next[o]) * FLT_EPSILON / 2 * (1 + 1e-6), 0x1p-150) + (double)bound[o] * 1e-8;
         double allowed = device == compute_reference ? one_rounding : (double)bound[o] + one_rounding;
         double difference = fabs((double)y[o] - next[o]);
         if (!(difference <= allowed)) {
@@ -187,14 +123,67 @@ void check_ops_goldens(void **state) {
         if (allowed > 0.0) worst = fmax(worst, difference / allowed);
       }
       free(y);
+      free(bound);
     }
     next += size;
     free(input);
-    free(magnitudes);
-    free(bound);
+    case_operands_reset(&operands);
     case_reset(&p);
   }
   print_message("%d goldens; largest error %.4f of its bound\n", count, worst);
   assert_true(count > 0);
   free(golden.data);
+}
+
+/* Every activation over the whole range of f32, and densely where it bends; alone, that is on a 1x1 depthwise
+ * convolution of weight 1. */
+static float *activation_input(size_t *count) {
+  static const float single[] = {0.0f, FLT_MIN, 1e-30f, 1e-10f, 1e-5f, 0x1p-12f, 9.0f, 16.7f, 17.4f, 60.0f, 86.9f,
+      87.0f, 87.1f, 87.4f, 88.0f, 88.8f, 89.0f, 103.9f, 105.0f, 1e3f, 1e6f, 1e10f, 1e19f, 1e20f, 1e37f, FLT_MAX};
+  enum { SINGLE = sizeof single / sizeof single[0], DENSE = 20000 };
+  *count = 2 * SINGLE + DENSE;
+  float *v = compute_alloc(*count, sizeof(float));
+  for (size_t i = 0; i < SINGLE; i++) {
+    v[2 * i] = single[i];
+    v[2 * i + 1] = -single[i];
+  }
+  for (size_t i = 0; i < DENSE; i++) {
+    /* Half of them in [-4, 4), where curves bend, the others in [-32, 32). */
+    v[2 * SINGLE + i] = (i % 2 == 0 ? 4.0f : 32.0f) * compute_value(SEED_INPUT, i);
+  }
+  return v;
+}
+
+void check_ops_activations(void **state) {
+  (void)state;
+  static const char *const names[PMN_ACTIVATION_COUNT] = {
+      "none", "sigmoid", "tanh", "silu", "hard_swish", "gelu", "gelu_tanh", "leaky_relu", "elu", "softplus", "mish"};
+  size_t count;
+  float *input = activation_input(&count), weight = 1.0f, bias = 0.0f;
+  for (int a = 0; a < PMN_ACTIVATION_COUNT; a++) {
+    pmn_tensor tensors[] = {{1, (int32_t)count, 1, 0}, {1, (int32_t)count, 1, 0}};
+    pmn_op op = pmn_op_init(PMN_OP_DEPTHWISE_CONV2D, names[a], 0, 1);
+    op.weights = &weight;
+    op.bias = &bias;
+    op.activation = (pmn_activation)a;
+    op.alpha = 0.3f;
+    pmn_program program = {
+        .tensors = tensors, .ops = &op, .tensor_count = 2, .op_count = 1, .output = 1, .arena_size = count};
+    const compute_operands operands = {.in = input};
+    float *expected = compute_apply(&program, &op, &operands), worst = 0.0f;
+    for (int d = 0; d < compute_config_count; d++) {
+      float *y = compute_run(compute_configs[d].device, &program, input, 1, 1);
+      float *bound = compute_alloc(count, sizeof(float));
+      for (size_t i = 0; i < count; i++) {
+        bound[i] = (float)compute_activation_bound(
+            op.activation, (double)input[i], (double)expected[i], compute_configs[d].activation_units);
+      }
+      worst = fmaxf(worst, (float)compute_compare(y, expected, bound, count, compute_configs[d].label, names[a]));
+      free(y);
+      free(bound);
+    }
+    print_message("%s: %zu values; largest error %.4f of its bound\n", names[a], count, (double)worst);
+    free(expected);
+  }
+  free(input);
 }

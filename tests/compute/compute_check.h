@@ -1,10 +1,15 @@
 /* compute_check.h - what the parts of the backend test share.
  *
- * The judge is `ref`, itself judged by goldens. A backend may be wrong by what rounding explains and no more:
+ * The judge is `ref`, itself judged by goldens. A backend may be wrong by what rounding explains and no more. Where an
+ * output is a sum of products:
  *   |y - ref| <= (L + 4) * FLT_EPSILON * M + P
  * L terms in the sum; M the same sum over absolute values, plus |bias| and |residual|; P what errors already in the
  * input grow to. M and P come from running `ref` on absolute values and on errors. The 4: bias, residual, and the
  * loading and storing of values. See Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
+ * Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
+ * check_bound.c. An activation f then adds
+ *   S * (the bound so far) + U * FLT_EPSILON * |f|
+ * S its steepest slope, U units in the last place that its own computation may cost on the backend.
  */
 #ifndef COMPUTE_CHECK_H
 #define COMPUTE_CHECK_H
@@ -16,6 +21,7 @@
 typedef struct compute_config {
   pmn_device *device;
   const char *label;
+  double activation_units; /* U above */
 } compute_config;
 enum { COMPUTE_CONFIGS_MAX = 8 };
 extern compute_config compute_configs[COMPUTE_CONFIGS_MAX];
@@ -33,11 +39,21 @@ float *compute_absolute(const float *v, size_t count);
  * that must stay whole. free() the result. */
 float *compute_run(pmn_device *device, const pmn_program *program, const void *input, int32_t n, int32_t batch_max);
 
-/* One operation of a program by `ref`, on one picture given as f32: shapes and parameters are those of the operation,
- * residual may be NULL. free() the result. */
-float *compute_apply(const pmn_program *program, const pmn_op *op, const float *in, const float *residual);
-/* The bound above for the same; values may be magnitudes already. free() the result. */
-float *compute_bound(const pmn_program *program, const pmn_op *op, const float *in, const float *residual);
+/* What one operation reads of one picture, as f32; residual and factor NULL for none. Magnitudes are those of `in`, or
+ * NULL where they are its absolute values. */
+typedef struct compute_operands {
+  const float *in, *magnitudes, *residual, *factor;
+} compute_operands;
+
+/* One operation of a program by `ref`: shapes and parameters are those of the operation. free() the result. */
+float *compute_apply(const pmn_program *program, const pmn_op *op, const compute_operands *operands);
+/* The bound above for the same. free() the result. */
+float *compute_bound(
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double activation_units);
+
+/* What computing f(v) in f32 may add, f being its true value: `units` in the last place of it, and what cannot be
+ * relative to it. */
+double compute_activation_bound(pmn_activation activation, double v, double f, double units);
 
 /* Largest |y - expected| / bound; NaN in y or anything above 1 fails the test. */
 double compute_compare(
@@ -47,6 +63,7 @@ double compute_compare(
 void check_ops_goldens(void **state);
 void check_ops_table(void **state);
 void check_ops_sweep(void **state);
+void check_ops_activations(void **state);
 void check_networks_chain(void **state);
 void check_networks_batches(void **state);
 void check_networks_arguments(void **state);

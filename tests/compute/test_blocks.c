@@ -70,21 +70,16 @@ static int32_t add(
   /* Variance of a product of two uniform numbers is 1/9: sums keep about the size of their terms. */
   b->parameters[2 * index] = compute_random(100 + (uint64_t)index, depth * channels, 2.0f / sqrtf((float)depth));
   b->parameters[2 * index + 1] = compute_random(200 + (uint64_t)index, channels, 0.5f);
-  b->ops[index] = (pmn_op){.kind = kind,
-      .name = "block",
-      .input = input,
-      .output = output,
-      .residual = PMN_NO_TENSOR,
-      .kernel_h = kernel,
-      .kernel_w = kernel,
-      .stride_h = stride,
-      .stride_w = stride,
-      .pad_top = before[0],
-      .pad_left = before[1],
-      .weights = b->parameters[2 * index],
-      .bias = b->parameters[2 * index + 1],
-      .clamp_min = clamp ? 0.0f : -INFINITY,
-      .clamp_max = clamp ? 1.0f : INFINITY};
+  pmn_op op = pmn_op_init(kind, "block", input, output);
+  op.kernel_h = op.kernel_w = kernel;
+  op.stride_h = op.stride_w = stride;
+  op.pad_top = before[0];
+  op.pad_left = before[1];
+  op.weights = b->parameters[2 * index];
+  op.bias = b->parameters[2 * index + 1];
+  if (clamp) op.clamp_min = 0.0f;
+  if (clamp) op.clamp_max = 1.0f;
+  b->ops[index] = op;
   return b->program.output = output;
 }
 
@@ -117,10 +112,14 @@ static double judge(
   for (int32_t i = 0; i < b->program.op_count; i++) {
     const pmn_op *op = &b->ops[i];
     values[op->output] = head(b, i, config->device, input);
-    const float *in = op->input == 0 ? input_f32 : values[op->input];
-    const float *residual = op->residual == PMN_NO_TENSOR ? NULL : op->residual == 0 ? input_f32 : values[op->residual];
-    float *expected = compute_apply(&b->program, op, in, residual);
-    float *bound = compute_bound(&b->program, op, in, residual);
+    int32_t added = op->residual, factor = op->factor;
+    const compute_operands operands = {.in = op->input == 0 ? input_f32 : values[op->input],
+        .residual = added == PMN_NO_TENSOR ? NULL
+                    : added == 0           ? input_f32
+                                           : values[added],
+        .factor = factor == PMN_NO_TENSOR ? NULL : values[factor]};
+    float *expected = compute_apply(&b->program, op, &operands);
+    float *bound = compute_bound(&b->program, op, &operands, config->activation_units);
     size_t size = pmn_tensor_size(&b->tensors[op->output]);
     worst = fmax(worst, compute_compare(values[op->output], expected, bound, size, config->label, name));
     free(expected);
@@ -230,8 +229,10 @@ static void test_used_elsewhere(void **state) {
   (void)state;
   static const char *const names[] = {"wide read later", "narrow read later", "wide added later", "narrow added later",
       "wide added by the last", "wide is the output", "narrow is the output", "depthwise of another tensor",
-      "last of another tensor", "widening adds", "depthwise adds"};
-  for (int which = 0; which < 11; which++) {
+      "last of another tensor", "widening adds", "depthwise adds", "wide multiplies later", "wide copied later",
+      "depthwise dilated", "widening in groups", "last in groups", "widening activated", "depthwise activated",
+      "last activated"};
+  for (int which = 0; which < 19; which++) {
     block *b = block_create(7, 5, 17, PMN_INPUT_F32);
     int32_t x = add(b, CONV, 0, 17, 1, 1, SAME, false), wide = add(b, CONV, x, 17, 1, 1, SAME, true);
     int32_t narrow = add(b, DEPTHWISE, which == 7 ? x : wide, 17, 3, 1, SAME, true);
@@ -249,6 +250,18 @@ static void test_used_elsewhere(void **state) {
     if (which == 8) ops[3].residual = narrow;
     if (which == 9) ops[1].residual = x;
     if (which == 10) ops[2].residual = x;
+    if (which == 11) {
+      add(b, PMN_OP_MULTIPLY, y, 17, 1, 1, SAME, false);
+      ops[4].factor = wide;
+    }
+    if (which == 12) {
+      add(b, PMN_OP_COPY, wide, 17, 1, 1, SAME, false);
+      ops[4].copy = (pmn_copy){{1, 1, 7 * 5 * 17}, 0, {0, 0, 1}, 0, {0, 0, 1}};
+    }
+    if (which == 13) ops[2].dilation_h = ops[2].dilation_w = ops[2].pad_top = ops[2].pad_left = 2;
+    if (which == 14) ops[1].groups = 17;
+    if (which == 15) ops[3].groups = 17;
+    if (which >= 16) ops[which - 15].activation = PMN_ACTIVATION_SILU;
     float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
     for (int i = 0; i < compute_config_count; i++) judge(b, &compute_configs[i], input, input, names[which]);
     free(input);
@@ -344,7 +357,7 @@ int main(void) {
     options.isa = sets[i];
     pmn_device *device = NULL;
     if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) == PMN_STATUS_OK) {
-      compute_configs[compute_config_count++] = (compute_config){device, sets[i]};
+      compute_configs[compute_config_count++] = (compute_config){device, sets[i], 4.0};
     } else {
       print_message("[  SKIPPED ] %s: %s\n", sets[i], err.message);
     }

@@ -75,27 +75,11 @@ static void network_check(void) {
   for (int i = 0; i < 100; i++) input[i] = (float)(i % 4);
   pmn_tensor tensors[] = {{5, 5, 4, 0}, {3, 3, 4, 0}, {1, 1, 4, 48}};
   pmn_op ops[] = {
-      {.kind = PMN_OP_DEPTHWISE_CONV2D,
-          .name = "depthwise",
-          .input = 0,
-          .output = 1,
-          .residual = PMN_NO_TENSOR,
-          .kernel_h = 3,
-          .kernel_w = 3,
-          .stride_h = 1,
-          .stride_w = 1,
-          .weights = weights,
-          .bias = bias,
-          .clamp_min = -INFINITY,
-          .clamp_max = INFINITY},
-      {.kind = PMN_OP_GLOBAL_AVERAGE_POOL,
-          .name = "pool",
-          .input = 1,
-          .output = 2,
-          .residual = PMN_NO_TENSOR,
-          .clamp_min = -INFINITY,
-          .clamp_max = 25},
-  };
+      pmn_op_init(PMN_OP_DEPTHWISE_CONV2D, "depthwise", 0, 1), pmn_op_init(PMN_OP_GLOBAL_AVERAGE_POOL, "pool", 1, 2)};
+  ops[0].kernel_h = ops[0].kernel_w = 3;
+  ops[0].weights = weights;
+  ops[0].bias = bias;
+  ops[1].clamp_max = 25;
   pmn_program program = {
       .tensors = tensors, .ops = ops, .tensor_count = 3, .op_count = 2, .input = 0, .output = 2, .arena_size = 64};
   pmn_device *device = device_open(NULL);

@@ -43,7 +43,10 @@ static pmn_status wrong_gemm(
 static void test_wrong_devices(void **state) {
   (void)state;
   static const char *const layers[] = {"stem of bytes", "expansion", "depthwise 3x3", "depthwise 5x5 of stride 2",
-      "projection with residual", "convolution 3x3", "pool", "dense layer"};
+      "depthwise of dilation 2", "projection with residual", "convolution 3x3", "convolution in groups",
+      "convolution of dilation 2", "pool", "max pool", "average pool", "product", "shuffle", "softmax",
+      "local response normalisation", "layer normalisation", "resize", "dense layer", "sigmoid", "tanh", "silu",
+      "hard swish", "gelu", "gelu by tanh", "leaky relu", "elu", "softplus", "mish"};
   pmn_backend wrong = *pmn_backend_find("ref");
   wrong.network_create = wrong_create;
   wrong.network_run = wrong_run;

@@ -1,7 +1,7 @@
-"""Network weights made of nothing but their names: every element follows from the tensor's name and its place.
+"""Network weights and pictures made of nothing: every weight follows from its tensor's name and its place.
 
-A test of a network needs weights, and trained ones are 14 MB that nobody may commit.  These need no file: C and numpy
-compute the same bits from the rule below, which `tests/golden/features_README.md` states in full.
+A test of a network needs weights, and trained ones are up to 500 MB that nobody may commit.  These need no file: C and
+numpy compute the same bits from the rule below, which `tests/golden/features_README.md` states in full.
 
   h = FNV-1a-64 of the tensor's name;  element i (row-major) takes the i-th output of splitmix64 started at h;
   its upper 24 bits are a fraction u in [0, 1);  value = float32(lo + (hi - lo) * u), in double, no fused operation.
@@ -12,6 +12,10 @@ import numpy as np
 
 GOLDEN_RATIO = 0x9E3779B97F4A7C15
 
+# Layers that see bytes less a mean, not numbers near 1: smaller weights, or later biases would not show in the features.
+# For the same reason what a residual block of ResNet50 adds (the BatchNorms "_3_bn") is small.
+READS_BYTES = ("conv1_conv", "block1_conv1")
+
 
 def fnv1a_64(text):
     h = 0xCBF29CE484222325
@@ -20,13 +24,26 @@ def fnv1a_64(text):
     return h
 
 
+def splitmix64(state, count):
+    """The first `count` outputs, u64."""
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
+        z = np.uint64(state) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN_RATIO)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
 def range_of(name, shape):
-    """(lo, hi) of a tensor, by the last part of its name.  kernel [kh, kw, cin, cout] or [cin, cout]; depthwise_kernel [kh, kw, c, 1]."""
-    part = name.rsplit("/", 1)[1]
+    """(lo, hi) of a tensor, by its name.  kernel [kh, kw, cin, cout] or [cin, cout]; depthwise_kernel [kh, kw, c, 1]."""
+    layer, part = name.rsplit("/", 1)
     if part in ("kernel", "depthwise_kernel"):
         fan_in = math.prod(shape[:2]) if part == "depthwise_kernel" else math.prod(shape[:-1])
         bound = math.sqrt(6.0 / fan_in)
+        if layer in READS_BYTES:
+            bound /= 16.0
         return -bound, bound
+    if part == "gamma" and layer.endswith("_3_bn"):
+        return 0.2, 0.3
     return {
         "gamma": (0.8, 1.2),
         "beta": (-0.3, 0.3),
@@ -39,14 +56,16 @@ def range_of(name, shape):
 def seeded_tensor(name, shape):
     """The f32 tensor of this name and shape."""
     lo, hi = range_of(name, shape)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
-        place = np.arange(1, math.prod(shape) + 1, dtype=np.uint64)
-        z = np.uint64(fnv1a_64(name)) + place * np.uint64(GOLDEN_RATIO)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    u = (z >> np.uint64(40)).astype(np.float64) / 2.0**24
+    u = (splitmix64(fnv1a_64(name), math.prod(shape)) >> np.uint64(40)).astype(np.float64) / 2.0**24
     return (lo + (hi - lo) * u).astype(np.float32).reshape(shape)
+
+
+def seeded_picture(index, width, height):
+    """u8 [height, width, 3]: soft gradients that wrap around, noise in the middle."""
+    y, x, c = np.mgrid[0:height, 0:width, 0:3]
+    noise = (splitmix64(index, height * width * 3) >> np.uint64(56)).reshape(height, width, 3)
+    in_patch = (x >= width // 4) & (x < width - width // 4) & (y >= height // 4) & (y < height - height // 4)
+    return np.where(in_patch, noise, (3 * (c + 1) * x + 2 * (index + 2) * y + 50 * c + 37 * index) % 256).astype(np.uint8)
 
 
 # MobileNetV2, alpha 1.0: expansion, channels out, repeats, stride of the first.

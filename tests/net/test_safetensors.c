@@ -82,6 +82,12 @@ static void test_sound(void **state) {
   assert_null(pmn_safetensors_find(st, "abc"));
   assert_null(pmn_safetensors_find(st, ""));
   assert_null(pmn_safetensors_find(st, "__metadata__"));
+  assert_ptr_equal(pmn_safetensors_at(st, 0), ab);
+  assert_ptr_equal(pmn_safetensors_at(st, 1), a);
+  assert_null(pmn_safetensors_at(st, 2));
+  assert_null(pmn_safetensors_at(st, -1));
+  assert_string_equal(pmn_safetensors_metadata(st, "format"), "pt");
+  assert_null(pmn_safetensors_metadata(st, "a"));
   pmn_safetensors_destroy(st);
   free(file.bytes);
   pmn_safetensors_destroy(NULL);
@@ -104,6 +110,8 @@ static void test_no_tensors(void **state) {
     net_bytes file = net_bytes_create(headers[i], 0);
     check_ok(open_bytes(file, &st, &err));
     assert_null(pmn_safetensors_find(st, "a"));
+    assert_null(pmn_safetensors_at(st, 0));
+    assert_null(pmn_safetensors_metadata(st, "a"));
     pmn_safetensors_destroy(st);
     free(file.bytes);
     refuse_header(headers[i], 1, "1 bytes at the end belong to no tensor");

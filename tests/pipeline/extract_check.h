@@ -34,7 +34,7 @@ static void PMN_PRINTF(1, 2) shell(const char *format, ...) {
 }
 
 /* A path in the folder of this test; four live at a time. */
-static const char *in_folder(const char *name) {
+static inline const char *in_folder(const char *name) {
   static char paths[4][512];
   static int turn;
   turn = (turn + 1) % 4;
@@ -56,19 +56,19 @@ static char *read_all(const char *path, size_t *size) {
   return text;
 }
 
-static void put_file(const char *path, const char *text) {
+static inline void put_file(const char *path, const char *text) {
   FILE *file = fopen(path, "wb");
   if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) fail_msg("cannot write %s", path);
 }
 
-static void check_text(const char *path, const char *expected) {
+static inline void check_text(const char *path, const char *expected) {
   size_t size;
   char *text = read_all(path, &size);
   assert_string_equal(text, expected);
   free(text);
 }
 
-static void check_same_file(const char *path, const char *expected_path) {
+static inline void check_same_file(const char *path, const char *expected_path) {
   size_t size, expected_size;
   char *bytes = read_all(path, &size), *expected = read_all(expected_path, &expected_size);
   if (size != expected_size || memcmp(bytes, expected, size) != 0) fail_msg("%s is not %s", path, expected_path);

@@ -1,18 +1,16 @@
-/* seeded_weights.c - see seeded_weights.h. */
+/* seeded_weights.c - see seeded_weights.h. Which tensors a network has is asked of the zoo; the golden files hold what
+ * Keras says of that. */
 #include "seeded_weights.h"
 
+#include "pmn_mem.h"
+#include "pmn_model.h"
+
+#include <errno.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Two passes over the same list of tensors: the header, then the data. */
-typedef struct writer {
-  FILE *file;
-  int writes_data;
-  size_t offset;
-  const char *separator;
-} writer;
+static const uint64_t golden_ratio = 0x9e3779b97f4a7c15u;
 
 static uint64_t fnv1a_64(const char *text) {
   uint64_t h = 0xcbf29ce484222325u;
@@ -26,89 +24,117 @@ static uint64_t splitmix64(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-static void write_values(FILE *file, const char *name, size_t count, double low, double high) {
-  uint64_t state = fnv1a_64(name);
-  for (size_t i = 0; i < count; i++) {
-    state += 0x9e3779b97f4a7c15u;
-    double u = (double)(splitmix64(state) >> 40) / 16777216.0;
-    float value = (float)(low + (high - low) * u);
-    fwrite(&value, sizeof value, 1, file);
-  }
+static bool ends_with(const char *text, const char *end) {
+  size_t size = strlen(text), end_size = strlen(end);
+  return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-static void put(writer *w, const char *layer, const char *part, int rank, const int *shape, double low, double high) {
-  char name[128];
-  size_t count = 1;
-  snprintf(name, sizeof name, "%s/%s", layer, part);
-  for (int i = 0; i < rank; i++) count *= (size_t)shape[i];
-  if (w->writes_data) {
-    write_values(w->file, name, count, low, high);
+static void choose_range(const pmn_tensor_spec *spec, double *low, double *high) {
+  static const struct {
+    const char *end;
+    double low, high;
+  } ranges[] = {{"_3_bn/gamma", 0.2, 0.3}, {"/gamma", 0.8, 1.2}, {"/beta", -0.3, 0.3}, {"/moving_mean", -0.3, 0.3},
+      {"/moving_variance", 0.5, 1.5}, {"/bias", -0.1, 0.1}};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+    if (!ends_with(spec->name, ranges[i].end)) continue;
+    *low = ranges[i].low;
+    *high = ranges[i].high;
     return;
   }
-  fprintf(w->file, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", w->separator, name);
-  for (int i = 0; i < rank; i++) fprintf(w->file, "%s%d", i > 0 ? "," : "", shape[i]);
-  fprintf(w->file, "],\"data_offsets\":[%zu,%zu]}", w->offset, w->offset + 4 * count);
-  w->offset += 4 * count;
-  w->separator = ",";
-}
-
-static void put_kernel(writer *w, const char *layer, int depthwise, int size, int in, int out) {
-  double bound = sqrt(6.0 / (size * size * (depthwise ? 1 : in)));
-  put(w, layer, depthwise ? "depthwise_kernel" : "kernel", 4, (int[]){size, size, in, depthwise ? 1 : out}, -bound,
-      bound);
-}
-
-static void put_batch_norm(writer *w, const char *layer, int channels) {
-  put(w, layer, "gamma", 1, &channels, 0.8, 1.2);
-  put(w, layer, "beta", 1, &channels, -0.3, 0.3);
-  put(w, layer, "moving_mean", 1, &channels, -0.3, 0.3);
-  put(w, layer, "moving_variance", 1, &channels, 0.5, 1.5);
-}
-
-static void put_block(writer *w, int index, int expansion, int in, int out) {
-  char prefix[32] = "expanded_conv_", name[64];
-  int hidden = in * expansion;
-  if (index > 0) snprintf(prefix, sizeof prefix, "block_%d_", index);
-  static const char *const parts[] = {"expand", "depthwise", "project"};
-  for (int part = expansion > 1 ? 0 : 1; part < 3; part++) {
-    int channels = part == 2 ? out : hidden;
-    snprintf(name, sizeof name, "%s%s", prefix, parts[part]);
-    put_kernel(w, name, part == 1, part == 1 ? 3 : 1, part == 0 ? in : hidden, channels);
-    snprintf(name, sizeof name, "%s%s_BN", prefix, parts[part]);
-    put_batch_norm(w, name, channels);
+  int64_t fan_in = 1;
+  for (int32_t i = 0; i < spec->rank - (ends_with(spec->name, "/depthwise_kernel") ? 2 : 1); i++) {
+    fan_in *= spec->shape[i];
   }
+  *high = sqrt(6.0 / (double)fan_in);
+  bool reads_bytes = strcmp(spec->name, "conv1_conv/kernel") == 0 || strcmp(spec->name, "block1_conv1/kernel") == 0;
+  if (reads_bytes) *high /= 16.0;
+  *low = -*high;
 }
 
-static void put_mobilenet_v2(writer *w) {
-  static const int stages[][3] = {{1, 16, 1}, {6, 24, 2}, {6, 32, 3}, {6, 64, 4}, {6, 96, 3}, {6, 160, 3}, {6, 320, 1}};
-  int channels = 32, index = 0;
-  put_kernel(w, "Conv1", 0, 3, 3, channels);
-  put_batch_norm(w, "bn_Conv1", channels);
-  for (size_t s = 0; s < sizeof stages / sizeof *stages; s++) {
-    for (int repeat = 0; repeat < stages[s][2]; repeat++) {
-      put_block(w, index++, stages[s][0], channels, stages[s][1]);
-      channels = stages[s][1];
+static size_t spec_count(const pmn_tensor_spec *spec) {
+  size_t count = 1;
+  for (int32_t i = 0; i < spec->rank; i++) count *= (size_t)spec->shape[i];
+  return count;
+}
+
+static void write_values(FILE *file, const pmn_tensor_spec *spec) {
+  enum { BLOCK = 4096 };
+  float values[BLOCK];
+  double low, high;
+  uint64_t state = fnv1a_64(spec->name);
+  choose_range(spec, &low, &high);
+  for (size_t left = spec_count(spec); left > 0;) {
+    size_t block = left < BLOCK ? left : BLOCK;
+    for (size_t i = 0; i < block; i++) {
+      state += golden_ratio;
+      double u = (double)(splitmix64(state) >> 40) / 16777216.0;
+      values[i] = (float)(low + (high - low) * u);
     }
+    fwrite(values, sizeof *values, block, file);
+    left -= block;
   }
-  put_kernel(w, "Conv_1", 0, 1, channels, 1280);
-  put_batch_norm(w, "Conv_1_bn", 1280);
-  double bound = sqrt(6.0 / 1280);
-  put(w, "predictions", "kernel", 2, (int[]){1280, 1000}, -bound, bound);
-  put(w, "predictions", "bias", 1, (int[]){1000}, -0.1, 0.1);
+}
+
+static void write_header(
+    FILE *file, const pmn_tensor_spec *specs, int32_t count, const char *network, const char *framework) {
+  size_t offset = 0;
+  const char *separator = "";
+  fputc('{', file);
+  if (framework != NULL) {
+    fprintf(file, "\"__metadata__\":{\"pomona.network\":\"%s\",\"pomona.framework\":\"%s\"}", network, framework);
+    separator = ",";
+  }
+  for (int32_t i = 0; i < count; i++) {
+    size_t size = spec_count(&specs[i]) * sizeof(float);
+    fprintf(file, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", separator, specs[i].name);
+    for (int32_t d = 0; d < specs[i].rank; d++) {
+      fprintf(file, "%s%lld", d > 0 ? "," : "", (long long)specs[i].shape[d]);
+    }
+    fprintf(file, "],\"data_offsets\":[%zu,%zu]}", offset, offset + size);
+    offset += size;
+    separator = ",";
+  }
+  fputc('}', file);
+}
+
+int seeded_weights_write(const char *path, const char *network, const char *framework, bool classifier) {
+  const pmn_architecture *architecture = pmn_architecture_find(network);
+  pmn_tensor_spec *specs = NULL;
+  int32_t count = 0;
+  bool torch = framework != NULL && strcmp(framework, "torch") == 0;
+  if (architecture == NULL ||
+      pmn_architecture_tensors(architecture, torch, classifier, &specs, &count, NULL) != PMN_STATUS_OK) {
+    errno = EINVAL;
+    return -1;
+  }
+  FILE *file = fopen(path, "wb");
+  if (file == NULL) {
+    pmn_free(specs);
+    return -1;
+  }
+  fwrite("\0\0\0\0\0\0\0\0", 1, 8, file);
+  write_header(file, specs, count, network, framework);
+  uint64_t length = (uint64_t)ftell(file) - 8;
+  for (int32_t i = 0; i < count; i++) write_values(file, &specs[i]);
+  rewind(file);
+  for (int i = 0; i < 8; i++) fputc((int)(length >> (8 * i) & 255), file);
+  bool good = ferror(file) == 0;
+  good = fclose(file) == 0 && good;
+  pmn_free(specs);
+  return good ? 0 : -1;
 }
 
 int seeded_mobilenet_v2_write(const char *path) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL) return -1;
-  writer header = {.file = file, .separator = ""};
-  fwrite("\0\0\0\0\0\0\0\0{", 1, 9, file);
-  put_mobilenet_v2(&header);
-  fputc('}', file);
-  uint64_t length = (uint64_t)ftell(file) - 8;
-  writer data = {.file = file, .writes_data = 1};
-  put_mobilenet_v2(&data);
-  rewind(file);
-  for (int i = 0; i < 8; i++) fputc((int)(length >> (8 * i) & 255), file);
-  int bad = ferror(file);
-  return fclose(file) != 0 || bad ? -1 : 0;
+  return seeded_weights_write(path, "mobilenet_v2", NULL, true);
+}
+
+void seeded_picture(int index, int width, int height, uint8_t *pixels) {
+  uint64_t state = (uint64_t)index;
+  for (int at = 0; at < width * height * 3; at++) {
+    int x = at / 3 % width, y = at / 3 / width, c = at % 3;
+    bool noise = x >= width / 4 && x < width - width / 4 && y >= height / 4 && y < height - height / 4;
+    state += golden_ratio;
+    pixels[at] = (uint8_t)(noise ? (int)(splitmix64(state) >> 56)
+                                 : (3 * (c + 1) * x + 2 * (index + 2) * y + 50 * c + 37 * index) % 256);
+  }
 }

@@ -112,6 +112,7 @@ static void workspace_reset(workspace *w) {
   pmn_free(w->scratch.wide);
   pmn_free(w->scratch.narrow);
   pmn_free(w->scratch.sums);
+  pmn_free(w->scratch.squares);
   pmn_free(w->scratch.rows);
 }
 
@@ -135,9 +136,10 @@ static pmn_status workspace_init(
   s->wide = pmn_alloc_aligned(sizes->wide, sizeof(float));
   s->narrow = pmn_alloc_aligned(sizes->narrow, sizeof(float));
   s->sums = pmn_alloc_aligned(sizes->sums, sizeof(float));
+  s->squares = pmn_alloc_aligned(sizes->squares, sizeof(float));
   s->rows = pmn_calloc(sizes->rows, sizeof *s->rows);
   bool good = w->arena != NULL && w->input != NULL && s->patches != NULL && s->zeros != NULL && s->wide != NULL &&
-              s->narrow != NULL && s->sums != NULL && s->rows != NULL;
+              s->narrow != NULL && s->sums != NULL && s->squares != NULL && s->rows != NULL;
   return good ? PMN_STATUS_OK : pmn_err_memory(err, self->arena_size * sizeof(float), "a thread's workspace");
 }
 
@@ -205,10 +207,11 @@ static void run_picture(void *arg, int64_t index, int32_t worker) {
   for (int32_t i = 0; i < self->layer_count; i++) {
     const pmn_cpu_layer *layer = &self->layers[i];
     const pmn_op *end = pmn_cpu_layer_end(layer);
-    const float *x = tensor_data(self, w, picture, layer->op.input);
-    float *y = w->arena + self->tensors[end->output].arena_offset;
-    const float *residual = tensor_data(self, w, picture, end->residual);
-    pmn_cpu_layer_run(layer, kernels, self->tensors, x, y, residual, &w->scratch);
+    pmn_cpu_operands operands = {.x = tensor_data(self, w, picture, layer->op.input),
+        .residual = tensor_data(self, w, picture, end->residual),
+        .factor = tensor_data(self, w, picture, end->factor),
+        .y = w->arena + self->tensors[end->output].arena_offset};
+    pmn_cpu_layer_run(layer, kernels, self->tensors, &operands, &w->scratch);
   }
   memcpy(self->batch_output + (size_t)index * self->output_size, w->arena + self->tensors[self->output].arena_offset,
       self->output_size * sizeof(float));

@@ -41,6 +41,7 @@ static bool used_once(const pmn_program *program, int32_t tensor) {
   for (int32_t i = 0; i < program->op_count; i++) {
     uses += program->ops[i].input == tensor;
     uses += program->ops[i].residual == tensor;
+    uses += program->ops[i].factor == tensor;
   }
   return uses == 1;
 }
@@ -54,9 +55,15 @@ static bool output_over_input(const pmn_program *program, int32_t input, int32_t
          out->arena_offset < in->arena_offset + pmn_tensor_size(in);
 }
 
+/* What the loops below compute: no groups, no dilation, and no activation but the clamp of the last sum. */
+static bool is_plain(const pmn_op *op) {
+  return op->groups == 1 && op->dilation_h == 1 && op->dilation_w == 1 && op->activation == PMN_ACTIVATION_NONE;
+}
+
 bool pmn_cpu_block_matches(const pmn_program *program, int32_t index) {
   if (index + 2 >= program->op_count) return false;
   const pmn_op *first = &program->ops[index], *middle = first + 1, *last = first + 2;
+  if (!is_plain(first) || !is_plain(middle) || !is_plain(last)) return false;
   if (last->residual != PMN_NO_TENSOR && output_over_input(program, first->input, last->output)) return false;
   return first->kind == PMN_OP_CONV2D && middle->kind == PMN_OP_DEPTHWISE_CONV2D && last->kind == PMN_OP_CONV2D &&
          pmn_cpu_is_pointwise(last) && middle->input == first->output && last->input == middle->output &&
@@ -178,7 +185,7 @@ static void widen(sweep *s) {
       .y_stride = (size_t)s->width,
       .epilogue = {NULL, op->clamp_min, op->clamp_max}};
   pmn_cpu_conv2d_pixels(
-      s->kernels, op, s->in, s->wide, s->x, s->rows_done * s->wide->w, rows * s->wide->w, gemm, s->scratch->patches);
+      s->kernels, op, s->in, s->wide, s->x, 0, s->rows_done * s->wide->w, rows * s->wide->w, gemm, s->scratch->patches);
   s->rows_done += rows;
 }
 

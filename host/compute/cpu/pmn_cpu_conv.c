@@ -1,6 +1,7 @@
 /* pmn_cpu_conv.c - see pmn_cpu_conv.h. */
 #include "pmn_cpu_conv.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* Windows gathered for one matrix product: as many as fit a level-1 cache beside the weights. */
@@ -17,7 +18,7 @@ static int32_t patches_at_once(int32_t patch_size) {
 }
 
 size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in) {
-  int32_t patch = op->kernel_h * op->kernel_w * in->c;
+  int32_t patch = op->kernel_h * op->kernel_w * (in->c / op->groups);
   return pmn_cpu_is_pointwise(op) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
 }
 
@@ -30,24 +31,49 @@ static inline void copy_run(float *to, const float *from, size_t size) {
     memcpy(to, from, size * sizeof(float));
 }
 
-/* The windows that pixels [first, first + count) see, zeros outside the picture. */
+/* One row of a window whose columns lie side by side, all channels of them: one run, cut to the picture. */
+static void gather_row(const pmn_op *op, const pmn_tensor *in, const float *row, int32_t left, float *patch) {
+  size_t c = (size_t)in->c, size = (size_t)op->kernel_w * c;
+  int32_t from = left < 0 ? -left : 0;
+  int32_t to = left + op->kernel_w > in->w ? in->w - left : op->kernel_w;
+  if (to - from == op->kernel_w) {
+    copy_run(patch, row + (size_t)left * c, size);
+    return;
+  }
+  memset(patch, 0, size * sizeof(float));
+  if (from < to) {
+    memcpy(patch + (size_t)from * c, row + (size_t)(left + from) * c, (size_t)(to - from) * c * sizeof(float));
+  }
+}
+
+/* One row of a window in general: `depth` channels of every column. */
+static void gather_taps(
+    const pmn_op *op, const pmn_tensor *in, const float *row, int32_t left, size_t depth, float *patch) {
+  for (int32_t s = 0; s < op->kernel_w; s++, patch += depth) {
+    int32_t x = left + s * op->dilation_w;
+    if (x < 0 || x >= in->w)
+      memset(patch, 0, depth * sizeof(float));
+    else
+      copy_run(patch, row + (size_t)x * (size_t)in->c, depth);
+  }
+}
+
+/* The windows that pixels [first, first + count) see, zeros outside the picture. x is the first channel of the group.
+ */
 static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w, const float *x, int32_t first,
     int32_t count, float *patches) {
-  size_t c = (size_t)in->c, row_size = (size_t)op->kernel_w * c;
+  size_t depth = (size_t)(in->c / op->groups), row_size = (size_t)op->kernel_w * depth;
   for (int32_t p = first; p < first + count; p++) {
     int32_t top = p / out_w * op->stride_h - op->pad_top, left = p % out_w * op->stride_w - op->pad_left;
-    int32_t from = left < 0 ? -left : 0;
-    int32_t to = left + op->kernel_w > in->w ? in->w - left : op->kernel_w;
     for (int32_t r = 0; r < op->kernel_h; r++, patches += row_size) {
-      bool inside = top + r >= 0 && top + r < in->h && from < to;
-      if (!inside || to - from < op->kernel_w) memset(patches, 0, row_size * sizeof(float));
-      if (!inside) continue;
-      const float *row = x + ((size_t)(top + r) * (size_t)in->w + (size_t)(left + from)) * c;
-      if (to - from == op->kernel_w) {
-        copy_run(patches, row, row_size);
-      } else {
-        memcpy(patches + (size_t)from * c, row, (size_t)(to - from) * c * sizeof(float));
-      }
+      int32_t y = top + r * op->dilation_h;
+      const float *row = x + (ptrdiff_t)y * in->w * in->c;
+      if (y < 0 || y >= in->h)
+        memset(patches, 0, row_size * sizeof(float));
+      else if (op->groups == 1 && op->dilation_w == 1)
+        gather_row(op, in, row, left, patches);
+      else
+        gather_taps(op, in, row, left, depth, patches);
     }
   }
 }
@@ -60,6 +86,7 @@ pmn_cpu_depthwise pmn_cpu_depthwise_args(
       .kernel_h = op->kernel_h,
       .kernel_w = op->kernel_w,
       .stride_w = op->stride_w,
+      .dilation_w = op->dilation_w,
       .pad_left = op->pad_left,
       .w = packed,
       .bias = packed + (size_t)(op->kernel_h * op->kernel_w) * (size_t)channels,
@@ -67,17 +94,21 @@ pmn_cpu_depthwise pmn_cpu_depthwise_args(
 }
 
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
-    const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches) {
-  gemm.k = op->kernel_h * op->kernel_w * in->c;
-  gemm.a_stride = (size_t)gemm.k;
+    const pmn_tensor *out, const float *x, int32_t group, int32_t first, int32_t count, pmn_cpu_gemm gemm,
+    float *patches) {
+  int32_t depth = in->c / op->groups;
+  x += (size_t)group * (size_t)depth;
+  gemm.k = op->kernel_h * op->kernel_w * depth;
   if (pmn_cpu_is_pointwise(op)) {
     gemm.m = count;
+    gemm.a_stride = (size_t)in->c;
     gemm.a = x + (size_t)first * gemm.a_stride;
     kernels->gemm(&gemm);
     return;
   }
   int32_t piece = patches_at_once(gemm.k);
   gemm.a = patches;
+  gemm.a_stride = (size_t)gemm.k;
   for (int32_t done = 0; done < count; done += piece) {
     gemm.m = count - done < piece ? count - done : piece;
     gather_patches(op, in, out->w, x, first + done, gemm.m, patches);

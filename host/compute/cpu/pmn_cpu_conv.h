@@ -16,18 +16,20 @@ typedef struct pmn_cpu_scratch {
   float *wide;        /* rows of a slice of a block's wide tensor */
   float *narrow;      /* rows of the slice after the depthwise convolution */
   float *sums;        /* partial sums of a block's output */
+  float *squares;     /* of one pixel, between zeros */
   const float **rows; /* [kernel_h] of a depthwise convolution */
 } pmn_cpu_scratch;
 
 typedef struct pmn_cpu_scratch_sizes {
-  size_t patches, zeros, wide, narrow, sums, rows;
+  size_t patches, zeros, wide, narrow, sums, squares, rows;
 } pmn_cpu_scratch_sizes;
 
 static inline void pmn_cpu_raise(size_t *size, size_t needed) {
   if (needed > *size) *size = needed;
 }
 
-/* A 1x1 convolution of stride 1 is a matrix product of the picture as it lies in memory. */
+/* A 1x1 convolution of stride 1 is a matrix product of the picture as it lies in memory, or of a group's columns of it.
+ */
 bool pmn_cpu_is_pointwise(const pmn_op *op);
 /* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
 size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
@@ -35,9 +37,10 @@ size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
  * bias. The caller adds rows, y and, if there is one, the residual. */
 pmn_cpu_depthwise pmn_cpu_depthwise_args(
     const pmn_op *op, int32_t in_w, int32_t out_w, int32_t channels, const float *packed);
-/* Pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm` says the rest: n, w,
- * start, y and residual (of the first pixel), strides and epilogue. */
+/* One group's channels of pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm`
+ * says the rest: n, w, start, y and residual (of the first pixel), strides and epilogue. */
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
-    const pmn_tensor *out, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *patches);
+    const pmn_tensor *out, const float *x, int32_t group, int32_t first, int32_t count, pmn_cpu_gemm gemm,
+    float *patches);
 
 #endif

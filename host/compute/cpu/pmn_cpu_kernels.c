@@ -16,91 +16,9 @@
  * Depthwise: vectors run along channels, weights of one block of channels stay in registers (3x3) or L1 while a row is
  * swept; TILE neighbouring outputs share their input loads.
  */
-#include "pmn_cpu_kernels.h"
-
-#include <string.h>
-
-#define PASTE2(a, b) a##b
-#define PASTE(a, b) PASTE2(a, b)
-#define TEXT2(a) #a
-#define TEXT(a) TEXT2(a)
-
-typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-#define INLINE static inline __attribute__((always_inline))
+#include "pmn_cpu_vector.h"
 
 enum { PANEL = LANES * VECTORS };
-
-INLINE vec load(const float *p) {
-  return *(const vec *)p;
-}
-INLINE void store(float *p, vec v) {
-  *(vec *)p = v;
-}
-INLINE vec splat(float x) {
-  return x - (vec){0};
-}
-
-/* By masks: GCC has no vector minimum in C, and a loop over lanes becomes scalar code once it stands in a large
- * function. */
-INLINE vec select(mask m, vec yes, vec no) {
-  return (vec)((m & (mask)yes) | (~m & (mask)no));
-}
-
-/* The epilogue of a tile, in registers. */
-typedef struct bounds {
-  vec low, high;
-} bounds;
-
-INLINE bounds bounds_of(const pmn_cpu_epilogue *e) {
-  return (bounds){splat(e->clamp_min), splat(e->clamp_max)};
-}
-
-INLINE vec clamp(vec v, const bounds *b) {
-  v = select(v < b->low, b->low, v);
-  return select(v > b->high, b->high, v);
-}
-
-/* The first `count` lanes, 0 < count < LANES, in pieces whose sizes are powers of two. */
-INLINE vec load_some(const float *p, int count) {
-  vec v = {0};
-  float *lanes = (float *)&v;
-  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
-    if ((count & piece) == 0) continue;
-    memcpy(lanes + at, p + at, (size_t)piece * 4);
-    at += piece;
-  }
-  return v;
-}
-
-INLINE void store_some(float *p, vec v, int count) {
-  const float *lanes = (const float *)&v;
-  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
-    if ((count & piece) == 0) continue;
-    memcpy(p + at, lanes + at, (size_t)piece * 4);
-    at += piece;
-  }
-}
-
-/* Not inlined: the vector must have an address here, and may then stay in its register on the other path. */
-static __attribute__((noinline)) void finish_some(
-    float *y, const float *lanes, int count, const float *residual, const bounds *b) {
-  vec v = load(lanes);
-  if (residual != NULL) v += load_some(residual, count);
-  store_some(y, clamp(v, b), count);
-}
-
-/* y = clamp(v + residual), the first `count` lanes of it. */
-INLINE void finish(float *y, vec v, int count, const float *residual, const bounds *b) {
-  if (__builtin_expect(count >= LANES, 1)) {
-    if (residual != NULL) v += load(residual);
-    store(y, clamp(v, b));
-  } else {
-    float lanes[LANES];
-    store(lanes, v);
-    finish_some(y, lanes, count, residual, b);
-  }
-}
 
 /* -------------------------------------------------------------------------------------------------- matrices -- */
 
@@ -247,16 +165,22 @@ static void gemm(const pmn_cpu_gemm *g) {
 
 /* ------------------------------------------------------------------------------------------------- depthwise -- */
 
+/* How many of 0, dilation, 2 dilation, ... lie before `distance`. */
+INLINE int32_t taps_before(int32_t distance, int32_t dilation) {
+  if (distance <= 0) return 0;
+  return dilation == 1 ? distance : (distance - 1) / dilation + 1;
+}
+
 /* Output x of channels [channel, channel + count): only the columns of the window that lie in the picture. */
 INLINE void depthwise_edge(const pmn_cpu_depthwise *d, int32_t x, int32_t channel, int count) {
   int32_t left = x * d->stride_w - d->pad_left;
-  int32_t first = left < 0 ? -left : 0;
-  int32_t last = left + d->kernel_w > d->in_w ? d->in_w - left : d->kernel_w;
+  int32_t first = taps_before(-left, d->dilation_w), last = taps_before(d->in_w - left, d->dilation_w);
+  if (last > d->kernel_w) last = d->kernel_w;
   vec acc = count >= LANES ? load(d->bias + channel) : load_some(d->bias + channel, count);
   for (int32_t r = 0; r < d->kernel_h; r++) {
     for (int32_t s = first; s < last; s++) {
       const float *w = d->w + (size_t)(r * d->kernel_w + s) * (size_t)d->c + channel;
-      const float *in = d->rows[r] + (size_t)(left + s) * (size_t)d->c + channel;
+      const float *in = d->rows[r] + (size_t)(left + s * d->dilation_w) * (size_t)d->c + channel;
       vec weight = count >= LANES ? load(w) : load_some(w, count);
       vec value = count >= LANES ? load(in) : load_some(in, count);
       acc += value * weight;
@@ -314,14 +238,18 @@ static void depthwise_row(const pmn_cpu_depthwise *d) {
   int32_t outer = reach < 0 ? 0 : reach / d->stride_w + 1;
   if (outer > d->out_w) outer = d->out_w;
   if (inner > outer) inner = outer;
-  int shape = d->kernel_h == d->kernel_w ? d->kernel_w * 10 + d->stride_w : 0;
-  if (shape != 31 && shape != 32 && shape != 51 && shape != 52) inner = outer = 0;
+  bool square = d->kernel_h == d->kernel_w && d->kernel_w <= 5 && d->stride_w <= 2 && d->dilation_w == 1;
+  int shape = square ? d->kernel_w * 10 + d->stride_w : 0;
+  if (shape != 11 && shape != 31 && shape != 32 && shape != 51 && shape != 52) inner = outer = 0;
   for (int32_t channel = 0; channel < d->c; channel += LANES) {
     int count = d->c - channel;
     int32_t from = inner, to = outer;
     if (count < LANES) from = to = 0;
     for (int32_t x = 0; x < from; x++) depthwise_edge(d, x, channel, count);
     switch (from < to ? shape : 0) {
+    case 11:
+      depthwise_span(1, 1, d, from, to, channel);
+      break;
     case 31:
       depthwise_span(3, 1, d, from, to, channel);
       break;
@@ -378,4 +306,5 @@ const pmn_cpu_kernels PASTE(pmn_cpu_kernels_, ISA) = {
     .depthwise_row = depthwise_row,
     .average = average,
     .normalize = normalize,
+    .pixel = &PASTE(pmn_cpu_pixels_, ISA),
 };

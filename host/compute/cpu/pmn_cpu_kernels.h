@@ -1,15 +1,16 @@
 /* pmn_cpu_kernels.h - the inner loops of the cpu backend, one table per instruction set.
  *
- * pmn_cpu_kernels.c is compiled once per instruction set; the best table that the processor has is chosen when a device
- * is opened. All loops work on one picture on one thread, so results depend on neither batch nor threads.
+ * pmn_cpu_kernels.c and pmn_cpu_pixels.c are compiled once per instruction set; the best table that the processor has
+ * is chosen when a device is opened. All loops work on one picture on one thread, so results depend on neither batch
+ * nor threads.
  */
 #ifndef PMN_CPU_KERNELS_H
 #define PMN_CPU_KERNELS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "pmn_program.h"
 
-/* The end of every operation: y = min(max(v + residual, clamp_min), clamp_max). */
+/* The end of every operation: y = min(max(v + residual, clamp_min), clamp_max). Any other activation is a second pass
+ * over what was just written. */
 typedef struct pmn_cpu_epilogue {
   const float *residual; /* NULL: none; else laid out as y, which it may be */
   float clamp_min, clamp_max;
@@ -32,12 +33,38 @@ typedef struct pmn_cpu_gemm {
 typedef struct pmn_cpu_depthwise {
   const float *const *rows; /* [kernel_h] input rows [in_w, c]; rows outside the picture point to zeros */
   int32_t in_w, out_w, c;
-  int32_t kernel_h, kernel_w, stride_w, pad_left;
+  int32_t kernel_h, kernel_w, stride_w, dilation_w, pad_left;
   const float *w; /* [kernel_h, kernel_w, c] */
   const float *bias;
   float *y; /* [out_w, c] */
   pmn_cpu_epilogue epilogue;
 } pmn_cpu_depthwise;
+
+/* The part of a pool's window that lies in the picture: rows x columns pixels, at least one. */
+typedef struct pmn_cpu_window {
+  const float *x; /* its first pixel */
+  int32_t rows, columns, c;
+  size_t row_step, column_step; /* floats from one to the next */
+} pmn_cpu_window;
+
+/* One pixel of `c` channels, or one run of floats. x and what lies behind it are readable to whole vectors. */
+typedef struct pmn_cpu_pixel_kernels {
+  /* y[count] = activation and clamp of `op`, in place */
+  void (*activate)(const pmn_op *op, float *y, size_t count);
+  void (*max_pool)(const pmn_cpu_window *window, float *y, const pmn_cpu_epilogue *epilogue);
+  void (*average_pool)(const pmn_cpu_window *window, float divisor, float *y, const pmn_cpu_epilogue *epilogue);
+  /* y[count] = epilogue(x * factor[count], or * factor[0]) */
+  void (*multiply)(
+      const float *x, const float *factor, bool one_factor, int32_t count, float *y, const pmn_cpu_epilogue *epilogue);
+  void (*softmax)(const float *x, int32_t c, float *y, const pmn_cpu_epilogue *epilogue);
+  /* `squares` is scratch of 3 c + 2 lanes floats */
+  void (*lrn)(const float *x, int32_t c, const pmn_op *op, float *squares, float *y, const pmn_cpu_epilogue *epilogue);
+  /* weights and bias are readable to whole vectors */
+  void (*layer_norm)(const float *x, int32_t c, const float *weights, const float *bias, float epsilon, float *y,
+      const pmn_cpu_epilogue *epilogue);
+  /* y = epilogue(sum over i of x[i] * shares[i]) */
+  void (*blend)(const float *const x[4], const float shares[4], int32_t c, float *y, const pmn_cpu_epilogue *epilogue);
+} pmn_cpu_pixel_kernels;
 
 typedef struct pmn_cpu_kernels {
   const char *isa;
@@ -53,6 +80,7 @@ typedef struct pmn_cpu_kernels {
   void (*average)(const float *x, int32_t pixels, int32_t c, float *y, const pmn_cpu_epilogue *epilogue);
   /* y[pixels, 3] = x * scale + shift */
   void (*normalize)(const uint8_t *x, size_t pixels, const float scale[3], const float shift[3], float *y);
+  const pmn_cpu_pixel_kernels *pixel;
 } pmn_cpu_kernels;
 
 /* The table of an instruction set by name ("baseline", "avx2", "avx512"), or the best one for NULL. NULL if this

@@ -1,19 +1,36 @@
-/* pmn_cpu_layers.c - single operations; see pmn_cpu_layers.h. */
+/* pmn_cpu_layers.c - single convolutions, and the way to every other layer; see pmn_cpu_layers.h. */
 #include "pmn_cpu_layers.h"
 
 #include "pmn_mem.h"
 
 #include <string.h>
 
+/* Floats of a run of output pixels that are activated while they are in the cache. */
+enum { RUN_FLOATS = 48 * 1024, RUN_PIXELS_MIN = 64 };
+
+/* A group's columns of weights, [k, n] of [k, groups * n], lie apart in memory; each group is packed as its own matrix.
+ */
 static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
     pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   const pmn_op *op = &layer->op;
-  int32_t k = op->kernel_h * op->kernel_w * program->tensors[op->input].c, n = program->tensors[op->output].c;
-  size_t count = kernels->packed_size(k, n);
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  int32_t k = op->kernel_h * op->kernel_w * (in->c / op->groups), n = out->c / op->groups;
+  size_t size = kernels->packed_size(k, n), groups = (size_t)op->groups, count, columns = (size_t)n;
+  if (!pmn_size_mul(size, groups, &count)) return pmn_err_memory(err, SIZE_MAX, op->name);
   layer->packed = pmn_alloc_aligned(count, sizeof(float));
-  if (layer->packed == NULL) return pmn_err_memory(err, count * sizeof(float), op->name);
-  kernels->pack_weights(op->weights, op->bias, k, n, layer->packed);
-  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, &program->tensors[op->input]));
+  float *own = pmn_alloc((size_t)k * columns, sizeof *own);
+  if (layer->packed == NULL || own == NULL) {
+    pmn_free(own);
+    return pmn_err_memory(err, count * sizeof(float), op->name);
+  }
+  for (size_t g = 0; g < groups; g++) {
+    for (size_t row = 0; row < (size_t)k; row++) {
+      memcpy(own + row * columns, op->weights + (row * groups + g) * columns, columns * sizeof *own);
+    }
+    kernels->pack_weights(own, op->bias + g * columns, k, n, layer->packed + g * size);
+  }
+  pmn_free(own);
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in));
   return PMN_STATUS_OK;
 }
 
@@ -41,7 +58,7 @@ pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   }
   if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, sizes, err);
   if (layer->op.kind == PMN_OP_DEPTHWISE_CONV2D) return init_depthwise(layer, program, sizes, err);
-  return PMN_STATUS_OK;
+  return pmn_cpu_plain_init(layer, kernels, program, sizes, err);
 }
 
 void pmn_cpu_layer_reset(pmn_cpu_layer *layer) {
@@ -54,44 +71,64 @@ const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {
   return layer->is_block ? &layer->last : &layer->op;
 }
 
+/* Runs of pixels: all of them at once, but where something is done with a run while it is in the cache - an activation,
+ * or the other groups' share of the input. */
+static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
+    const pmn_tensor *out, const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
+  const pmn_op *op = &layer->op;
+  int32_t pixels = out->h * out->w, run = pixels, n = out->c / op->groups;
+  size_t channels = (size_t)out->c;
+  if (op->groups > 1 || op->activation != PMN_ACTIVATION_NONE) {
+    run = RUN_FLOATS / out->c;
+    if (run < RUN_PIXELS_MIN) run = RUN_PIXELS_MIN;
+  }
+  size_t packed_size = kernels->packed_size(op->kernel_h * op->kernel_w * (in->c / op->groups), n);
+  for (int32_t first = 0; first < pixels; first += run) {
+    int32_t count = pixels - first < run ? pixels - first : run;
+    for (int32_t g = 0; g < op->groups; g++) {
+      size_t at = (size_t)first * channels + (size_t)g * (size_t)n;
+      pmn_cpu_gemm gemm = {.n = n,
+          .w = layer->packed + (size_t)g * packed_size,
+          .y = operands->y + at,
+          .y_stride = channels,
+          .epilogue = pmn_cpu_epilogue_of(op, operands->residual == NULL ? NULL : operands->residual + at)};
+      pmn_cpu_conv2d_pixels(kernels, op, in, out, operands->x, g, first, count, gemm, scratch->patches);
+    }
+    if (op->activation != PMN_ACTIVATION_NONE) {
+      kernels->pixel->activate(op, operands->y + (size_t)first * channels, (size_t)count * channels);
+    }
+  }
+}
+
 static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
-    const pmn_tensor *out, const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch) {
+    const pmn_tensor *out, const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
   size_t row_in = (size_t)in->w * (size_t)in->c, row_out = (size_t)out->w * (size_t)out->c;
   for (int32_t oy = 0; oy < out->h; oy++) {
     for (int32_t r = 0; r < op->kernel_h; r++) {
-      int32_t iy = oy * op->stride_h - op->pad_top + r;
-      scratch->rows[r] = iy < 0 || iy >= in->h ? scratch->zeros : x + (size_t)iy * row_in;
+      int32_t iy = oy * op->stride_h - op->pad_top + r * op->dilation_h;
+      scratch->rows[r] = iy < 0 || iy >= in->h ? scratch->zeros : operands->x + (size_t)iy * row_in;
     }
+    size_t at = (size_t)oy * row_out;
     pmn_cpu_depthwise d = pmn_cpu_depthwise_args(op, in->w, out->w, out->c, layer->packed);
     d.rows = scratch->rows;
-    d.y = y + (size_t)oy * row_out;
-    if (residual != NULL) d.epilogue.residual = residual + (size_t)oy * row_out;
+    d.y = operands->y + at;
+    d.epilogue = pmn_cpu_epilogue_of(op, operands->residual == NULL ? NULL : operands->residual + at);
     kernels->depthwise_row(&d);
+    if (op->activation != PMN_ACTIVATION_NONE) kernels->pixel->activate(op, d.y, row_out);
   }
 }
 
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
-    const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch) {
+    const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &tensors[op->input], *out = &tensors[op->output];
-  if (layer->is_block) {
-    pmn_cpu_block_run(layer, kernels, tensors, x, y, residual, scratch);
-    return;
-  }
-  pmn_cpu_epilogue epilogue = {residual, op->clamp_min, op->clamp_max};
-  pmn_cpu_gemm gemm = {.n = out->c, .w = layer->packed, .y = y, .y_stride = (size_t)out->c, .epilogue = epilogue};
-  switch (op->kind) {
-  case PMN_OP_CONV2D:
-    pmn_cpu_conv2d_pixels(kernels, op, in, out, x, 0, out->h * out->w, gemm, scratch->patches);
-    break;
-  case PMN_OP_DEPTHWISE_CONV2D:
-    run_depthwise(layer, kernels, in, out, x, y, residual, scratch);
-    break;
-  case PMN_OP_GLOBAL_AVERAGE_POOL:
-    kernels->average(x, in->h * in->w, in->c, y, &epilogue);
-    break;
-  case PMN_OP_KIND_COUNT:
-    break;
-  }
+  if (layer->is_block)
+    pmn_cpu_block_run(layer, kernels, tensors, operands->x, operands->y, operands->residual, scratch);
+  else if (op->kind == PMN_OP_CONV2D)
+    run_conv2d(layer, kernels, in, out, operands, scratch);
+  else if (op->kind == PMN_OP_DEPTHWISE_CONV2D)
+    run_depthwise(layer, kernels, in, out, operands, scratch);
+  else
+    pmn_cpu_plain_run(layer, kernels, tensors, operands, scratch);
 }

@@ -9,6 +9,8 @@
 #include "pmn_cpu_conv.h"
 #include "pmn_err.h"
 
+#include <math.h>
+
 /* How a block is cut: slices of channels, each swept down the picture. */
 typedef struct pmn_cpu_block_plan {
   int32_t slice;       /* channels of the wide tensor in a slice, a multiple of the panel */
@@ -26,6 +28,12 @@ typedef struct pmn_cpu_layer {
   float *packed, *packed_middle, *packed_last;
 } pmn_cpu_layer;
 
+/* Where the tensors of a layer are, NULL for none. */
+typedef struct pmn_cpu_operands {
+  const float *x, *residual, *factor;
+  float *y;
+} pmn_cpu_operands;
+
 /* Fills `layer` from the operation at ops[index] (and its successors, when they make a block), packs weights, raises
  * *sizes to what it needs. *taken is the number of operations it covers. On failure destroy what was packed. */
 PMN_MUST_USE pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
@@ -33,9 +41,21 @@ PMN_MUST_USE pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_k
 void pmn_cpu_layer_reset(pmn_cpu_layer *layer);
 /* The tensor that the layer writes, and the one it adds (or PMN_NO_TENSOR). */
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer);
-/* Runs one layer of one picture: x, y and residual are its input, output and residual tensor. */
+/* Runs one layer of one picture. */
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
-    const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch);
+    const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch);
+
+/* What the loops apply themselves: all of it, or only the residual where an activation passes over what they wrote. */
+static inline pmn_cpu_epilogue pmn_cpu_epilogue_of(const pmn_op *op, const float *residual) {
+  if (op->activation == PMN_ACTIVATION_NONE) return (pmn_cpu_epilogue){residual, op->clamp_min, op->clamp_max};
+  return (pmn_cpu_epilogue){residual, -INFINITY, INFINITY};
+}
+
+/* pmn_cpu_plain.c: every kind that is no convolution. */
+PMN_MUST_USE pmn_status pmn_cpu_plain_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
+    const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+void pmn_cpu_plain_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
+    const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch);
 
 /* pmn_cpu_block.c: a block as one layer. */
 bool pmn_cpu_block_matches(const pmn_program *program, int32_t index);

@@ -12,7 +12,7 @@
 
 /* A file of kernels/, embedded at build time. */
 typedef struct pmn_ocl_source {
-  const char *name; /* of the file without .cl; its kernel is pmn_<name> */
+  const char *name; /* of the file without .cl; its kernel is pmn_<name>. "common" stands in front of all others */
   const char *text;
   size_t size;
 } pmn_ocl_source;
@@ -26,6 +26,14 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_CONV2D_BYTES, /* reads u8 */
   PMN_OCL_DEPTHWISE_CONV2D,
   PMN_OCL_GLOBAL_AVERAGE_POOL,
+  PMN_OCL_MAX_POOL,
+  PMN_OCL_AVERAGE_POOL,
+  PMN_OCL_MULTIPLY,
+  PMN_OCL_COPY,
+  PMN_OCL_SOFTMAX,
+  PMN_OCL_LRN,
+  PMN_OCL_LAYER_NORM,
+  PMN_OCL_RESIZE,
   PMN_OCL_KERNEL_COUNT
 } pmn_ocl_kernel_id;
 
@@ -39,8 +47,12 @@ typedef struct pmn_ocl_family {
   int32_t vector;       /* channels of a depthwise work-item */
   int32_t columns;      /* output columns of a depthwise work-item */
   size_t conv_local[2]; /* work-group sizes */
-  size_t line_local;    /* of depthwise and pool, along dimension 0 */
-  const char *sources[PMN_OCL_KERNEL_COUNT], *options[PMN_OCL_KERNEL_COUNT];
+  size_t line_local;    /* of depthwise and global pool, along dimension 0 */
+  size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
+  size_t pixel_local;   /* of kernels whose work-groups are pixels */
+  struct {
+    const char *source, *options;
+  } kernels[PMN_OCL_KERNEL_COUNT];
 } pmn_ocl_family;
 
 typedef struct pmn_ocl_device {
@@ -50,8 +62,9 @@ typedef struct pmn_ocl_device {
   cl_command_queue queue; /* in order */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
-  cl_ulong buffer_bytes_max;                 /* of one buffer */
-  cl_program programs[PMN_OCL_KERNEL_COUNT]; /* NULL until built */
+  cl_ulong buffer_bytes_max; /* of one buffer */
+  /* NULL until built. The activation is compiled into a kernel. */
+  cl_program programs[PMN_OCL_KERNEL_COUNT][PMN_ACTIVATION_COUNT];
 } pmn_ocl_device;
 
 /* ------------------------------------------------------------------------------------------- pmn_ocl_error.c -- */
@@ -78,7 +91,37 @@ PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char 
 /* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
  * first time. */
 PMN_MUST_USE pmn_status pmn_ocl_kernel_create(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, cl_kernel *kernel, pmn_err *err);
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err);
+
+/* ------------------------------------------------------------------------------------------ pmn_ocl_launch.c -- */
+
+/* Where the tensors of a batch are: the program's input, and the arena of the others, in which tensor t begins at
+ * arena_offset * slice, its pictures one after the other. */
+typedef struct pmn_ocl_batch {
+  pmn_ocl_device *device;
+  const pmn_program *program; /* only while a network is made */
+  cl_mem input, arena;
+  int32_t slice; /* pictures the buffers hold */
+} pmn_ocl_batch;
+
+/* One operation, its arguments set but for the number of pictures. */
+typedef struct pmn_ocl_launch {
+  cl_kernel kernel;
+  cl_mem weights, bias;
+  size_t global[3], local[3];
+  /* Dimension n_dimension of the global size holds as many groups as n * n_units need at n_group each. */
+  size_t n_dimension, n_units, n_group;
+  bool takes_n; /* the last argument is the number of pictures */
+  cl_uint n_argument;
+} pmn_ocl_launch;
+
+/* The launch must be zero; it may be reset after an error. */
+PMN_MUST_USE pmn_status pmn_ocl_launch_init(
+    pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err);
+/* Enqueues it for n pictures. */
+PMN_MUST_USE pmn_status pmn_ocl_launch_run(
+    const pmn_ocl_launch *launch, const pmn_ocl_device *device, int32_t n, pmn_err *err);
+void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
 
 /* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
 

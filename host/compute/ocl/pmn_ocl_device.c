@@ -124,7 +124,9 @@ done:
 static void ocl_close(pmn_device *base) {
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   for (int i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
-    if (device->programs[i] != NULL) clReleaseProgram(device->programs[i]);
+    for (int a = 0; a < PMN_ACTIVATION_COUNT; a++) {
+      if (device->programs[i][a] != NULL) clReleaseProgram(device->programs[i][a]);
+    }
   }
   if (device->queue != NULL) clReleaseCommandQueue(device->queue);
   /* CLBlast keeps programs of our context; they must go before it does. */

@@ -23,6 +23,14 @@ enum {
 };
 
 #define CL12 "-cl-std=CL1.2"
+/* Kernels that are the same for all processors. */
+#define ELEMENT_KERNELS                                                                                                \
+  [PMN_OCL_GLOBAL_AVERAGE_POOL] = {"global_average_pool", CL12}, [PMN_OCL_MAX_POOL] = {"max_pool", CL12},              \
+  [PMN_OCL_AVERAGE_POOL] = {"average_pool", CL12}, [PMN_OCL_MULTIPLY] = {"multiply", CL12},                            \
+  [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12}
+
+#define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
+#define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
     {.name = "vector",
         .panel = 16,
@@ -31,9 +39,14 @@ static const pmn_ocl_family families[] = {
         .columns = 1 << 20, /* a whole row, however wide */
         .conv_local = {1, 1},
         .line_local = 1,
-        .sources = {"conv2d_vector", "conv2d_vector", "depthwise_conv2d", "global_average_pool"},
-        .options = {CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4", CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4 -DPMN_BYTES=1",
-            CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576", CL12}},
+        .element_local = 64,
+        .pixel_local = 1,
+        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CONV_VECTOR},
+            [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CONV_VECTOR " -DPMN_BYTES=1"},
+            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
+            [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
+            [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
+            ELEMENT_KERNELS}},
     {.name = "tile",
         .tiled = true,
         .panel = 64,
@@ -42,10 +55,29 @@ static const pmn_ocl_family families[] = {
         .columns = 1,
         .conv_local = {16, 16},
         .line_local = 64,
-        .sources = {"conv2d_tile", "conv2d_tile", "depthwise_conv2d", "global_average_pool"},
-        .options = {CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4",
-            CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4 -DPMN_BYTES=1",
-            CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1", CL12}},
+        .element_local = 64,
+        .pixel_local = 64,
+        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CONV_TILE},
+            [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CONV_TILE " -DPMN_BYTES=1"},
+            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
+            [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
+            [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
+            ELEMENT_KERNELS}},
+};
+
+/* Added to a kernel's options: the name of a macro of common.clh. */
+static const char *const activations[PMN_ACTIVATION_COUNT] = {
+    [PMN_ACTIVATION_NONE] = "",
+    [PMN_ACTIVATION_SIGMOID] = " -DPMN_ACTIVATION=PMN_SIGMOID",
+    [PMN_ACTIVATION_TANH] = " -DPMN_ACTIVATION=PMN_TANH",
+    [PMN_ACTIVATION_SILU] = " -DPMN_ACTIVATION=PMN_SILU",
+    [PMN_ACTIVATION_HARD_SWISH] = " -DPMN_ACTIVATION=PMN_HARD_SWISH",
+    [PMN_ACTIVATION_GELU] = " -DPMN_ACTIVATION=PMN_GELU",
+    [PMN_ACTIVATION_GELU_TANH] = " -DPMN_ACTIVATION=PMN_GELU_TANH",
+    [PMN_ACTIVATION_LEAKY_RELU] = " -DPMN_ACTIVATION=PMN_LEAKY_RELU",
+    [PMN_ACTIVATION_ELU] = " -DPMN_ACTIVATION=PMN_ELU",
+    [PMN_ACTIVATION_SOFTPLUS] = " -DPMN_ACTIVATION=PMN_SOFTPLUS",
+    [PMN_ACTIVATION_MISH] = " -DPMN_ACTIVATION=PMN_MISH",
 };
 
 const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type) {
@@ -64,16 +96,18 @@ static const pmn_ocl_source *source_find(const char *name) {
 }
 
 pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
-  const void *parts[2 * PMN_OCL_KERNEL_COUNT];
-  size_t sizes[2 * PMN_OCL_KERNEL_COUNT];
+  enum { COUNT = 1 + 2 * PMN_OCL_KERNEL_COUNT };
+  const pmn_ocl_source *common = source_find("common");
+  const void *parts[COUNT] = {common->text};
+  size_t sizes[COUNT] = {common->size + 1};
   for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
-    const pmn_ocl_source *source = source_find(family->sources[i]);
-    parts[2 * i] = source->text;
-    sizes[2 * i] = source->size + 1;
-    parts[2 * i + 1] = family->options[i];
-    sizes[2 * i + 1] = strlen(family->options[i]) + 1;
+    const pmn_ocl_source *source = source_find(family->kernels[i].source);
+    parts[1 + 2 * i] = source->text;
+    sizes[1 + 2 * i] = source->size + 1;
+    parts[2 + 2 * i] = family->kernels[i].options;
+    sizes[2 + 2 * i] = strlen(family->kernels[i].options) + 1;
   }
-  return pmn_sha256_hex(parts, sizes, 2 * PMN_OCL_KERNEL_COUNT, hex, err);
+  return pmn_sha256_hex(parts, sizes, COUNT, hex, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------ cache -- */
@@ -81,11 +115,12 @@ pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_
 /* Where the binary of a kernel is kept; false when there is nowhere. */
 static bool cache_path(const pmn_ocl_device *device, const pmn_ocl_source *source, const char *options, pmn_buf *path) {
   const pmn_device_info *info = &device->base.info;
-  const void *parts[] = {CACHE_MAGIC, source->text, options, info->name, info->driver};
-  size_t sizes[] = {
-      MAGIC_SIZE, source->size + 1, strlen(options) + 1, strlen(info->name) + 1, strlen(info->driver) + 1};
+  const pmn_ocl_source *common = source_find("common");
+  const void *parts[] = {CACHE_MAGIC, common->text, source->text, options, info->name, info->driver};
+  size_t sizes[] = {MAGIC_SIZE, common->size + 1, source->size + 1, strlen(options) + 1, strlen(info->name) + 1,
+      strlen(info->driver) + 1};
   char hex[PMN_SHA256_HEX_SIZE], name[PMN_SHA256_HEX_SIZE + 16];
-  if (pmn_sha256_hex(parts, sizes, 5, hex, NULL) != PMN_STATUS_OK) return false;
+  if (pmn_sha256_hex(parts, sizes, sizeof parts / sizeof parts[0], hex, NULL) != PMN_STATUS_OK) return false;
   snprintf(name, sizeof name, "opencl-%s.bin", hex);
   return pmn_file_cache_path(name, path, NULL) == PMN_STATUS_OK;
 }
@@ -160,24 +195,26 @@ static pmn_status build_failed(const pmn_ocl_device *device, cl_program program,
   return st;
 }
 
-static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_err *err) {
+static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_ocl_source *source = source_find(device->family->sources[id]);
-  const char *options = device->family->options[id];
-  cl_program program = NULL;
+  const pmn_ocl_source *common = source_find("common"), *source = source_find(device->family->kernels[id].source);
+  cl_program *result = &device->programs[id][activation], program = NULL;
+  char options[256];
   cl_int code;
   pmn_buf path;
   pmn_buf_init(&path, 4096);
+  snprintf(options, sizeof options, "%s%s", device->family->kernels[id].options, activations[activation]);
   bool cache = cache_path(device, source, options, &path);
-  if (cache) device->programs[id] = cache_load(device, path.data, options);
-  if (device->programs[id] != NULL) goto done;
-  const char *text = source->text;
-  program = clCreateProgramWithSource(device->context, 1, &text, &source->size, &code);
+  if (cache) *result = cache_load(device, path.data, options);
+  if (*result != NULL) goto done;
+  const char *texts[] = {common->text, source->text};
+  const size_t sizes[] = {common->size, source->size};
+  program = clCreateProgramWithSource(device->context, 2, texts, sizes, &code);
   PMN_OCL_TRY(device, code, "creating a program", err);
   code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
   if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, source, options, code, err));
   if (cache) cache_store(program, path.data);
-  device->programs[id] = program;
+  *result = program;
   program = NULL;
 done:
   if (program != NULL) clReleaseProgram(program);
@@ -185,13 +222,14 @@ done:
   return st;
 }
 
-pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, cl_kernel *kernel, pmn_err *err) {
+pmn_status pmn_ocl_kernel_create(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   cl_int code;
   char name[64];
-  if (device->programs[id] == NULL) PMN_TRY(program_build(device, id, err));
-  snprintf(name, sizeof name, "pmn_%s", device->family->sources[id]);
-  *kernel = clCreateKernel(device->programs[id], name, &code);
+  if (device->programs[id][activation] == NULL) PMN_TRY(program_build(device, id, activation, err));
+  snprintf(name, sizeof name, "pmn_%s", device->family->kernels[id].source);
+  *kernel = clCreateKernel(device->programs[id][activation], name, &code);
   PMN_OCL_TRY(device, code, name, err);
 done:
   return st;

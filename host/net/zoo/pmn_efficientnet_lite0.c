@@ -2,6 +2,7 @@
  * ReLU6 for swish). Padding is TensorFlow's "same", BatchNorm epsilon 1e-3. The default network: its weights are
  * embedded. */
 #include "pmn_inverted_residual.h"
+#include "pmn_zoo.h"
 
 extern const unsigned char pmn_weights_efficientnet_lite0[], pmn_weights_efficientnet_lite0_end[];
 
@@ -25,28 +26,29 @@ static const pmn_inverted_residual_net net = {
     .epsilon = 1e-3,
     .stem = "stem_conv",
     .stem_bn = "stem_bn",
+    .stem_relu = "stem_relu",
     .head = "head_conv",
     .head_bn = "head_bn",
+    .head_relu = "head_relu",
     .pool = "global_average_pool",
     .classifier = "predictions",
     .first_prefix = "block_0_",
     .bn = "_bn",
 };
 
-static void build(
-    pmn_graph *graph, const pmn_preprocess *preprocess, bool classifier, pmn_node *features, pmn_node *logits) {
-  pmn_inverted_residual_build(graph, &net, preprocess, classifier, features, logits);
+static void build(pmn_layers *layers, const pmn_preprocess *preprocess, bool classifier) {
+  pmn_inverted_residual_build(layers, &net, 1.0, preprocess, classifier);
 }
 
 const pmn_architecture pmn_zoo_efficientnet_lite0 = {
     .name = "efficientnet_lite0",
-    .description = "EfficientNet-Lite0, 224x224, 1280 features; weights embedded",
-    .preprocess = {.width = 224,
-        .height = 224,
-        .resize = "bicubic",
-        .scale = {1.0f / 128, 1.0f / 128, 1.0f / 128},
-        .shift = {-127.0f / 128, -127.0f / 128, -127.0f / 128},
-        .formula = "(x - 127) / 128"},
+    .description = "EfficientNet-Lite0, 224x224, 1280 features",
+    .licence = "Apache-2.0, Google (by way of timm)",
+    .preprocess = "lite",
+    .resize = "bicubic",
+    .size = 224,
+    .features = "head_relu",
+    .classifier = "predictions",
     .embedded = pmn_weights_efficientnet_lite0,
     .embedded_end = pmn_weights_efficientnet_lite0_end,
     .build = build,

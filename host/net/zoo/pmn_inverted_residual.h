@@ -7,7 +7,7 @@
 #ifndef PMN_INVERTED_RESIDUAL_H
 #define PMN_INVERTED_RESIDUAL_H
 
-#include "pmn_model.h"
+#include "pmn_layers.h"
 
 /* `repeats` blocks of the same width; the first has the stride. */
 typedef struct pmn_block_stage {
@@ -21,14 +21,16 @@ typedef struct pmn_inverted_residual_net {
   int32_t stage_count;
   int32_t stem_filters, head_filters, classes;
   double epsilon; /* of every BatchNorm */
-  const char *stem, *stem_bn, *head, *head_bn, *pool, *classifier;
-  /* The layers of block I are "block_I_expand", "block_I_depthwise", "block_I_project"; of block 0 with this prefix. */
+  const char *stem, *stem_bn, *stem_relu, *head, *head_bn, *head_relu, *pool, *classifier;
+  /* The layers of block I are "block_I_expand", "block_I_depthwise", "block_I_project", each with a BatchNorm and all
+   * but the last with a ReLU, and "block_I_add"; of block 0 with this prefix. */
   const char *first_prefix;
-  const char *bn; /* what their BatchNorms' names have in addition */
+  const char *bn;   /* what their BatchNorms' names have in addition; their ReLUs have "_relu" */
+  bool pads_stride; /* the padding of strided blocks is a layer of its own, "block_I_pad" */
 } pmn_inverted_residual_net;
 
-/* All layers, as pmn_architecture's `build` wants them. */
-void pmn_inverted_residual_build(pmn_graph *graph, const pmn_inverted_residual_net *net,
-    const pmn_preprocess *preprocess, bool classifier, pmn_node *features, pmn_node *logits);
+/* All layers, as pmn_architecture's `build` wants them, at `alpha` times as many channels. */
+void pmn_inverted_residual_build(pmn_layers *layers, const pmn_inverted_residual_net *net, double alpha,
+    const pmn_preprocess *preprocess, bool classifier);
 
 #endif

@@ -1,6 +1,7 @@
-/* pmn_mobilenet_v2.c - MobileNetV2 at alpha 1.0 (Sandler et al. 2018, table 2), with the layer names, padding and
- * BatchNorm epsilon of Keras's applications.mobilenet_v2, so that its tensors load by name. */
+/* pmn_mobilenet_v2.c - MobileNetV2 (Sandler et al. 2018, table 2) at the six widths for which weights are published,
+ * with the layer names, padding and BatchNorm epsilon of Keras's applications.mobilenet_v2. */
 #include "pmn_inverted_residual.h"
+#include "pmn_zoo.h"
 
 /* expansion, kernel, stride, filters, repeats */
 static const pmn_block_stage stages[] = {
@@ -22,27 +23,37 @@ static const pmn_inverted_residual_net net = {
     .epsilon = 1e-3,
     .stem = "Conv1",
     .stem_bn = "bn_Conv1",
+    .stem_relu = "Conv1_relu",
     .head = "Conv_1",
     .head_bn = "Conv_1_bn",
+    .head_relu = "out_relu",
     .pool = "global_average_pooling2d",
     .classifier = "predictions",
     .first_prefix = "expanded_conv_",
     .bn = "_BN",
+    .pads_stride = true,
 };
 
-static void build(
-    pmn_graph *graph, const pmn_preprocess *preprocess, bool classifier, pmn_node *features, pmn_node *logits) {
-  pmn_inverted_residual_build(graph, &net, preprocess, classifier, features, logits);
-}
+/* One width: the constant pmn_zoo_mobilenet_v2_ID. */
+#define MOBILENET_V2(id, network, alpha, width)                                                                        \
+  static void build_##id(pmn_layers *layers, const pmn_preprocess *preprocess, bool classifier) {                      \
+    pmn_inverted_residual_build(layers, &net, alpha, preprocess, classifier);                                          \
+  }                                                                                                                    \
+  const pmn_architecture pmn_zoo_mobilenet_v2_##id = {                                                                 \
+      .name = network,                                                                                                 \
+      .description = "MobileNetV2 (alpha " #alpha "), 224x224, " #width " features",                                   \
+      .licence = "Apache-2.0, Google (Keras applications)",                                                            \
+      .preprocess = "tf",                                                                                              \
+      .resize = "bicubic",                                                                                             \
+      .size = 224,                                                                                                     \
+      .features = "out_relu",                                                                                          \
+      .classifier = "predictions",                                                                                     \
+      .build = build_##id,                                                                                             \
+  }
 
-const pmn_architecture pmn_zoo_mobilenet_v2 = {
-    .name = "mobilenet_v2",
-    .description = "MobileNetV2 (alpha 1.0), 224x224, 1280 features; weights by --weights",
-    .preprocess = {.width = 224,
-        .height = 224,
-        .resize = "bicubic",
-        .scale = {1.0f / 127.5f, 1.0f / 127.5f, 1.0f / 127.5f},
-        .shift = {-1.0f, -1.0f, -1.0f},
-        .formula = "x / 127.5 - 1"},
-    .build = build,
-};
+MOBILENET_V2(035, "mobilenet_v2_0.35", 0.35, 1280);
+MOBILENET_V2(050, "mobilenet_v2_0.5", 0.5, 1280);
+MOBILENET_V2(075, "mobilenet_v2_0.75", 0.75, 1280);
+MOBILENET_V2(100, "mobilenet_v2", 1.0, 1280);
+MOBILENET_V2(130, "mobilenet_v2_1.3", 1.3, 1664);
+MOBILENET_V2(140, "mobilenet_v2_1.4", 1.4, 1792);

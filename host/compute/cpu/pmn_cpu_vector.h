@@ -1,0 +1,96 @@
+/* pmn_cpu_vector.h - vectors of one instruction set, for the sources that are compiled once per set.
+ *
+ * The build defines ISA (a name, pasted into symbols) and LANES (floats in a vector). Everything here is inlined, but
+ * for the ends of rows that fill no vector.
+ */
+#ifndef PMN_CPU_VECTOR_H
+#define PMN_CPU_VECTOR_H
+
+#include "pmn_cpu_kernels.h"
+
+#include <string.h>
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+
+typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+
+/* pmn_cpu_pixels.c's part of the table. */
+extern const pmn_cpu_pixel_kernels PASTE(pmn_cpu_pixels_, ISA);
+
+INLINE vec load(const float *p) {
+  return *(const vec *)p;
+}
+INLINE void store(float *p, vec v) {
+  *(vec *)p = v;
+}
+INLINE vec splat(float x) {
+  return x - (vec){0};
+}
+
+/* By masks: GCC has no vector minimum in C, and a loop over lanes becomes scalar code once it stands in a large
+ * function. */
+INLINE vec select(mask m, vec yes, vec no) {
+  return (vec)((m & (mask)yes) | (~m & (mask)no));
+}
+
+/* The epilogue of a tile, in registers. */
+typedef struct bounds {
+  vec low, high;
+} bounds;
+
+INLINE bounds bounds_of(const pmn_cpu_epilogue *e) {
+  return (bounds){splat(e->clamp_min), splat(e->clamp_max)};
+}
+
+INLINE vec clamp(vec v, const bounds *b) {
+  v = select(v < b->low, b->low, v);
+  return select(v > b->high, b->high, v);
+}
+
+/* The first `count` lanes, 0 < count < LANES, in pieces whose sizes are powers of two. */
+INLINE vec load_some(const float *p, int count) {
+  vec v = {0};
+  float *lanes = (float *)&v;
+  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
+    if ((count & piece) == 0) continue;
+    memcpy(lanes + at, p + at, (size_t)piece * 4);
+    at += piece;
+  }
+  return v;
+}
+
+INLINE void store_some(float *p, vec v, int count) {
+  const float *lanes = (const float *)&v;
+  for (int piece = LANES / 2, at = 0; piece > 0; piece /= 2) {
+    if ((count & piece) == 0) continue;
+    memcpy(p + at, lanes + at, (size_t)piece * 4);
+    at += piece;
+  }
+}
+
+/* Not inlined: the vector must have an address here, and may then stay in its register on the other path. */
+static __attribute__((noinline)) void finish_some(
+    float *y, const float *lanes, int count, const float *residual, const bounds *b) {
+  vec v = load(lanes);
+  if (residual != NULL) v += load_some(residual, count);
+  store_some(y, clamp(v, b), count);
+}
+
+/* y = clamp(v + residual), the first `count` lanes of it. */
+INLINE void finish(float *y, vec v, int count, const float *residual, const bounds *b) {
+  if (__builtin_expect(count >= LANES, 1)) {
+    if (residual != NULL) v += load(residual);
+    store(y, clamp(v, b));
+  } else {
+    float lanes[LANES];
+    store(lanes, v);
+    finish_some(y, lanes, count, residual, b);
+  }
+}
+
+#endif

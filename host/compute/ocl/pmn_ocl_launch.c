@@ -1,0 +1,391 @@
+/* pmn_ocl_launch.c - one operation of a program as one launch of a kernel.
+ *
+ * Making a launch packs and uploads the operation's weights, takes the kernel with the operation's activation compiled
+ * in and sets its arguments; running it sets the number of pictures and enqueues. The order of arguments is that of the
+ * kernels' files. Sizes and indices were checked by pmn_program_check.
+ */
+#include "pmn_ocl.h"
+
+#include "pmn_err.h"
+#include "pmn_mem.h"
+
+#include <string.h>
+
+static size_t groups_needed(size_t units, size_t group) {
+  return (units + group - 1) / group;
+}
+
+/* --------------------------------------------------------------------------------------------------- weights -- */
+
+/* Output channels of a convolution, filled up so that every group has whole panels. */
+static size_t channels_padded(const pmn_op *op, const pmn_tensor *out, size_t panel) {
+  size_t groups = (size_t)op->groups;
+  return groups * groups_needed((size_t)out->c / groups, panel) * panel;
+}
+
+/* [depth][channels] into [panel][depth][width]: group after group, the last panel of each filled up with zeros. NULL if
+ * memory cannot be had. */
+static float *panels_pack(const float *weights, size_t depth, size_t channels, size_t groups, size_t width) {
+  size_t group_channels = channels / groups, panels = groups_needed(group_channels, width);
+  float *packed = pmn_calloc(groups * panels * width, depth * sizeof(float)), *panel = packed;
+  if (packed == NULL) return NULL;
+  for (size_t group = 0; group < groups; group++) {
+    for (size_t first = 0; first < group_channels; first += width, panel += depth * width) {
+      size_t count = group_channels - first < width ? group_channels - first : width;
+      const float *from = weights + group * group_channels + first;
+      for (size_t k = 0; k < depth; k++) memcpy(panel + k * width, from + k * channels, count * sizeof(float));
+    }
+  }
+  return packed;
+}
+
+/* Convolutions read weights and bias in panels. */
+static pmn_status panels_upload(
+    pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, const pmn_tensor *out, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t channels = (size_t)out->c, groups = (size_t)op->groups, width = (size_t)device->family->panel;
+  size_t padded = channels_padded(op, out, width);
+  float *weights = NULL, *bias = NULL;
+  if (depth > INT32_MAX / padded) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %zu x %zu packed weights, 2^31 or more", op->name, depth, padded);
+  }
+  weights = panels_pack(op->weights, depth, channels, groups, width);
+  bias = panels_pack(op->bias, 1, channels, groups, width);
+  if (weights == NULL || bias == NULL) {
+    st = pmn_err_memory(err, padded * depth * sizeof(float), op->name);
+    goto done;
+  }
+  PMN_TRY(pmn_ocl_buffer_create(device, padded * depth, sizeof(float), weights, "weights", &l->weights, err));
+  PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof(float), bias, "bias", &l->bias, err));
+done:
+  pmn_free(weights);
+  pmn_free(bias);
+  return st;
+}
+
+static pmn_status weights_upload(
+    pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_program *program, const pmn_op *op, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  size_t weights = pmn_op_weights_size(op, in, out), bias = pmn_op_bias_size(op, out);
+  if (op->kind == PMN_OP_CONV2D) {
+    PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, out, err));
+    goto done;
+  }
+  if (weights > 0) {
+    PMN_TRY(pmn_ocl_buffer_create(device, weights, sizeof(float), op->weights, "weights", &l->weights, err));
+  }
+  if (bias > 0) PMN_TRY(pmn_ocl_buffer_create(device, bias, sizeof(float), op->bias, "bias", &l->bias, err));
+done:
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------- arguments -- */
+
+/* A launch in the making. Arguments are set one after the other; the first failure is remembered. */
+typedef struct arguments {
+  pmn_ocl_launch *launch;
+  const pmn_ocl_batch *batch;
+  const pmn_ocl_family *family;
+  const pmn_op *op;
+  const pmn_tensor *in, *out;
+  cl_uint next;
+  cl_int code;
+} arguments;
+
+static void argument_add(arguments *a, size_t size, const void *value) {
+  if (a->code == CL_SUCCESS) a->code = clSetKernelArg(a->launch->kernel, a->next, size, value);
+  a->next++;
+}
+static void add_int(arguments *a, int32_t value) {
+  argument_add(a, sizeof(cl_int), &(cl_int){value});
+}
+static void add_float(arguments *a, float value) {
+  argument_add(a, sizeof(cl_float), &(cl_float){value});
+}
+static void add_buffer(arguments *a, cl_mem buffer) {
+  argument_add(a, sizeof buffer, &buffer);
+}
+static void add_int3(arguments *a, const int32_t v[3]) {
+  argument_add(a, sizeof(cl_int4), &(cl_int4){.s = {v[0], v[1], v[2], 0}});
+}
+static void add_colours(arguments *a, const float v[3]) {
+  argument_add(a, sizeof(cl_float4), &(cl_float4){.s = {v[0], v[1], v[2], 0.0f}});
+}
+
+/* A tensor: its buffer and where it begins there, in elements. For none, memory that the kernel will not read. */
+static void add_tensor(arguments *a, int32_t tensor) {
+  const pmn_ocl_batch *b = a->batch;
+  bool input = tensor == b->program->input || tensor == PMN_NO_TENSOR;
+  add_buffer(a, input ? b->input : b->arena);
+  cl_ulong at = input ? 0 : (cl_ulong)b->program->tensors[tensor].arena_offset * (cl_ulong)b->slice;
+  argument_add(a, sizeof at, &at);
+}
+
+/* The residual, then the output. */
+static void add_output(arguments *a) {
+  add_tensor(a, a->op->residual);
+  add_int(a, a->op->residual != PMN_NO_TENSOR);
+  add_tensor(a, a->op->output);
+}
+
+/* Input with its parameters, residual, output. */
+static void add_operands(arguments *a) {
+  add_tensor(a, a->op->input);
+  if (a->launch->weights != NULL) add_buffer(a, a->launch->weights);
+  if (a->launch->bias != NULL) add_buffer(a, a->launch->bias);
+  add_output(a);
+}
+
+/* Heights, widths and channels of a kernel that keeps the number of channels. */
+static void add_shapes(arguments *a) {
+  const int32_t shapes[] = {a->in->h, a->in->w, a->in->c, a->out->h, a->out->w};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) add_int(a, shapes[i]);
+}
+
+static void add_window(arguments *a, bool dilation) {
+  const pmn_op *op = a->op;
+  const int32_t window[] = {op->kernel_h, op->kernel_w, op->stride_h, op->stride_w};
+  for (size_t i = 0; i < sizeof window / sizeof window[0]; i++) add_int(a, window[i]);
+  if (dilation) {
+    add_int(a, op->dilation_h);
+    add_int(a, op->dilation_w);
+  }
+  add_int(a, op->pad_top);
+  add_int(a, op->pad_left);
+}
+
+static void add_activation(arguments *a) {
+  add_float(a, a->op->alpha);
+  add_float(a, a->op->clamp_min);
+  add_float(a, a->op->clamp_max);
+}
+
+/* --------------------------------------------------------------------------------------------- kind by kind -- */
+
+/* A work-item for every element: dimension 0; pictures: dimension 1. */
+static void elements_launch(arguments *a, size_t elements) {
+  size_t local = a->family->element_local;
+  a->launch->local[0] = local;
+  a->launch->global[0] = groups_needed(elements, local) * local;
+  a->launch->n_dimension = 1;
+}
+
+/* A work-group for every pixel: dimension 0; pictures: dimension 1. */
+static void pixels_launch(arguments *a) {
+  size_t local = a->family->pixel_local;
+  a->launch->local[0] = local;
+  a->launch->global[0] = (size_t)a->in->h * (size_t)a->in->w * local;
+  a->launch->n_dimension = 1;
+}
+
+static void conv2d_arguments(arguments *a) {
+  const pmn_ocl_family *family = a->family;
+  pmn_ocl_launch *l = a->launch;
+  size_t pixels = (size_t)a->out->h * (size_t)a->out->w, width = (size_t)family->panel;
+  size_t panels = channels_padded(a->op, a->out, width) / width;
+  add_operands(a);
+  add_shapes(a);
+  add_int(a, a->out->c);
+  add_window(a, true);
+  add_activation(a);
+  add_int(a, a->op->groups);
+  add_colours(a, a->batch->program->input_scale);
+  add_colours(a, a->batch->program->input_shift);
+  l->local[0] = family->conv_local[0];
+  l->local[1] = family->conv_local[1];
+  if (family->tiled) {
+    l->takes_n = true;
+    l->n_argument = a->next;
+    l->global[0] = panels * l->local[0];
+    l->n_dimension = 1;
+    l->n_units = pixels;
+    l->n_group = (size_t)family->pixels;
+  } else {
+    l->global[0] = groups_needed(pixels, (size_t)family->pixels);
+    l->global[1] = panels;
+    l->n_dimension = 2;
+  }
+}
+
+static void depthwise_arguments(arguments *a) {
+  const pmn_ocl_family *family = a->family;
+  add_operands(a);
+  add_shapes(a);
+  add_window(a, true);
+  add_activation(a);
+  size_t vectors = groups_needed((size_t)a->in->c, (size_t)family->vector);
+  size_t items = vectors * groups_needed((size_t)a->out->w, (size_t)family->columns);
+  a->launch->local[0] = family->line_local;
+  a->launch->global[0] = groups_needed(items, family->line_local) * family->line_local;
+  a->launch->n_dimension = 1;
+  a->launch->n_units = (size_t)a->out->h;
+}
+
+static void global_average_pool_arguments(arguments *a) {
+  size_t local = a->family->line_local;
+  add_tensor(a, a->op->input);
+  add_tensor(a, a->op->output);
+  add_int(a, a->in->h * a->in->w);
+  add_int(a, a->in->c);
+  add_activation(a);
+  a->launch->local[0] = local;
+  a->launch->global[0] = groups_needed((size_t)a->in->c, local) * local;
+  a->launch->n_dimension = 1;
+}
+
+static void max_pool_arguments(arguments *a) {
+  add_operands(a);
+  add_shapes(a);
+  add_window(a, true);
+  add_activation(a);
+  elements_launch(a, pmn_tensor_size(a->out));
+}
+
+/* Where the rows or columns that a divisor counts end: past the pads that count, but no further than any window. */
+static int32_t counted_end(int32_t in, int32_t pad_after, int32_t out, int32_t kernel, int32_t stride, int32_t pad) {
+  int32_t last_window_end = (out - 1) * stride - pad + kernel;
+  return in + pad_after < last_window_end ? in + pad_after : last_window_end;
+}
+
+static void average_pool_arguments(arguments *a) {
+  const pmn_op *op = a->op;
+  bool padding = op->count_padding;
+  add_operands(a);
+  add_shapes(a);
+  add_window(a, false);
+  add_int(a, padding);
+  add_int(a, counted_end(a->in->h, padding ? op->pad_bottom : 0, a->out->h, op->kernel_h, op->stride_h, op->pad_top));
+  add_int(a, counted_end(a->in->w, padding ? op->pad_right : 0, a->out->w, op->kernel_w, op->stride_w, op->pad_left));
+  add_activation(a);
+  elements_launch(a, pmn_tensor_size(a->out));
+}
+
+static void multiply_arguments(arguments *a) {
+  const pmn_tensor *factor = &a->batch->program->tensors[a->op->factor];
+  add_tensor(a, a->op->input);
+  add_tensor(a, a->op->factor);
+  add_output(a);
+  add_int(a, a->in->h);
+  add_int(a, a->in->w);
+  add_int(a, a->in->c);
+  add_int(a, factor->h * factor->w * factor->c);
+  add_int(a, factor->h > 1 ? factor->w * factor->c : 0);
+  add_int(a, factor->w > 1 ? factor->c : 0);
+  add_int(a, factor->c > 1 ? 1 : 0);
+  add_activation(a);
+  elements_launch(a, pmn_tensor_size(a->out));
+}
+
+static void copy_arguments(arguments *a) {
+  const pmn_copy *copy = &a->op->copy;
+  add_tensor(a, a->op->input);
+  add_tensor(a, a->op->output);
+  add_int(a, (int32_t)pmn_tensor_size(a->in));
+  add_int(a, (int32_t)pmn_tensor_size(a->out));
+  add_int3(a, copy->extent);
+  add_int(a, copy->in_first);
+  add_int3(a, copy->in_stride);
+  add_int(a, copy->out_first);
+  add_int3(a, copy->out_stride);
+  elements_launch(a, (size_t)copy->extent[0] * (size_t)copy->extent[1] * (size_t)copy->extent[2]);
+}
+
+static void softmax_arguments(arguments *a) {
+  add_operands(a);
+  add_int(a, a->in->h * a->in->w);
+  add_int(a, a->in->c);
+  add_activation(a);
+  pixels_launch(a);
+}
+
+static void lrn_arguments(arguments *a) {
+  const pmn_op *op = a->op;
+  add_operands(a);
+  add_int(a, a->in->h * a->in->w);
+  add_int(a, a->in->c);
+  add_int(a, (op->lrn_size - 1) / 2);
+  add_int(a, op->lrn_size / 2);
+  add_float(a, op->lrn_bias);
+  add_float(a, (float)((double)op->lrn_alpha / op->lrn_size));
+  add_float(a, op->lrn_beta);
+  add_activation(a);
+  elements_launch(a, pmn_tensor_size(a->out));
+}
+
+static void layer_norm_arguments(arguments *a) {
+  add_operands(a);
+  add_int(a, a->in->h * a->in->w);
+  add_int(a, a->in->c);
+  add_float(a, a->op->epsilon);
+  add_activation(a);
+  pixels_launch(a);
+}
+
+static void resize_arguments(arguments *a) {
+  add_operands(a);
+  add_shapes(a);
+  add_activation(a);
+  elements_launch(a, pmn_tensor_size(a->out));
+}
+
+static const struct {
+  pmn_ocl_kernel_id kernel;
+  void (*arguments)(arguments *a);
+} kinds[PMN_OP_KIND_COUNT] = {
+    [PMN_OP_CONV2D] = {PMN_OCL_CONV2D, conv2d_arguments},
+    [PMN_OP_DEPTHWISE_CONV2D] = {PMN_OCL_DEPTHWISE_CONV2D, depthwise_arguments},
+    [PMN_OP_GLOBAL_AVERAGE_POOL] = {PMN_OCL_GLOBAL_AVERAGE_POOL, global_average_pool_arguments},
+    [PMN_OP_MAX_POOL] = {PMN_OCL_MAX_POOL, max_pool_arguments},
+    [PMN_OP_AVERAGE_POOL] = {PMN_OCL_AVERAGE_POOL, average_pool_arguments},
+    [PMN_OP_MULTIPLY] = {PMN_OCL_MULTIPLY, multiply_arguments},
+    [PMN_OP_COPY] = {PMN_OCL_COPY, copy_arguments},
+    [PMN_OP_SOFTMAX] = {PMN_OCL_SOFTMAX, softmax_arguments},
+    [PMN_OP_LRN] = {PMN_OCL_LRN, lrn_arguments},
+    [PMN_OP_LAYER_NORM] = {PMN_OCL_LAYER_NORM, layer_norm_arguments},
+    [PMN_OP_RESIZE] = {PMN_OCL_RESIZE, resize_arguments},
+};
+
+pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_program *program = batch->program;
+  pmn_ocl_kernel_id id = kinds[op->kind].kernel;
+  if (op->kind == PMN_OP_CONV2D && op->input == program->input && program->input_type == PMN_INPUT_U8) {
+    id = PMN_OCL_CONV2D_BYTES;
+  }
+  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
+  l->n_units = l->n_group = 1;
+  PMN_TRY(weights_upload(l, batch->device, program, op, err));
+  PMN_TRY(pmn_ocl_kernel_create(batch->device, id, op->activation, &l->kernel, err));
+  arguments a = {.launch = l,
+      .batch = batch,
+      .family = batch->device->family,
+      .op = op,
+      .in = &program->tensors[op->input],
+      .out = &program->tensors[op->output],
+      .code = CL_SUCCESS};
+  kinds[op->kind].arguments(&a);
+  PMN_OCL_TRY(batch->device, a.code, op->name, err);
+done:
+  return st;
+}
+
+pmn_status pmn_ocl_launch_run(const pmn_ocl_launch *l, const pmn_ocl_device *device, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (l->takes_n) {
+    PMN_OCL_TRY(device, clSetKernelArg(l->kernel, l->n_argument, sizeof(cl_int), &(cl_int){n}), "a kernel", err);
+  }
+  size_t global[3] = {l->global[0], l->global[1], l->global[2]};
+  global[l->n_dimension] = groups_needed((size_t)n * l->n_units, l->n_group) * l->local[l->n_dimension];
+  PMN_OCL_TRY(device, clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, global, l->local, 0, NULL, NULL),
+      "a kernel", err);
+done:
+  return st;
+}
+
+void pmn_ocl_launch_reset(pmn_ocl_launch *l) {
+  if (l->kernel != NULL) clReleaseKernel(l->kernel);
+  if (l->weights != NULL) clReleaseMemObject(l->weights);
+  if (l->bias != NULL) clReleaseMemObject(l->bias);
+  *l = (pmn_ocl_launch){0};
+}

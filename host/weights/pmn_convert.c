@@ -1,0 +1,254 @@
+/* pmn_convert.c - see pmn_convert.h: what a file is, whose weights it holds, and the new file. */
+#include "pmn_convert.h"
+
+#include "pmn_digest.h"
+#include "pmn_file.h"
+#include "pmn_hdf5.h"
+#include "pmn_mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* As pmn_model.c has it: larger than any network of the zoo could use is a mistake. */
+enum { WEIGHTS_MAX = 2000 * 1000 * 1000, TENSORS_MAX = 2000 };
+
+/* timm gives the tensors of these two the same names, so that only their user can tell them apart. */
+static const char lite[] = "efficientnet_lite0", lite_of_tensorflow[] = "tf_efficientnet_lite0";
+
+/* ----------------------------------------------------------------------------------------------------- matches -- */
+
+void pmn_match_reset(pmn_match *match) {
+  pmn_free(match->specs);
+  pmn_free(match->tensors);
+  match->specs = NULL;
+  match->tensors = NULL;
+  match->count = 0;
+}
+
+pmn_status pmn_match_start(pmn_match *match, bool classifier, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_match_reset(match);
+  match->classifier = classifier;
+  PMN_TRY(pmn_architecture_tensors(match->architecture, match->torch, classifier, &match->specs, &match->count, err));
+  match->tensors = pmn_calloc((size_t)match->count, sizeof *match->tensors);
+  if (match->tensors == NULL) {
+    st = pmn_err_memory(err, (size_t)match->count * sizeof *match->tensors, "a table of tensors");
+  }
+done:
+  return st;
+}
+
+static void print_shape(const int64_t *shape, int32_t rank, char text[96]) {
+  text[0] = '\0';
+  for (int32_t i = 0; i < rank; i++) {
+    size_t used = strlen(text);
+    snprintf(text + used, 96 - used, "%s%lld", i > 0 ? ", " : "", (long long)shape[i]);
+  }
+}
+
+pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn_weight *source, int32_t rank, const int64_t *shape,
+    const int64_t view[4], const int32_t axes[4], pmn_err *err) {
+  static const char *const types[] = {"F32", "F16", "BF16"};
+  pmn_weights_tensor *tensor = &match->tensors[index];
+  char is[96], wanted[96];
+  bool readable = false;
+  for (int i = 0; i < 3; i++) readable = readable || strcmp(source->type, types[i]) == 0;
+  if (source->rank != rank || memcmp(source->shape, shape, (size_t)rank * sizeof *shape) != 0) {
+    print_shape(source->shape, source->rank, is);
+    print_shape(shape, rank, wanted);
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: %s has the shape [%s]; as %s of %s it would have [%s]",
+        pmn_safetensors_origin(match->file), source->name, is, match->specs[index].name, match->architecture->name,
+        wanted);
+  }
+  if (!readable) {
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: %s is %s, and not float32, float16 or bfloat16",
+        pmn_safetensors_origin(match->file), source->name, source->type);
+  }
+  *tensor = (pmn_weights_tensor){.spec = &match->specs[index], .source = source};
+  memcpy(tensor->view, view, sizeof tensor->view);
+  memcpy(tensor->axes, axes, sizeof tensor->axes);
+  return PMN_STATUS_OK;
+}
+
+static bool is_used(const pmn_match *match, const pmn_weight *source) {
+  static const char counter[] = "num_batches_tracked";
+  size_t length = strlen(source->name), tail = sizeof counter - 1;
+  if (length >= tail && strcmp(source->name + length - tail, counter) == 0) return true;
+  for (int32_t i = 0; i < match->count; i++) {
+    if (match->tensors[i].source == source) return true;
+  }
+  return false;
+}
+
+pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err) {
+  const pmn_weight *source;
+  char names[256] = "";
+  int32_t count = 0;
+  for (int32_t i = 0; (source = pmn_safetensors_at(match->file, i)) != NULL; i++) {
+    if (is_used(match, source)) continue;
+    size_t used = strlen(names);
+    if (count < 3) snprintf(names + used, sizeof names - used, "%s%.60s", count > 0 ? ", " : "", source->name);
+    count++;
+  }
+  if (count == 0) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: %s has no place for %d of its tensors: %s%s",
+      pmn_safetensors_origin(match->file), match->architecture->name, count, names, count > 3 ? ", ..." : "");
+}
+
+/* ------------------------------------------------------------------------------------------------------ input -- */
+
+typedef struct input {
+  pmn_buf bytes; /* a whole safetensors file */
+  pmn_safetensors *file;
+  char sha256[PMN_SHA256_HEX_SIZE]; /* of the file that was given */
+} input;
+
+static pmn_status read_hdf5(int fd, int64_t size, const char *path, input *in, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char md5[PMN_MD5_HEX_SIZE];
+  pmn_digest *digest = NULL;
+  PMN_TRY(pmn_digest_read(fd, size, path, NULL, &digest, err));
+  if (!pmn_digest_finish(digest, md5, in->sha256)) {
+    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");
+  }
+  PMN_TRY(pmn_hdf5_read(fd, size, path, &in->bytes, err));
+done:
+  pmn_digest_destroy(digest);
+  return st;
+}
+
+static pmn_status read_safetensors(const char *path, input *in, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_file_read(path, &in->bytes, err));
+  const void *bytes = in->bytes.data;
+  PMN_TRY(pmn_sha256_hex(&bytes, &in->bytes.size, 1, in->sha256, err));
+done:
+  return st;
+}
+
+/* What the file is, its first bytes tell. */
+static pmn_status read_input(const char *path, input *in, pmn_err *err) {
+  static const char hdf5[] = "\x89HDF\r\n\x1a\n", zip[] = "PK\x03\x04";
+  pmn_status st = PMN_STATUS_OK;
+  char head[8] = "";
+  struct stat info;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot open %s: %s", path, strerror(errno));
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s is not a regular file", path);
+  }
+  if (pread(fd, head, sizeof head, 0) < 0) {
+    PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot read %s: %s", path, strerror(errno));
+  }
+  if (info.st_size > WEIGHTS_MAX) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s has %lld bytes, more than any network of the zoo could use", path,
+        (long long)info.st_size);
+  }
+  if (memcmp(head, zip, sizeof zip - 1) == 0) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s is a zip archive: of a .keras file convert the model.weights.h5 in it, and of PyTorch a state_dict saved "
+        "as safetensors",
+        path);
+  }
+  if (memcmp(head, hdf5, sizeof head) == 0)
+    PMN_TRY(read_hdf5(fd, info.st_size, path, in, err));
+  else
+    PMN_TRY(read_safetensors(path, in, err));
+  PMN_TRY(pmn_safetensors_create(in->bytes.data, in->bytes.size, path, &in->file, err));
+  if (pmn_safetensors_at(in->file, TENSORS_MAX) != NULL) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s holds more than %d tensors: no network of the zoo does", path, TENSORS_MAX);
+  }
+done:
+  if (fd >= 0) close(fd);
+  return st;
+}
+
+/* --------------------------------------------------------------------------------------------- whose they are -- */
+
+/* Keras's names hold a slash, PyTorch's dots. */
+static bool has_keras_names(const pmn_safetensors *file) {
+  const pmn_weight *first = pmn_safetensors_at(file, 0);
+  return first != NULL && strchr(first->name, '/') != NULL;
+}
+
+static pmn_status match_one(pmn_match *match, const char *network, pmn_err *err) {
+  if (has_keras_names(match->file)) {
+    /* In a file of our own the layers have Keras's names whoever trained them. */
+    const char *framework = pmn_safetensors_metadata(match->file, "pomona.framework");
+    match->torch = framework != NULL && strcmp(framework, "torch") == 0;
+    return pmn_match_keras(match, err);
+  }
+  match->torch = network == NULL || strcmp(network, lite_of_tensorflow) != 0;
+  return pmn_match_torch(match, err);
+}
+
+/* The network that takes all tensors. The first one that fits is the only one: all differ in number or shape. */
+static pmn_status find_network(pmn_match *match, pmn_err *err) {
+  const pmn_weight *first = pmn_safetensors_at(match->file, 0);
+  int32_t count = 0;
+  for (int32_t i = 0; (match->architecture = pmn_architecture_at(i)) != NULL; i++) {
+    pmn_status st = match_one(match, NULL, err);
+    if (st == PMN_STATUS_OK && match->torch && strcmp(match->architecture->name, lite) == 0 &&
+        !has_keras_names(match->file)) {
+      return pmn_err_set(err, PMN_STATUS_MODEL, 0,
+          "%s holds EfficientNet-Lite0, but its names do not tell whether it was trained with PyTorch or TensorFlow: "
+          "name the network, %s or %s",
+          pmn_safetensors_origin(match->file), lite, lite_of_tensorflow);
+    }
+    if (st != PMN_STATUS_MODEL) return st;
+  }
+  while (pmn_safetensors_at(match->file, count) != NULL) count++;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0,
+      "%s holds the weights of no network of the zoo (%d tensors%s%.60s%s); name the network that it should be to "
+      "learn "
+      "what does not fit",
+      pmn_safetensors_origin(match->file), count, count > 0 ? ", the first " : "", count > 0 ? first->name : "", "");
+}
+
+static pmn_status match_network(pmn_match *match, const char *network, pmn_err *err) {
+  if (network == NULL) return find_network(match, err);
+  match->architecture = pmn_architecture_find(strcmp(network, lite_of_tensorflow) == 0 ? lite : network);
+  if (match->architecture == NULL) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "there is no network \"%.64s\"", network);
+  }
+  return match_one(match, network, err);
+}
+
+/* ----------------------------------------------------------------------------------------------------- output -- */
+
+pmn_status pmn_convert_file(const char *path, const char *network, int32_t size, const char *output, bool overwrite,
+    pmn_converted *converted, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  input in = {.file = NULL};
+  pmn_match match = {.file = NULL};
+  char pixels[16];
+  pmn_buf_init(&in.bytes, WEIGHTS_MAX);
+  PMN_TRY(read_input(path, &in, err));
+  match.file = in.file;
+  PMN_TRY(match_network(&match, network, err));
+  snprintf(pixels, sizeof pixels, "%d", size);
+  const pmn_weights_metadata metadata[] = {{"pomona.network", match.architecture->name},
+      {"pomona.framework", match.torch ? "torch" : "keras"}, {"pomona.source_sha256", in.sha256},
+      {"pomona.size", pixels}};
+  *converted = (pmn_converted){.network = match.architecture->name,
+      .framework = metadata[1].value,
+      .classifier = match.classifier,
+      .tensors = match.count};
+  memcpy(converted->source_sha256, in.sha256, sizeof in.sha256);
+  PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, size > 0 ? 4 : 3,
+      converted->sha256, &converted->bytes, err));
+done:
+  pmn_match_reset(&match);
+  pmn_safetensors_destroy(in.file);
+  pmn_buf_reset(&in.bytes);
+  return st;
+}
+
+pmn_status pmn_weights_convert(
+    const char *path, const char *network, const char *output, bool overwrite, pmn_converted *converted, pmn_err *err) {
+  return pmn_convert_file(path, network, 0, output, overwrite, converted, err);
+}

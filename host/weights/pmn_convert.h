@@ -1,0 +1,43 @@
+/* pmn_convert.h - which tensor of somebody else's file is which of a network of the zoo. Private to the room.
+ *
+ * A match is all or nothing: every tensor of the network is found with its shape, and none of the file is left over
+ * but what says nothing about the network (PyTorch's counters of batches).
+ */
+#ifndef PMN_CONVERT_H
+#define PMN_CONVERT_H
+
+#include "pmn_model.h"
+#include "pmn_weights_write.h"
+
+/* A network that a file holds the weights of. Given empty (zeros) to a match; pmn_match_reset frees it. */
+typedef struct pmn_match {
+  const pmn_safetensors *file;
+  const pmn_architecture *architecture;
+  bool torch;                  /* computes as PyTorch does: padding, epsilons, which biases there are */
+  bool classifier;             /* the file holds the classifier too */
+  pmn_tensor_spec *specs;      /* [count] */
+  pmn_weights_tensor *tensors; /* [count], of the specs in their order */
+  int32_t count;
+} pmn_match;
+
+/* Tensors named LAYER/PART in the order in which Keras reads them. The layers' names are used if every layer of the
+ * network is there by its name; else the k-th convolution is the k-th convolution, and so on for every kind of layer,
+ * which is how Keras itself loads a file. PMN_STATUS_MODEL with what does not fit, PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_match_keras(pmn_match *match, pmn_err *err);
+/* The same for tensors with the names that torchvision's or timm's networks give them. */
+PMN_MUST_USE pmn_status pmn_match_torch(pmn_match *match, pmn_err *err);
+void pmn_match_reset(pmn_match *match);
+
+/* What both need. Specs and room for tensors, with or without the classifier's. */
+PMN_MUST_USE pmn_status pmn_match_start(pmn_match *match, bool classifier, pmn_err *err);
+/* `source`, which must have this shape, becomes the tensor of specs[index]; view and axes as in pmn_weights_tensor. */
+PMN_MUST_USE pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn_weight *source, int32_t rank,
+    const int64_t *shape, const int64_t view[4], const int32_t axes[4], pmn_err *err);
+/* PMN_STATUS_MODEL naming the first tensors of the file that belong to none of the network. */
+PMN_MUST_USE pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err);
+
+/* pmn_weights_convert of pomona.h; the metadata says "pomona.size" if `size` > 0. */
+PMN_MUST_USE pmn_status pmn_convert_file(const char *input, const char *network, int32_t size, const char *output,
+    bool overwrite, pmn_converted *converted, pmn_err *err);
+
+#endif

@@ -1,0 +1,2 @@
+pomona models | grep -A4 -x 'resnet50'
+pomona models extra
