@@ -78,6 +78,7 @@ typedef struct arguments {
   const char *name;
   bool terminal, line_open;
   time_t last_line;
+  int64_t last_done;
 } arguments;
 
 static bool has(const arguments *a, int option) {
@@ -166,9 +167,10 @@ static void on_progress(void *arg, int64_t done, int64_t total) {
   arguments *a = arg;
   time_t now = time(NULL);
   bool rewrites = a->progress == CLI_PROGRESS_AUTO && a->terminal;
-  if (a->progress == CLI_PROGRESS_NONE) return;
+  if (a->progress == CLI_PROGRESS_NONE || done == a->last_done) return;
   if (now - a->last_line < (rewrites || a->progress == CLI_PROGRESS_JSON ? 1 : 10) && done != total) return;
   a->last_line = now;
+  a->last_done = done;
   if (a->progress == CLI_PROGRESS_JSON) {
     fprintf(stderr, "{\"phase\": \"fetch\", \"name\": \"%s\", \"done\": %lld, \"total\": %lld}\n", a->name,
         (long long)done, (long long)total);
@@ -202,6 +204,7 @@ static int fetch_weights(arguments *a) {
     pmn_fetched fetched;
     pmn_err err = PMN_ERR_INIT;
     options.name = a->name = a->names[i];
+    a->last_done = -1;
     pmn_status status = pmn_weights_fetch(&options, &fetched, &err);
     end_line(a);
     if (status != PMN_STATUS_OK) {

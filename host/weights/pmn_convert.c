@@ -220,8 +220,8 @@ static pmn_status match_network(pmn_match *match, const char *network, pmn_err *
 
 /* ----------------------------------------------------------------------------------------------------- output -- */
 
-pmn_status pmn_convert_file(const char *path, const char *network, int32_t size, const char *output, bool overwrite,
-    pmn_converted *converted, pmn_err *err) {
+pmn_status pmn_convert_file(const char *path, const char *network, const pmn_weights_entry *entry, const char *output,
+    bool overwrite, pmn_converted *converted, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   input in = {.file = NULL};
   pmn_match match = {.file = NULL};
@@ -230,7 +230,11 @@ pmn_status pmn_convert_file(const char *path, const char *network, int32_t size,
   PMN_TRY(read_input(path, &in, err));
   match.file = in.file;
   PMN_TRY(match_network(&match, network, err));
-  snprintf(pixels, sizeof pixels, "%d", size);
+  if (entry != NULL && entry->classifier != match.classifier) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s", path,
+        entry->classifier ? "the classifier is missing" : "there is a classifier that should not be there");
+  }
+  snprintf(pixels, sizeof pixels, "%d", entry != NULL ? entry->size : 0);
   const pmn_weights_metadata metadata[] = {{"pomona.network", match.architecture->name},
       {"pomona.framework", match.torch ? "torch" : "keras"}, {"pomona.source_sha256", in.sha256},
       {"pomona.size", pixels}};
@@ -239,7 +243,7 @@ pmn_status pmn_convert_file(const char *path, const char *network, int32_t size,
       .classifier = match.classifier,
       .tensors = match.count};
   memcpy(converted->source_sha256, in.sha256, sizeof in.sha256);
-  PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, size > 0 ? 4 : 3,
+  PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, entry != NULL ? 4 : 3,
       converted->sha256, &converted->bytes, err));
 done:
   pmn_match_reset(&match);
@@ -250,5 +254,5 @@ done:
 
 pmn_status pmn_weights_convert(
     const char *path, const char *network, const char *output, bool overwrite, pmn_converted *converted, pmn_err *err) {
-  return pmn_convert_file(path, network, 0, output, overwrite, converted, err);
+  return pmn_convert_file(path, network, NULL, output, overwrite, converted, err);
 }

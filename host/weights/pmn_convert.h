@@ -6,7 +6,7 @@
 #ifndef PMN_CONVERT_H
 #define PMN_CONVERT_H
 
-#include "pmn_model.h"
+#include "pmn_weights.h"
 #include "pmn_weights_write.h"
 
 /* A network that a file holds the weights of. Given empty (zeros) to a match; pmn_match_reset frees it. */
@@ -36,8 +36,9 @@ PMN_MUST_USE pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn
 /* PMN_STATUS_MODEL naming the first tensors of the file that belong to none of the network. */
 PMN_MUST_USE pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err);
 
-/* pmn_weights_convert of pomona.h; the metadata says "pomona.size" if `size` > 0. */
-PMN_MUST_USE pmn_status pmn_convert_file(const char *input, const char *network, int32_t size, const char *output,
-    bool overwrite, pmn_converted *converted, pmn_err *err);
+/* pmn_weights_convert of pomona.h. `entry`, or NULL: what the file was published as: its network, with or without
+ * classifier; the metadata then says "pomona.size" too. */
+PMN_MUST_USE pmn_status pmn_convert_file(const char *input, const char *network, const pmn_weights_entry *entry,
+    const char *output, bool overwrite, pmn_converted *converted, pmn_err *err);
 
 #endif

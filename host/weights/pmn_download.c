@@ -126,7 +126,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg) {
   }
   take_header(line, size, "ETag", self->etag);
   take_header(line, size, "Last-Modified", self->modified);
-  if (take_header(line, size, "Content-Range", range) && sscanf(range, "bytes %lld-%*[0-9]/%lld", &start, &total) >= 1) {
+  if (take_header(line, size, "Content-Range", range) &&
+      sscanf(range, "bytes %lld-%*[0-9]/%lld", &start, &total) >= 1) {
     self->range_start = start;
     self->range_total = total;
   }

@@ -251,26 +251,25 @@ done:
 }
 
 /* NAME.h5 to NAME.safetensors and NAME.json. */
-static pmn_status convert(fetch *self, pmn_fetched *fetched, pmn_err *err) {
+static pmn_status convert(const fetch *self, pmn_fetched *fetched, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  const pmn_weights_entry *entry = self->entry;
   pmn_converted converted = {.tensors = 0};
-  PMN_TRY(
-      pmn_convert_file(self->h5.data, self->entry->network, self->entry->size, fetched->path, true, &converted, err));
+  PMN_TRY(pmn_convert_file(self->h5.data, entry->network, entry, fetched->path, true, &converted, err));
   if (strcmp(converted.source_sha256, fetched->sha256) != 0) {
+    unlink(fetched->path);
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s changed while it was converted", self->h5.data);
   }
-  if (converted.classifier != self->entry->classifier) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s: %s", self->h5.data,
-        self->entry->classifier ? "the classifier is missing" : "there is a classifier that should not be there");
-  }
   memcpy(fetched->safetensors_sha256, converted.sha256, sizeof converted.sha256);
-  PMN_TRY(pmn_weights_record_write(self->entry, fetched, converted.bytes, self->url, err));
-  if (self->own_h5) unlink(self->h5.data);
+  PMN_TRY(pmn_weights_record_write(entry, fetched, converted.bytes, self->url, err));
+  pmn_download_forget(self->part.data);
 done:
   /* A signal from the terminal reaches the program that reads the file too. */
   if (st == PMN_STATUS_MODEL && self->options->stop != NULL && *self->options->stop != 0) {
     st = pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted");
   }
+  /* What we brought ourselves goes, when it is converted or no good; what somebody put there, stays. */
+  if (self->own_h5 && (st == PMN_STATUS_OK || st == PMN_STATUS_MODEL)) unlink(self->h5.data);
   return st;
 }
 

@@ -363,8 +363,8 @@ def refusals():
     c("resize_nan", "dimension 3 becomes").constant("s", [1, 1, 1, np.nan]).add("Resize", "x - s")
     c("resize_channels", "channels would change").constant("s", [1, 2, 2, 2]).add("Resize", "x - s")
     c("no_picture", "does not depend on the picture").constant("k", [1.0, 2.0]).add("Identity", "k")
-    c("batch", "a batch of 8", dims=[8, 3, H, W]).add("Relu", "x")
-    c("inputs", "is missing").weights("k", 3).add("Add", "x")
+    c("batch", "is not of the shape of pictures", dims=[8, 3, H, W]).add("Relu", "x")
+    c("inputs", "1 inputs").weights("k", 3).add("Add", "x")
 
 
 def main(folder):

@@ -1,6 +1,7 @@
 /* test_model.c - what may be chosen about a network, and what is said to those who choose wrong. */
 #include "check.h"
 #include "onnx_sketch.h"
+#include "pmn_file.h"
 #include "pmn_mem.h"
 #include "pmn_model.h"
 #include "pmn_nearest.h"
@@ -244,6 +245,7 @@ static void test_list_of_layers(void **state) {
   assert_false(pmn_model_layer_at(model, -1, &layer));
   assert_true(pmn_model_layer_at(model, count - 1, &layer));
   assert_string_equal(layer.name, "predictions");
+  o.width = 64; /* now the features are pooled, by a layer that is not the network's */
   check_ok(create(o, NULL, NULL, &other, &err));
   assert_true(pmn_model_layer_at(other, count - 3, &layer));
   assert_string_equal(layer.name, "global_average_pool");
@@ -311,29 +313,81 @@ static void test_sizes(void **state) {
 
 /* ---------------------------------------------------------------------------------------------------- metadata -- */
 
-/* A copy of the weights whose header has `to` for `from`, texts of one length. */
-static void write_changed(const char *path, const char *from, const char *to) {
-  FILE *file = fopen(small_weights, "rb");
+static pmn_buf read_small(void) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes;
+  pmn_buf_init(&bytes, 100 << 20);
+  check_ok(pmn_file_read(small_weights, &bytes, &err));
+  return bytes;
+}
+
+/* Writes and frees the bytes. */
+static void write_bytes(const char *path, pmn_buf *bytes) {
+  FILE *file = fopen(path, "wb");
   assert_non_null(file);
-  fseek(file, 0, SEEK_END);
-  size_t size = (size_t)ftell(file);
-  rewind(file);
-  char *bytes = malloc(size);
-  assert_non_null(bytes);
-  assert_int_equal(fread(bytes, 1, size, file), size);
-  fclose(file);
-  char *at = NULL;
-  for (size_t i = 8; at == NULL && i < 400; i++) {
-    if (memcmp(bytes + i, from, strlen(from)) == 0) at = bytes + i;
-  }
+  assert_int_equal(fwrite(bytes->data, 1, bytes->size, file), bytes->size);
+  assert_int_equal(fclose(file), 0);
+  pmn_buf_reset(bytes);
+}
+
+/* A copy of the weights whose header has `to` for the first `from`, texts of one length. */
+static void write_changed(const char *path, const char *from, const char *to) {
+  pmn_buf bytes = read_small();
+  char *at = strstr(bytes.data + 8, from);
   assert_non_null(at);
   assert_int_equal(strlen(from), strlen(to));
   memcpy(at, to, strlen(to));
-  file = fopen(path, "wb");
-  assert_non_null(file);
-  assert_int_equal(fwrite(bytes, 1, size, file), size);
-  assert_int_equal(fclose(file), 0);
-  free(bytes);
+  write_bytes(path, &bytes);
+}
+
+/* A copy of the weights with `value` as element `index` of a tensor. */
+static void write_value(const char *path, const char *tensor, size_t index, float value) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes = read_small();
+  pmn_safetensors *file = NULL;
+  check_ok(pmn_safetensors_create(bytes.data, bytes.size, path, &file, &err));
+  const pmn_weight *weight = pmn_safetensors_find(file, tensor);
+  assert_non_null(weight);
+  memcpy(bytes.data + ((const char *)weight->data - bytes.data) + 4 * index, &value, sizeof value);
+  pmn_safetensors_destroy(file);
+  write_bytes(path, &bytes);
+}
+
+/* A copy of the weights in which bn_Conv1/gamma has shape [16, 1]: room for that is taken from the metadata. */
+static void write_other_rank(const char *path) {
+  static const char gamma[] = "\"bn_Conv1/gamma\":{\"dtype\":\"F32\",\"shape\":[16";
+  pmn_buf bytes = read_small();
+  char *key = strstr(bytes.data + 8, "pomona.framework"), *end = strstr(bytes.data + 8, gamma);
+  assert_true(key != NULL && end > key);
+  end += strlen(gamma);
+  memmove(key, key + 2, (size_t)(end - key) - 2);
+  memcpy(end - 2, ",1", 2);
+  write_bytes(path, &bytes);
+}
+
+static void test_bad_tensors(void **state) {
+  (void)state;
+  char path[96];
+  snprintf(path, sizeof path, "%s/changed.safetensors", folder);
+  pmn_model_options o = {.network = small, .weights = path};
+  write_value(path, "bn_Conv1/moving_variance", 3, -1.0f);
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor bn_Conv1/moving_variance holds -1 at position 3", path);
+  write_value(path, "block_3_depthwise/depthwise_kernel", 5, INFINITY);
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor block_3_depthwise/depthwise_kernel holds inf at position 5", path);
+  write_value(path, "predictions/bias", 999, NAN);
+  check_widths(o, NULL, 1280, NULL, 0);
+  refuse(o, "predictions", PMN_STATUS_MODEL, "tensor predictions/bias holds", "at position 999");
+  write_changed(path, "F32", "I32");
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor Conv1/kernel is not F32 [3, 3, 3, 16]", path);
+  write_changed(path, "[3,3,3,16]", "[3,3,16,3]");
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor Conv1/kernel is not F32 [3, 3, 3, 16]", path);
+  write_changed(path, "[3,3,3,16]", "[27,16]   ");
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor Conv1/kernel is not F32 [3, 3, 3, 16]", path);
+  write_other_rank(path);
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor bn_Conv1/gamma is not F32 [16]", path);
+  write_changed(path, "bn_Conv1/beta", "bn_Conv1/Beta");
+  refuse(o, NULL, PMN_STATUS_MODEL, "tensor bn_Conv1/beta is missing", path);
+  unlink(path);
 }
 
 static void test_metadata(void **state) {
@@ -525,6 +579,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_layers),
       cmocka_unit_test(test_list_of_layers),
       cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_bad_tensors),
       cmocka_unit_test(test_metadata),
       cmocka_unit_test(test_no_weights),
       cmocka_unit_test(test_torch_tensors),

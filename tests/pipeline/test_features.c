@@ -179,7 +179,7 @@ static void inspected_network(void **state) {
   assert_string_equal(info.features, "block5_pool");
   assert_null(info.sha256);
   assert_int_equal(info.parameters, 138357544); /* Keras 3.15: VGG16(weights=None).count_params() */
-  const pmn_layer_info *layer = layer_of(inspection, "block1_conv2");
+  const pmn_layer_info *layer = layer_of(inspection, "block1_conv2/linear");
   assert_string_equal(layer->shape, "224 x 224 x 64");
   assert_int_equal(layer->parameters, 64 * 64 * 9 + 64);
   assert_int_equal(layer->operations, (int64_t)224 * 224 * 64 * 64 * 9);

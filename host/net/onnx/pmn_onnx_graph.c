@@ -250,22 +250,8 @@ static void lower_input(pmn_onnx_lowering *self, const pmn_preprocess *preproces
   const pmn_onnx_graph *file = self->file;
   const int64_t *dims = file->input_dims;
   const char *name = file->names[file->input];
-  if (file->input_rank != 4 || dims[0] > 1) {
-    pmn_graph_fail(self->graph, PMN_STATUS_MODEL,
-        "input %s has %d dimensions and a batch of %lld: export the network for one picture [1, 3, height, width], or "
-        "with an open batch",
-        name, file->input_rank, (long long)(file->input_rank > 0 ? dims[0] : 0));
-    return;
-  }
-  bool channels_first = dims[1] == 3 || (dims[1] < 0 && dims[3] != 3);
+  bool channels_first = dims[1] == 3; /* else they are last: the file was checked for it */
   int64_t height = channels_first ? dims[2] : dims[1], width = channels_first ? dims[3] : dims[2];
-  if (!channels_first && dims[3] != 3) {
-    pmn_graph_fail(self->graph, PMN_STATUS_MODEL,
-        "input %s is [1, %lld, %lld, %lld]: neither has it 3 channels first "
-        "nor last",
-        name, (long long)dims[1], (long long)dims[2], (long long)dims[3]);
-    return;
-  }
   if ((height > 0 && height != preprocess->height) || (width > 0 && width != preprocess->width)) {
     pmn_graph_fail(self->graph, PMN_STATUS_ARGUMENT,
         "pictures are %d x %d, but the file takes %lld x %lld alone: export it with open sizes for others",

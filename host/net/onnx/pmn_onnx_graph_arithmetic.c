@@ -294,6 +294,10 @@ static void lower_add(pmn_onnx_lowering *self) {
     by_constant(self, 1 - constant, pmn_onnx_input_constant(self, constant));
     return;
   }
+  if (count != 2 && strcmp(self->node->op, "Sum") != 0) {
+    pmn_onnx_refuse(self, "%d inputs", count);
+    return;
+  }
   if (constant >= 0 || tensors == 0) {
     pmn_onnx_refuse(self, "adds a constant to %d tensors", tensors);
     return;

@@ -266,21 +266,25 @@ static void test_features(void **state) {
   }
 }
 
-/* Views cost nothing: transposes of an NHWC file, and a block of ConvNeXt, leave no copies. */
+/* Views cost nothing: rows of tokens and a block of ConvNeXt leave no copies. One is left where a row is flattened for
+ * a dense layer, a name has another order than its tensor's older name, and channels are shuffled. */
 static void test_nothing_is_moved(void **state) {
   (void)state;
-  static const char *const models[] = {
-      "shape_nhwc", "dense_matmul_nhwc", "channel_layer_norm", "dense_gemm", "channel_reduce_nhwc", "shape_names"};
-  for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+  static const struct {
+    const char *model;
+    int copies;
+  } cases[] = {{"dense_matmul_nhwc", 0}, {"dense_matmul_tokens", 0}, {"channel_layer_norm", 0},
+      {"channel_layer_norm_written", 0}, {"channel_reduce_nhwc", 0}, {"dense_gemm", 1}, {"shape_names", 1},
+      {"shape_nhwc", 1}, {"shape_shuffle", 1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     pmn_err err = PMN_ERR_INIT;
     const pmn_program *program = NULL;
-    network net = network_of(models[i], 7, 6);
+    network net = network_of(cases[i].model, 7, 6);
     pmn_node node = pmn_graph_find(net.graph, "y");
     check_ok(pmn_graph_finish(net.graph, &node, 1, &program, &err));
     int copies = 0;
     for (int32_t o = 0; o < program->op_count; o++) copies += program->ops[o].kind == PMN_OP_COPY;
-    bool row = strcmp(models[i], "dense_gemm") == 0 || strcmp(models[i], "shape_names") == 0;
-    if (copies > (row ? 1 : 0)) fail_msg("%s: %d copies", models[i], copies); /* a row is flattened once */
+    if (copies > cases[i].copies) fail_msg("%s: %d copies", cases[i].model, copies);
     network_close(&net);
   }
 }
@@ -294,8 +298,9 @@ static void build_and_finish(const char *path, int height, int width) {
   if (network_open(&net, path, height, width, &err)) {
     pmn_node node = pmn_onnx_features(net.onnx, net.graph);
     if (node >= 0) node = pmn_onnx_flatten(net.onnx, net.graph, node);
-    if (pmn_graph_finish(net.graph, &node, 1, &program, &err) == PMN_STATUS_OK)
-      check_ok(pmn_program_check(program, &err));
+    if (pmn_graph_finish(net.graph, &node, 1, &program, &err) == PMN_STATUS_OK &&
+        pmn_program_check(program, &err) != PMN_STATUS_OK && err.status != PMN_STATUS_NO_MEMORY)
+      fail_msg("%s: %s", path, err.message);
   }
   network_close(&net);
 }

@@ -11,11 +11,11 @@
 /* Resident memory of the whole program, with what a sanitizer needs besides. */
 enum { MEMORY_MAX_KB = 1536 * 1024 };
 
-typedef struct tally {
+typedef struct verdicts {
   int taken, refused;
-} tally;
+} verdicts;
 
-static void run(const unsigned char *bytes, size_t size, const char *what, size_t at, tally *tally) {
+static void run(const unsigned char *bytes, size_t size, const char *what, size_t at, verdicts *tally) {
   pmn_err err = PMN_ERR_INIT;
   pmn_status status = onnx_run(bytes, size, &err);
   if (status == PMN_STATUS_OK) {
@@ -30,7 +30,7 @@ static void run(const unsigned char *bytes, size_t size, const char *what, size_
 
 /* The bytes with those from `at` to `at` + `gone` exchanged for others. */
 static void run_spliced(
-    const pmn_buf *model, size_t at, size_t gone, const void *bytes, size_t size, const char *what, tally *tally) {
+    const pmn_buf *model, size_t at, size_t gone, const void *bytes, size_t size, const char *what, verdicts *tally) {
   pmn_buf copy = sketch_new();
   sketch_append(&copy, model->data, at);
   sketch_append(&copy, bytes, size);
@@ -58,7 +58,7 @@ static void mutate(pmn_buf *model, size_t stride, const char *name) {
       {"0", "\0", 1},
       {"two thousand and more", "\xd0\x0f", 2},
   };
-  tally tally = {0};
+  verdicts tally = {0};
   run((unsigned char *)model->data, model->size, name, 0, &tally);
   if (tally.taken != 1) fail_msg("%s is not sound", name);
   for (size_t at = 0; at < model->size; at += stride) {
