@@ -101,9 +101,9 @@ float *compute_apply(const pmn_program *program, const pmn_op *op, const compute
   return single_run(program, *op, operands->in, operands->residual, operands->factor);
 }
 
-/* Terms of the sum that an output is; 0 for kinds that do not round. */
+/* Terms of the longest sum that an output is made of; 0 for kinds that do not round. */
 static size_t sum_length(const pmn_op *op, const pmn_tensor *in) {
-  size_t window = (size_t)op->kernel_h * (size_t)op->kernel_w;
+  size_t window = (size_t)op->kernel_h * (size_t)op->kernel_w, pixels = (size_t)in->h * (size_t)in->w;
   switch (op->kind) {
   case PMN_OP_CONV2D:
     return window * (size_t)(in->c / op->groups);
@@ -111,7 +111,7 @@ static size_t sum_length(const pmn_op *op, const pmn_tensor *in) {
   case PMN_OP_AVERAGE_POOL:
     return window;
   case PMN_OP_GLOBAL_AVERAGE_POOL:
-    return (size_t)in->h * (size_t)in->w;
+    return pixels <= 64 ? pixels : 64 + (pixels + 63) / 64; /* a sum of sums of 64 */
   case PMN_OP_MULTIPLY:
     return 1;
   case PMN_OP_RESIZE:

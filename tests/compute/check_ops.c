@@ -135,6 +135,36 @@ void check_ops_goldens(void **state) {
   free(golden.data);
 }
 
+/* Pictures of one number: every addition to a single long sum would round the same way. */
+void check_ops_means(void **state) {
+  (void)state;
+  static const int32_t sides[] = {8, 9, 64, 112, 300};
+  double worst = 0.0;
+  for (size_t s = 0; s < sizeof sides / sizeof *sides; s++) {
+    enum { CHANNELS = 19 };
+    pmn_tensor tensors[] = {{sides[s], sides[s], CHANNELS, 0}, {1, 1, CHANNELS, 0}};
+    size_t count = pmn_tensor_size(&tensors[0]);
+    pmn_op op = pmn_op_init(PMN_OP_GLOBAL_AVERAGE_POOL, "mean", 0, 1);
+    pmn_program program = {
+        .tensors = tensors, .ops = &op, .tensor_count = 2, .op_count = 1, .output = 1, .arena_size = CHANNELS};
+    float *input = compute_alloc(count, sizeof(float));
+    for (size_t i = 0; i < count; i++) input[i] = 0.1f * (float)(1 + i % CHANNELS);
+    const compute_operands operands = {.in = input};
+    float *expected = compute_apply(&program, &op, &operands);
+    for (int d = 0; d < compute_config_count; d++) {
+      const compute_config *config = &compute_configs[d];
+      float *y = compute_run(config->device, &program, input, 1, 1);
+      float *bound = compute_bound(&program, &op, &operands, config->activation_units);
+      worst = fmax(worst, compute_compare(y, expected, bound, CHANNELS, config->label, "mean"));
+      free(y);
+      free(bound);
+    }
+    free(expected);
+    free(input);
+  }
+  print_message("largest error %.4f of its bound\n", worst);
+}
+
 /* Every activation over the whole range of f32, and densely where it bends; alone, that is on a 1x1 depthwise
  * convolution of weight 1. */
 static float *activation_input(size_t *count) {

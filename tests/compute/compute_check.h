@@ -63,6 +63,7 @@ double compute_compare(
 void check_ops_goldens(void **state);
 void check_ops_table(void **state);
 void check_ops_sweep(void **state);
+void check_ops_means(void **state);
 void check_ops_activations(void **state);
 void check_networks_chain(void **state);
 void check_networks_batches(void **state);

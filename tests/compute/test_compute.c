@@ -58,6 +58,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(check_ops_goldens),
       cmocka_unit_test(check_ops_table),
       cmocka_unit_test(check_ops_sweep),
+      cmocka_unit_test(check_ops_means),
       cmocka_unit_test(check_ops_activations),
       cmocka_unit_test(check_networks_chain),
       cmocka_unit_test(check_networks_batches),
