@@ -231,8 +231,8 @@ static void test_used_elsewhere(void **state) {
       "wide added by the last", "wide is the output", "narrow is the output", "depthwise of another tensor",
       "last of another tensor", "widening adds", "depthwise adds", "wide multiplies later", "wide copied later",
       "depthwise dilated", "widening in groups", "last in groups", "widening activated", "depthwise activated",
-      "last activated"};
-  for (int which = 0; which < 19; which++) {
+      "last activated", "last padded"};
+  for (int which = 0; which < 20; which++) {
     block *b = block_create(7, 5, 17, PMN_INPUT_F32);
     int32_t x = add(b, CONV, 0, 17, 1, 1, SAME, false), wide = add(b, CONV, x, 17, 1, 1, SAME, true);
     int32_t narrow = add(b, DEPTHWISE, which == 7 ? x : wide, 17, 3, 1, SAME, true);
@@ -261,7 +261,11 @@ static void test_used_elsewhere(void **state) {
     if (which == 13) ops[2].dilation_h = ops[2].dilation_w = ops[2].pad_top = ops[2].pad_left = 2;
     if (which == 14) ops[1].groups = 17;
     if (which == 15) ops[3].groups = 17;
-    if (which >= 16) ops[which - 15].activation = PMN_ACTIVATION_SILU;
+    if (which >= 16 && which < 19) ops[which - 15].activation = PMN_ACTIVATION_SILU;
+    if (which == 19) {
+      b->tensors[y].h++; /* a row of padding below */
+      b->program.arena_size = b->tensors[y].arena_offset + pmn_tensor_size(&b->tensors[y]);
+    }
     float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
     for (int i = 0; i < compute_config_count; i++) judge(b, &compute_configs[i], input, input, names[which]);
     free(input);

@@ -66,9 +66,9 @@ bool pmn_cpu_block_matches(const pmn_program *program, int32_t index) {
   if (!is_plain(first) || !is_plain(middle) || !is_plain(last)) return false;
   if (last->residual != PMN_NO_TENSOR && output_over_input(program, first->input, last->output)) return false;
   return first->kind == PMN_OP_CONV2D && middle->kind == PMN_OP_DEPTHWISE_CONV2D && last->kind == PMN_OP_CONV2D &&
-         pmn_cpu_is_pointwise(last) && middle->input == first->output && last->input == middle->output &&
-         first->residual == PMN_NO_TENSOR && middle->residual == PMN_NO_TENSOR && used_once(program, first->output) &&
-         used_once(program, middle->output);
+         pmn_cpu_is_pointwise(last, &program->tensors[last->input], &program->tensors[last->output]) &&
+         middle->input == first->output && last->input == middle->output && first->residual == PMN_NO_TENSOR &&
+         middle->residual == PMN_NO_TENSOR && used_once(program, first->output) && used_once(program, middle->output);
 }
 
 /* Rows of small pictures are taken together until there are GROUP_PIXELS; then the slice is as wide as the cache
@@ -147,7 +147,7 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   }
   kernels->pack_weights(op->weights, op->bias, k, wide->c, layer->packed);
   pack_middle(layer, kernels, wide->c);
-  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in));
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in, wide));
   pmn_cpu_raise(&sizes->zeros, (size_t)wide->w * slice);
   pmn_cpu_raise(&sizes->rows, (size_t)layer->middle.kernel_h);
   pmn_cpu_raise(&sizes->wide, (size_t)layer->plan.groups * (size_t)layer->plan.group_rows * (size_t)wide->w * slice);

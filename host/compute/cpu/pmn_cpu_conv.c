@@ -7,9 +7,9 @@
 /* Windows gathered for one matrix product: as many as fit a level-1 cache beside the weights. */
 enum { PATCH_BYTES = 16 * 1024, PATCHES_MAX = 256, PATCHES_MIN = 16 };
 
-bool pmn_cpu_is_pointwise(const pmn_op *op) {
+bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
   return op->kernel_h == 1 && op->kernel_w == 1 && op->stride_h == 1 && op->stride_w == 1 && op->pad_top == 0 &&
-         op->pad_left == 0;
+         op->pad_left == 0 && in->h == out->h && in->w == out->w;
 }
 
 static int32_t patches_at_once(int32_t patch_size) {
@@ -17,9 +17,9 @@ static int32_t patches_at_once(int32_t patch_size) {
   return fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
 }
 
-size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in) {
+size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
   int32_t patch = op->kernel_h * op->kernel_w * (in->c / op->groups);
-  return pmn_cpu_is_pointwise(op) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
+  return pmn_cpu_is_pointwise(op, in, out) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
 }
 
 /* Copies `size` floats; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
@@ -99,7 +99,7 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
   int32_t depth = in->c / op->groups;
   x += (size_t)group * (size_t)depth;
   gemm.k = op->kernel_h * op->kernel_w * depth;
-  if (pmn_cpu_is_pointwise(op)) {
+  if (pmn_cpu_is_pointwise(op, in, out)) {
     gemm.m = count;
     gemm.a_stride = (size_t)in->c;
     gemm.a = x + (size_t)first * gemm.a_stride;

@@ -28,11 +28,11 @@ static inline void pmn_cpu_raise(size_t *size, size_t needed) {
   if (needed > *size) *size = needed;
 }
 
-/* A 1x1 convolution of stride 1 is a matrix product of the picture as it lies in memory, or of a group's columns of it.
- */
-bool pmn_cpu_is_pointwise(const pmn_op *op);
+/* A 1x1 convolution of stride 1 without padding on any side is a matrix product of the picture as it lies in memory, or
+ * of a group's columns of it. */
+bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
 /* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
-size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in);
+size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
 /* What every row of a depthwise convolution of `channels` channels has in common; `packed` holds its taps, then its
  * bias. The caller adds rows, y and, if there is one, the residual. */
 pmn_cpu_depthwise pmn_cpu_depthwise_args(

@@ -271,7 +271,8 @@ static void depthwise_row(const pmn_cpu_depthwise *d) {
 
 /* ----------------------------------------------------------------------------------------------------- small -- */
 
-/* Sums of SUM_RUN pixels, then the sum of those: one sum over a picture of 112x112 would lose four digits to rounding. */
+/* Sums of SUM_RUN pixels, then the sum of those: one sum over a picture of 112x112 would lose four digits to rounding.
+ */
 static void average(const float *x, int32_t pixels, int32_t c, float *y, const pmn_cpu_epilogue *epilogue) {
   enum { SUM_RUN = 64 };
   vec share = splat((float)pixels);

@@ -30,7 +30,7 @@ static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
     kernels->pack_weights(own, op->bias + g * columns, k, n, layer->packed + g * size);
   }
   pmn_free(own);
-  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in));
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in, out));
   return PMN_STATUS_OK;
 }
 
