@@ -10,6 +10,7 @@
 #include "pmn_nearest.h"
 #include "pmn_onnx.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct model_output {
@@ -188,7 +189,7 @@ static pmn_status check_choices(
   pmn_graph *graph = NULL;
   pmn_preprocess own = *pmn_preprocess_find(architecture->preprocess);
   own.width = own.height = architecture->size; /* names do not depend on it, and all layers take it */
-  PMN_TRY(sketch(architecture, &own, architecture->classifier != NULL, &graph, err));
+  PMN_TRY(sketch(architecture, &own, true, &graph, err));
   for (int32_t i = 0; i < model->output_count; i++) {
     if (pmn_graph_find(graph, model->outputs[i].name) >= 0) continue;
     st = refuse_layer(graph, architecture->name, model->outputs[i].name, err);
@@ -223,20 +224,36 @@ static pmn_status read_metadata(
   return PMN_STATUS_OK;
 }
 
+/* All choices but those that depend on the weights. */
+static pmn_status choose_zoo(pmn_model *self, const pmn_architecture *architecture, const pmn_model_options *options,
+    bool *classifier, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_preprocess own = *pmn_preprocess_find(architecture->preprocess);
+  own.resize = architecture->resize;
+  PMN_TRY(keep_text(architecture->name, &self->name, err));
+  PMN_TRY(choose_preprocess(self, &own, options, err));
+  choose_size(self, architecture->size, architecture->size, options);
+  PMN_TRY(name_outputs(self, architecture->features, options, err));
+  PMN_TRY(check_choices(self, architecture, classifier, err));
+done:
+  return st;
+}
+
+/* Has the file tensors of the classifier? */
+static bool has_classifier(const pmn_safetensors *file, const pmn_architecture *architecture) {
+  char kernel[64];
+  snprintf(kernel, sizeof kernel, "%s/kernel", architecture->output);
+  return pmn_safetensors_find(file, kernel) != NULL;
+}
+
 static pmn_status create_zoo(
     pmn_model *self, const pmn_architecture *architecture, const pmn_model_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_safetensors *weights = NULL;
   pmn_buf file;
   pmn_buf_init(&file, WEIGHTS_MAX);
-  pmn_preprocess own = *pmn_preprocess_find(architecture->preprocess);
-  own.resize = architecture->resize;
   bool classifier = false, torch = false;
-  PMN_TRY(keep_text(architecture->name, &self->name, err));
-  PMN_TRY(choose_preprocess(self, &own, options, err));
-  choose_size(self, architecture->size, architecture->size, options);
-  PMN_TRY(name_outputs(self, architecture->features, options, err));
-  PMN_TRY(check_choices(self, architecture, &classifier, err));
+  PMN_TRY(choose_zoo(self, architecture, options, &classifier, err));
 
   const void *bytes = architecture->embedded;
   size_t size = (size_t)(architecture->embedded_end - architecture->embedded);
@@ -253,6 +270,10 @@ static pmn_status create_zoo(
   PMN_TRY(pmn_sha256_hex(&bytes, &size, 1, self->sha256, err));
   PMN_TRY(pmn_safetensors_create(bytes, size, self->origin, &weights, err));
   PMN_TRY(read_metadata(weights, architecture, &torch, err));
+  if (classifier && !has_classifier(weights, architecture)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s holds no classifier, which layer %s and those after it need", self->origin,
+        architecture->classifier);
+  }
   if (torch) {
     PMN_TRY(choose_preprocess(self, pmn_preprocess_find("torch"), options, err));
     choose_size(self, architecture->size, architecture->size, options);
@@ -343,6 +364,16 @@ done:
 }
 
 /* ----------------------------------------------------------------------------------------------------- model -- */
+
+pmn_status pmn_model_check(const pmn_model_options *options, bool *classifier, pmn_err *err) {
+  const pmn_architecture *architecture = pmn_architecture_find(options->network);
+  if (architecture == NULL) return refuse_network(options->network, err);
+  pmn_model *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a model");
+  pmn_status st = choose_zoo(self, architecture, options, classifier, err);
+  pmn_model_destroy(self);
+  return st;
+}
 
 pmn_status pmn_model_create(const pmn_model_options *options, pmn_model **model, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;

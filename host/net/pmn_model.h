@@ -14,7 +14,8 @@ typedef struct pmn_architecture {
   const char *resize;     /* "bicubic" */
   int32_t size;           /* width and height of the pictures it was trained on */
   const char *features;   /* name of the last layer before pooling: what is taken if no layer is asked for */
-  const char *classifier; /* name of the first layer whose tensors belong to the classifier; NULL: none */
+  const char *classifier; /* name of the first layer whose tensors belong to the classifier */
+  const char *output;     /* name of the last layer: probabilities of the classes */
   const unsigned char *embedded, *embedded_end; /* safetensors inside the program, or NULL */
   /* Builds all layers if `classifier`, and else those before the first with tensors of the classifier. */
   void (*build)(pmn_layers *layers, const pmn_preprocess *preprocess, bool classifier);
@@ -46,6 +47,10 @@ typedef struct pmn_model_options {
   int32_t layer_count;
   pmn_pooling pooling;
 } pmn_model_options;
+
+/* What can be told of a network of the zoo without its weights: the errors of pmn_model_create for names, layers and
+ * sizes; and whether a layer of the classifier is asked for, whose weights not every file has. */
+PMN_MUST_USE pmn_status pmn_model_check(const pmn_model_options *options, bool *classifier, pmn_err *err);
 
 typedef struct pmn_model pmn_model; /* a network with its weights, folded; holds no device */
 

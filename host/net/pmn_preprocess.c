@@ -16,10 +16,9 @@ static const pmn_preprocess table[] = {
         .bgr = true,
         .scale = EACH(1),
         .shift = {-103.939f, -116.779f, -123.68f}},
-    /* torchvision's transforms resize by bilinear interpolation; everybody else here by Pillow's default. */
     {.name = "torch",
         .formula = "(x / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)",
-        .resize = "bilinear",
+        .resize = "bicubic",
         .scale = {(float)(1 / (255 * 0.229)), (float)(1 / (255 * 0.224)), (float)(1 / (255 * 0.225))},
         .shift = {(float)(-0.485 / 0.229), (float)(-0.456 / 0.224), (float)(-0.406 / 0.225)}},
     {.name = "lite",

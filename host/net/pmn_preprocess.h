@@ -15,8 +15,8 @@ typedef struct pmn_preprocess {
   const char *formula;      /* the same in words, for people */
 } pmn_preprocess;
 
-/* The named ways to prepare a picture, by index from 0 and by name; NULL past the last and for no such name. Width and
- * height are 0. "tf", "caffe" and "torch" are the modes of Keras's imagenet_utils; "lite" is EfficientNet-Lite's,
+/* The named ways to prepare a picture, by index from 0 and by name; NULL past the last and for no such name. They differ
+ * in their formulas alone: the filter is Pillow's default for all, width and height are 0. "tf", "caffe" and "torch" are the modes of Keras's imagenet_utils; "lite" is EfficientNet-Lite's,
  * "unit" x / 255, "raw" the bytes. */
 const pmn_preprocess *pmn_preprocess_at(int32_t index);
 const pmn_preprocess *pmn_preprocess_find(const char *name);

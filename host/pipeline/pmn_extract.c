@@ -160,18 +160,20 @@ done:
   return st;
 }
 
-/* Weights fetched before, for a network of the zoo that has none inside and was given none. */
-static pmn_status find_weights(const pmn_extract_options *o, const char *features, pmn_buf *path, pmn_err *err) {
+/* Weights fetched before, for a network of the zoo that has none inside and was given none. What is wrong with the
+ * choices is told first: nobody shall download for a run that cannot be. */
+static pmn_status find_weights(const pmn_model_options *options, pmn_buf *path, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_architecture *architecture = pmn_architecture_find(features);
-  bool found;
-  if (o->weights != NULL || architecture == NULL || architecture->embedded != NULL) return PMN_STATUS_OK;
-  PMN_TRY(pmn_networks_weights(architecture, o->width, o->height, o->layer_count > 0, path, &found, err));
+  const pmn_architecture *architecture = pmn_architecture_find(options->network);
+  bool found = false, classifier = false;
+  if (options->weights != NULL || architecture == NULL || architecture->embedded != NULL) return PMN_STATUS_OK;
+  PMN_TRY(pmn_model_check(options, &classifier, err));
+  PMN_TRY(pmn_networks_weights(architecture, options->width, options->height, classifier, path, &found, err));
   if (found) return PMN_STATUS_OK;
-  const pmn_weights_entry *entry = pmn_weights_choose(features, o->width, o->height, false);
+  const pmn_weights_entry *entry = pmn_weights_choose(options->network, options->width, options->height, classifier);
   PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-      "%s has no weights here: fetch them once with pomona weights fetch %s, or give a file with --weights", features,
-      entry != NULL ? entry->name : features);
+      "%s has no weights here%s: fetch them once with pomona weights fetch %s, or give a file with --weights",
+      options->network, classifier ? " that hold its classifier" : "", entry != NULL ? entry->name : options->network);
 done:
   return st;
 }
@@ -182,6 +184,7 @@ static pmn_status open_model(pmn_run *run, pmn_err *err) {
   pmn_buf weights;
   pmn_buf_init(&weights, 1 << 16);
   pmn_model_options options = {.network = o->features != NULL ? o->features : "efficientnet_lite0",
+      .weights = o->weights,
       .width = o->width,
       .height = o->height,
       .preprocess = o->preprocess,
@@ -192,8 +195,8 @@ static pmn_status open_model(pmn_run *run, pmn_err *err) {
   if (o->pool != NULL && !pmn_pooling_find(o->pool, &options.pooling)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no pooling is called \"%s\"; there are avg, max and none", o->pool);
   }
-  PMN_TRY(find_weights(o, options.network, &weights, err));
-  options.weights = o->weights != NULL ? o->weights : weights.data;
+  PMN_TRY(find_weights(&options, &weights, err));
+  if (options.weights == NULL) options.weights = weights.data;
   PMN_TRY(pmn_model_create(&options, &run->model, err));
   const pmn_preprocess *prepare = pmn_model_preprocess(run->model);
   run->picture_width = prepare->width;

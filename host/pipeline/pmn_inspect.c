@@ -155,22 +155,24 @@ done:
   return st;
 }
 
-/* The weights of a network, put into it: every tensor is looked at. */
-static pmn_status inspect_weights(
-    pmn_inspection *self, const pmn_inspect_options *options, const char *network, pmn_err *err) {
+/* The weights of a network, put into it: what the network reads must be there and fit. */
+static pmn_status inspect_weights(pmn_inspection *self, const pmn_inspect_options *options,
+    const pmn_architecture *architecture, bool classifier, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_model *model = NULL;
   pmn_graph_layer layer;
-  pmn_model_options model_options = {.network = network,
+  pmn_model_options model_options = {.network = architecture->name,
       .weights = options->target,
       .width = options->width,
       .height = options->height,
+      .layers = &architecture->output,
+      .layer_count = classifier,
       .pooling = PMN_POOLING_AVERAGE};
   PMN_TRY(pmn_model_create(&model_options, &model, err));
   const pmn_preprocess *preprocess = pmn_model_preprocess(model);
-  self->info.name = pmn_architecture_find(network)->name;
+  self->info.name = architecture->name;
   self->info.preprocess = preprocess->formula;
-  self->info.features = pmn_architecture_find(network)->features;
+  self->info.features = architecture->features;
   self->info.width = preprocess->width;
   self->info.height = preprocess->height;
   self->info.any_size = true;
@@ -182,11 +184,11 @@ done:
 
 static pmn_status add_tensor(pmn_inspection *self, const pmn_weight *weight, pmn_err *err) {
   char shape[256] = "";
-  int64_t numbers = 1;
+  int64_t numbers = weight->size > 0; /* the product fits if none of its factors is 0: the file holds as many bytes */
   for (int32_t i = 0; i < weight->rank; i++) {
     size_t used = strlen(shape);
     snprintf(shape + used, sizeof shape - used, "%s%lld", i > 0 ? " x " : "", (long long)weight->shape[i]);
-    numbers *= weight->shape[i]; /* fits: the file holds as many bytes */
+    if (numbers > 0) numbers *= weight->shape[i];
   }
   return add_layer(self, weight->name, weight->type, shape, numbers, 0, err);
 }
@@ -208,11 +210,16 @@ static pmn_status inspect_safetensors(pmn_inspection *self, const pmn_inspect_op
     goto done;
   }
   const char *network = options->network != NULL ? options->network : pmn_safetensors_metadata(file, "pomona.network");
-  if (network != NULL && pmn_architecture_find(network) == NULL) {
+  const pmn_architecture *architecture = network != NULL ? pmn_architecture_find(network) : NULL;
+  if (network != NULL && architecture == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: no network is called \"%s\"; see pomona models", options->target, network);
   }
-  if (network != NULL) {
-    PMN_TRY(inspect_weights(self, options, network, err));
+  if (architecture != NULL) {
+    char kernel[64];
+    snprintf(kernel, sizeof kernel, "%s/kernel", architecture->output);
+    /* Of pictures of another size only the features can be looked at. */
+    bool classifier = options->width == 0 && pmn_safetensors_find(file, kernel) != NULL;
+    PMN_TRY(inspect_weights(self, options, architecture, classifier, err));
   } else {
     const pmn_weight *weight;
     for (int32_t i = 0; (weight = pmn_safetensors_at(file, i)) != NULL; i++) PMN_TRY(add_tensor(self, weight, err));
@@ -333,6 +340,9 @@ pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **insp
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to inspect: name a network or a file");
   }
   const pmn_architecture *architecture = pmn_architecture_find(options->target);
+  if (options->network != NULL && !ends_with(options->target, ".safetensors")) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: a network is named for .safetensors files only", options->target);
+  }
   if (architecture != NULL) {
     PMN_TRY(inspect_network(self, options, architecture, err));
   } else if (ends_with(options->target, ".onnx")) {

@@ -6,10 +6,9 @@
 pmn_status pmn_networks_weights(const pmn_architecture *architecture, int32_t width, int32_t height, bool classifier,
     pmn_buf *path, bool *found, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const bool order[] = {classifier, !classifier};
   *found = false;
-  for (int i = 0; i < 2 && !*found; i++) {
-    const pmn_weights_entry *entry = pmn_weights_choose(architecture->name, width, height, order[i]);
+  for (int top = classifier; top <= 1 && !*found; top++) {
+    const pmn_weights_entry *entry = pmn_weights_choose(architecture->name, width, height, top != 0);
     if (entry == NULL) continue;
     pmn_buf_clear(path);
     PMN_TRY(pmn_weights_path(entry, path, found, err));

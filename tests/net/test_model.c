@@ -42,7 +42,7 @@ static void test_preprocess(void **state) {
     double mean[3], divisor[3]; /* of (x - mean) / divisor */
   } expected[] = {{"tf", "bicubic", false, {127.5, 127.5, 127.5}, {127.5, 127.5, 127.5}},
       {"caffe", "bicubic", true, {103.939, 116.779, 123.68}, {1, 1, 1}},
-      {"torch", "bilinear", false, {0.485 * 255, 0.456 * 255, 0.406 * 255}, {0.229 * 255, 0.224 * 255, 0.225 * 255}},
+      {"torch", "bicubic", false, {0.485 * 255, 0.456 * 255, 0.406 * 255}, {0.229 * 255, 0.224 * 255, 0.225 * 255}},
       {"lite", "bicubic", false, {127, 127, 127}, {128, 128, 128}},
       {"unit", "bicubic", false, {0, 0, 0}, {255, 255, 255}}, {"raw", "bicubic", false, {0, 0, 0}, {1, 1, 1}}};
   for (int32_t i = 0; i < 6; i++) {
@@ -104,7 +104,7 @@ static void test_choice_of_preprocess(void **state) {
   o.preprocess = "torch";
   check_preprocess(o, "torch", "nearest", 64, 97);
   o.resize = NULL;
-  check_preprocess(o, "torch", "bilinear", 64, 97);
+  check_preprocess(o, "torch", "bicubic", 64, 97);
   o.preprocess = "imagenet";
   refuse(o, NULL, PMN_STATUS_ARGUMENT, "\"imagenet\"", "tf, caffe, torch, lite, unit, raw");
 
@@ -112,7 +112,7 @@ static void test_choice_of_preprocess(void **state) {
   o = (pmn_model_options){.network = small, .weights = small_weights};
   check_preprocess(o, "tf", "bicubic", 224, 224);
   o.weights = small_torch_weights;
-  check_preprocess(o, "torch", "bilinear", 224, 224);
+  check_preprocess(o, "torch", "bicubic", 224, 224);
   o.width = o.height = 50;
   o.resize = "nearest";
   check_preprocess(o, "torch", "nearest", 50, 50);
@@ -212,8 +212,8 @@ static void test_layers(void **state) {
   check_widths(o, NULL, 2 * 2 * 1280, NULL, 0);
   check_widths(o, "Conv1_relu", 32 * 17 * 16, "global_average_pooling2d", 1280);
   /* The classifier's layers need its weights; nothing else does. */
-  refuse(o, "predictions", PMN_STATUS_MODEL, "tensor predictions/kernel is missing", small_headless_weights);
-  refuse(o, "predictions/logits", PMN_STATUS_MODEL, "tensor predictions/kernel is missing", "");
+  refuse(o, "predictions", PMN_STATUS_MODEL, "holds no classifier", small_headless_weights);
+  refuse(o, "predictions/logits", PMN_STATUS_MODEL, "which layer predictions", "");
   o.weights = small_weights;
   check_widths(o, "predictions", 1000, "predictions/logits", 1000);
 
@@ -416,6 +416,37 @@ static void test_no_weights(void **state) {
   }
 }
 
+/* Before weights are there: which of them are needed, and what no weights could mend. */
+static void test_check(void **state) {
+  (void)state;
+  static const struct {
+    const char *network, *layer;
+    int32_t size;
+    bool classifier;
+    const char *refused;
+  } cases[] = {{"vgg16", NULL, 0, false, NULL}, {"vgg16", "block5_pool", 100, false, NULL},
+      {"vgg16", "fc1", 0, true, NULL}, {"vgg16", "flatten", 0, false, NULL},
+      {"resnet50", "predictions", 50, true, NULL}, {"vgg16", "fc2", 100, false, "224x224"},
+      {"vgg16", "fc3", 0, false, "did you mean fc1 or fc2"}, {"vgg17", NULL, 0, false, "did you mean vgg16"},
+      {"resnet50", NULL, 31, false, "31"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    pmn_err err = PMN_ERR_INIT;
+    bool classifier = !cases[i].classifier;
+    const pmn_model_options options = {.network = cases[i].network,
+        .width = cases[i].size,
+        .height = cases[i].size,
+        .layers = &cases[i].layer,
+        .layer_count = cases[i].layer != NULL};
+    pmn_status status = pmn_model_check(&options, &classifier, &err);
+    if (cases[i].refused != NULL) {
+      check_fails(status, PMN_STATUS_ARGUMENT, cases[i].refused);
+    } else {
+      check_ok(status);
+      if (classifier != cases[i].classifier) fail_msg("case %zu: classifier %d", i, classifier);
+    }
+  }
+}
+
 /* Convolutions of torchvision's ResNet50 have no biases; the lists differ in nothing else. */
 static void test_torch_tensors(void **state) {
   (void)state;
@@ -455,7 +486,7 @@ static void test_onnx_choices(void **state) {
   pmn_model_options o = {.network = fixed};
   refuse(o, NULL, PMN_STATUS_ARGUMENT, "does not say how pictures are to be prepared", "tf, caffe, torch");
   o.preprocess = "torch";
-  check_preprocess(o, "torch", "bilinear", 48, 48);
+  check_preprocess(o, "torch", "bicubic", 48, 48);
   o.width = o.height = 48;
   o.resize = "nearest";
   check_preprocess(o, "torch", "nearest", 48, 48);
@@ -582,6 +613,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_bad_tensors),
       cmocka_unit_test(test_metadata),
       cmocka_unit_test(test_no_weights),
+      cmocka_unit_test(test_check),
       cmocka_unit_test(test_torch_tensors),
       cmocka_unit_test(test_onnx_choices),
       cmocka_unit_test(test_onnx_record),

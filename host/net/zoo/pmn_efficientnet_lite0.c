@@ -49,6 +49,7 @@ const pmn_architecture pmn_zoo_efficientnet_lite0 = {
     .size = 224,
     .features = "head_relu",
     .classifier = "predictions",
+    .output = "predictions",
     .embedded = pmn_weights_efficientnet_lite0,
     .embedded_end = pmn_weights_efficientnet_lite0_end,
     .build = build,

@@ -48,6 +48,7 @@ static const pmn_inverted_residual_net net = {
       .size = 224,                                                                                                     \
       .features = "out_relu",                                                                                          \
       .classifier = "predictions",                                                                                     \
+      .output = "predictions",                                                                                         \
       .build = build_##id,                                                                                             \
   }
 

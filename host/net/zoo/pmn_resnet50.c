@@ -85,5 +85,6 @@ const pmn_architecture pmn_zoo_resnet50 = {
     .size = 224,
     .features = "conv5_block3_out",
     .classifier = "predictions",
+    .output = "predictions",
     .build = build,
 };

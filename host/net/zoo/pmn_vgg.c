@@ -55,6 +55,7 @@ const pmn_architecture pmn_zoo_vgg16 = {
     .size = 224,
     .features = "block5_pool",
     .classifier = "fc1",
+    .output = "predictions",
     .build = build_vgg16,
 };
 
@@ -67,5 +68,6 @@ const pmn_architecture pmn_zoo_vgg19 = {
     .size = 224,
     .features = "block5_pool",
     .classifier = "fc1",
+    .output = "predictions",
     .build = build_vgg19,
 };
