@@ -320,14 +320,15 @@ typedef struct pmn_converted {
   int32_t tensors;
   int64_t bytes;
   char sha256[65], source_sha256[65];
+  char note[256]; /* what was left out, and why; "" if nothing was */
 } pmn_converted;
 
 /* Converts weights to our safetensors. What `input` is, its content tells: Keras's .h5 (legacy, or a full model),
  * Keras 3's .weights.h5, or safetensors with torchvision's, timm's or our own names. `network` NULL: found by the
  * tensors; "tf_efficientnet_lite0" means weights of efficientnet_lite0 that TensorFlow trained, which have timm's names
- * like the others. Every tensor must find its place. `output` appears whole or not at all. Errors:
- * PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND, PMN_STATUS_MODEL (what does not fit), PMN_STATUS_EXISTS, PMN_STATUS_WRITE,
- * PMN_STATUS_NO_MEMORY. */
+ * like the others. Every tensor must find its place; but a classifier of other classes is left out. `output` appears
+ * whole or not at all. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND, PMN_STATUS_MODEL (what does not fit),
+ * PMN_STATUS_EXISTS, PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY. */
 PMN_API PMN_MUST_USE pmn_status pmn_weights_convert(const char *input, const char *network, const char *output,
     bool overwrite, pmn_converted *converted, pmn_err *err);
 

@@ -64,7 +64,8 @@ done:
   return st;
 }
 
-pmn_status pmn_file_cache_path(const char *name, pmn_buf *path, pmn_err *err) {
+/* The folder that holds ours. */
+static pmn_status find_caches(pmn_buf *path, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const char *cache = getenv("XDG_CACHE_HOME");
   const char *home = getenv("HOME");
@@ -76,6 +77,21 @@ pmn_status pmn_file_cache_path(const char *name, pmn_buf *path, pmn_err *err) {
   } else {
     PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "no cache folder: neither XDG_CACHE_HOME nor HOME is an absolute path");
   }
+done:
+  return st;
+}
+
+pmn_status pmn_file_cache_find(const char *name, pmn_buf *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(find_caches(path, err));
+  PMN_TRY(pmn_buf_printf(path, err, "/pomona/%s", name));
+done:
+  return st;
+}
+
+pmn_status pmn_file_cache_path(const char *name, pmn_buf *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(find_caches(path, err));
   for (int level = 0; level < 2; level++) {
     if (level == 1) PMN_TRY(pmn_buf_printf(path, err, "/pomona"));
     struct stat info;

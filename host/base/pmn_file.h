@@ -14,5 +14,7 @@ PMN_MUST_USE pmn_status pmn_file_write_cached(const char *path, const void *byte
 /* "$XDG_CACHE_HOME/pomona" or "$HOME/.cache/pomona", created if missing, appended to `path` with "/name".
  * PMN_STATUS_NOT_FOUND if there is no such folder and none can be made: callers then go on without a cache. */
 PMN_MUST_USE pmn_status pmn_file_cache_path(const char *name, pmn_buf *path, pmn_err *err);
+/* The same path, for reading what may be there: nothing is created. */
+PMN_MUST_USE pmn_status pmn_file_cache_find(const char *name, pmn_buf *path, pmn_err *err);
 
 #endif

@@ -13,26 +13,25 @@ static const char help[] =
     "       pomona weights fetch NAME... [--base-url URL] [--refetch] [--progress HOW] [-q]\n"
     "       pomona weights verify [NAME...] [--json] [-q]\n"
     "       pomona weights convert IN -o OUT [--network NAME] [--overwrite] [-q]\n"
-    "Fetches the published weights of networks, and converts weights that you have to the safetensors that --weights "
-    "of\n"
-    "pomona extract takes. Fetched weights are kept in the cache folder ($XDG_CACHE_HOME/pomona/weights) and found "
-    "there\n"
-    "by pomona extract.\n\n"
+    "Fetches the published weights of networks, and converts weights that you have to the safetensors that --weights\n"
+    "of pomona extract takes. Fetched weights are kept in the cache folder ($XDG_CACHE_HOME/pomona/weights) and found\n"
+    "there by pomona extract.\n\n"
     "Examples:\n"
     "  pomona weights fetch resnet50\n"
     "  pomona weights convert my_resnet.weights.h5 -o my_resnet.safetensors\n"
     "  pomona extract pictures/ -o features.parquet --features resnet50 --weights my_resnet.safetensors\n\n"
     "Commands:\n"
     "  list     every published file: name, network, size of its pictures, bytes, whether it is fetched, licence\n"
-    "  fetch    download, check the hash, convert; what is cut short is taken up again; prints where the result is\n"
+    "  fetch    download, check the hash, convert; what is cut short is taken up again; prints where the result is.\n"
+    "           A published file that you have put into the cache folder as NAME.h5 is taken instead of a download\n"
     "  verify   hold what was fetched (all of it without NAME) against its record and the published hash\n"
-    "  convert  IN is Keras's .h5, Keras 3's .weights.h5, or safetensors with torchvision's or timm's names\n\n"
+    "  convert  IN is Keras's .h5, Keras 3's .weights.h5, or safetensors with torchvision's or timm's names; a last\n"
+    "           layer of other classes than the network's is left out\n\n"
     "Options:\n"
     "      --base-url URL      where the files are instead of the published address; also $POMONA_WEIGHTS_URL\n"
-    "      --refetch           even if it is there\n"
-    "      --network NAME      whose weights IN holds; found by the tensors without it. timm's tf_efficientnet_lite0 "
-    "and\n"
-    "                          efficientnet_lite0 look alike: name them\n"
+    "      --refetch           even if it is there: from NAME.h5 if there is one, else from the network\n"
+    "      --network NAME      whose weights IN holds; found by the tensors without it. timm's tf_efficientnet_lite0\n"
+    "                          and efficientnet_lite0 look alike: name them\n"
     "  -o, --output OUT        safetensors; appears only when it is whole\n"
     "      --overwrite         replace OUT if it is there\n"
     "      --progress HOW      auto (default), plain, json or none, on standard error\n"
@@ -190,6 +189,18 @@ static void on_message(void *arg, pmn_level level, const char *text) {
   fprintf(stderr, "pomona: %s%s\n", level == PMN_LEVEL_WARNING ? "warning: " : "", text);
 }
 
+/* A network whose weights need no fetching. */
+static bool is_embedded(const char *name) {
+  int32_t count = 0;
+  bool embedded = false;
+  if (pmn_networks_list(NULL, 0, &count, NULL) != PMN_STATUS_OK) return false;
+  pmn_network_info *list = calloc((size_t)count + 1, sizeof *list);
+  if (list == NULL || pmn_networks_list(list, count, &count, NULL) != PMN_STATUS_OK) count = 0;
+  for (int32_t i = 0; i < count; i++) embedded = embedded || (list[i].embedded && strcmp(list[i].name, name) == 0);
+  free(list);
+  return embedded;
+}
+
 static int fetch_weights(arguments *a) {
   int code = EXIT_ALL_ROWS;
   if (a->count == 0) return cli_usage("weights", "fetch what? pomona weights list shows the names");
@@ -204,6 +215,10 @@ static int fetch_weights(arguments *a) {
     pmn_fetched fetched;
     pmn_err err = PMN_ERR_INIT;
     options.name = a->name = a->names[i];
+    if (is_embedded(a->name)) {
+      if (!has(a, OPT_QUIET)) fprintf(stderr, "pomona: %s is inside the program: there is nothing to fetch\n", a->name);
+      continue;
+    }
     a->last_done = -1;
     pmn_status status = pmn_weights_fetch(&options, &fetched, &err);
     end_line(a);
@@ -281,6 +296,7 @@ static int convert_weights(arguments *a) {
         converted.network, converted.classifier ? " with its classifier" : "",
         strcmp(converted.framework, "torch") == 0 ? "PyTorch" : "Keras", converted.tensors, (long long)converted.bytes,
         converted.sha256);
+    if (converted.note[0] != '\0') fprintf(stderr, "pomona: %s: %s\n", a->output, converted.note);
   }
   return EXIT_ALL_ROWS;
 }

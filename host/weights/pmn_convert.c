@@ -5,6 +5,7 @@
 #include "pmn_file.h"
 #include "pmn_hdf5.h"
 #include "pmn_mem.h"
+#include "pmn_nearest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ pmn_status pmn_match_start(pmn_match *match, bool classifier, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_match_reset(match);
   match->classifier = classifier;
+  match->classes = match->own_classes = 0;
   PMN_TRY(pmn_architecture_tensors(match->architecture, match->torch, classifier, &match->specs, &match->count, err));
   match->tensors = pmn_calloc((size_t)match->count, sizeof *match->tensors);
   if (match->tensors == NULL) {
@@ -42,12 +44,36 @@ done:
   return st;
 }
 
-static void print_shape(const int64_t *shape, int32_t rank, char text[96]) {
+/* With `classes` in the place of `own` ones. */
+static void print_shape(const int64_t *shape, int32_t rank, int64_t own, int64_t classes, char text[96]) {
   text[0] = '\0';
   for (int32_t i = 0; i < rank; i++) {
     size_t used = strlen(text);
-    snprintf(text + used, 96 - used, "%s%lld", i > 0 ? ", " : "", (long long)shape[i]);
+    snprintf(text + used, 96 - used, "%s%lld", i > 0 ? ", " : "", (long long)(shape[i] == own ? classes : shape[i]));
   }
+}
+
+static bool is_of_last_layer(const pmn_match *match, int32_t index) {
+  const char *name = match->specs[index].name, *last = match->specs[match->count - 1].name;
+  size_t length = (size_t)(strrchr(last, '/') - last) + 1;
+  return match->classifier && strncmp(name, last, length) == 0;
+}
+
+/* Has a tensor this shape? Of the classifier's last layer the number of classes may be another, but the same in all of
+ * its tensors. */
+static bool fits(pmn_match *match, int32_t index, const pmn_weight *source, int32_t rank, const int64_t *shape) {
+  bool last = is_of_last_layer(match, index);
+  const pmn_tensor_spec *spec = &match->specs[index];
+  int64_t own = spec->shape[spec->rank - 1], classes = own;
+  if (source->rank != rank) return false;
+  for (int32_t i = 0; i < rank; i++) {
+    if (source->shape[i] == shape[i]) continue;
+    if (!last || shape[i] != own || classes != own) return false;
+    classes = source->shape[i];
+  }
+  if (last) match->own_classes = own;
+  if (last && match->classes == 0) match->classes = classes;
+  return !last || match->classes == classes;
 }
 
 pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn_weight *source, int32_t rank, const int64_t *shape,
@@ -57,9 +83,10 @@ pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn_weight *sour
   char is[96], wanted[96];
   bool readable = false;
   for (int i = 0; i < 3; i++) readable = readable || strcmp(source->type, types[i]) == 0;
-  if (source->rank != rank || memcmp(source->shape, shape, (size_t)rank * sizeof *shape) != 0) {
-    print_shape(source->shape, source->rank, is);
-    print_shape(shape, rank, wanted);
+  if (!fits(match, index, source, rank, shape)) {
+    bool other_classes = is_of_last_layer(match, index) && match->classes != match->own_classes;
+    print_shape(source->shape, source->rank, 0, 0, is);
+    print_shape(shape, rank, match->own_classes, other_classes ? match->classes : match->own_classes, wanted);
     return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: %s has the shape [%s]; as %s of %s it would have [%s]",
         pmn_safetensors_origin(match->file), source->name, is, match->specs[index].name, match->architecture->name,
         wanted);
@@ -84,7 +111,7 @@ static bool is_used(const pmn_match *match, const pmn_weight *source) {
   return false;
 }
 
-pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err) {
+static pmn_status check_used(const pmn_match *match, pmn_err *err) {
   const pmn_weight *source;
   char names[256] = "";
   int32_t count = 0;
@@ -99,6 +126,25 @@ pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err) {
       pmn_safetensors_origin(match->file), match->architecture->name, count, names, count > 3 ? ", ..." : "");
 }
 
+pmn_status pmn_match_finish(pmn_match *match, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(check_used(match, err));
+  if (match->classes == match->own_classes) goto done;
+  const char *first = match->architecture->classifier;
+  size_t length = strlen(first);
+  for (int32_t i = match->count - 1; i >= 0; i--) { /* the classifier's tensors come last */
+    const char *name = match->specs[i].name;
+    if (strncmp(name, first, length) == 0 && name[length] == '/') match->count = i;
+  }
+  match->classifier = false;
+done:
+  return st;
+}
+
+bool pmn_match_is_cut(const pmn_match *match) {
+  return match->classes != match->own_classes;
+}
+
 /* ------------------------------------------------------------------------------------------------------ input -- */
 
 typedef struct input {
@@ -107,15 +153,15 @@ typedef struct input {
   char sha256[PMN_SHA256_HEX_SIZE]; /* of the file that was given */
 } input;
 
-static pmn_status read_hdf5(int fd, int64_t size, const char *path, input *in, pmn_err *err) {
+static pmn_status read_hdf5(
+    int fd, int64_t size, const char *path, const volatile sig_atomic_t *stop, input *in, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  char md5[PMN_MD5_HEX_SIZE];
   pmn_digest *digest = NULL;
-  PMN_TRY(pmn_digest_read(fd, size, path, NULL, &digest, err));
-  if (!pmn_digest_finish(digest, md5, in->sha256)) {
+  PMN_TRY(pmn_digest_read(fd, size, path, false, stop, &digest, err));
+  if (!pmn_digest_finish(digest, NULL, in->sha256)) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");
   }
-  PMN_TRY(pmn_hdf5_read(fd, size, path, &in->bytes, err));
+  PMN_TRY(pmn_hdf5_read(fd, size, path, stop, &in->bytes, err));
 done:
   pmn_digest_destroy(digest);
   return st;
@@ -130,16 +176,25 @@ done:
   return st;
 }
 
+/* A header's length, which leaves the upper bytes zero, and the header's first byte. */
+static bool is_safetensors(const char head[PMN_HEAD_SIZE]) {
+  return head[5] == 0 && head[6] == 0 && head[7] == 0 && head[8] == '{';
+}
+
 /* What the file is, its first bytes tell. */
-static pmn_status read_input(const char *path, input *in, pmn_err *err) {
-  static const char hdf5[] = "\x89HDF\r\n\x1a\n", zip[] = "PK\x03\x04";
+static pmn_status read_input(
+    const char *path, const char *output, const volatile sig_atomic_t *stop, input *in, pmn_err *err) {
+  static const char zip[] = "PK\x03\x04";
   pmn_status st = PMN_STATUS_OK;
-  char head[8] = "";
-  struct stat info;
+  char head[PMN_HEAD_SIZE] = "", shown[PMN_HEAD_TEXT_SIZE];
+  struct stat info, out;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot open %s: %s", path, strerror(errno));
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s is not a regular file", path);
+  }
+  if (stat(output, &out) == 0 && out.st_dev == info.st_dev && out.st_ino == info.st_ino) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s is the file that is to be converted: name another output", output);
   }
   if (pread(fd, head, sizeof head, 0) < 0) {
     PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot read %s: %s", path, strerror(errno));
@@ -154,8 +209,12 @@ static pmn_status read_input(const char *path, input *in, pmn_err *err) {
         "as safetensors",
         path);
   }
-  if (memcmp(head, hdf5, sizeof head) == 0)
-    PMN_TRY(read_hdf5(fd, info.st_size, path, in, err));
+  if (!pmn_hdf5_has_head(head) && !is_safetensors(head)) {
+    pmn_hdf5_show_head(head, info.st_size, shown);
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%.350s is neither HDF5 nor safetensors: it begins with \"%s\"", path, shown);
+  }
+  if (pmn_hdf5_has_head(head))
+    PMN_TRY(read_hdf5(fd, info.st_size, path, stop, in, err));
   else
     PMN_TRY(read_safetensors(path, in, err));
   PMN_TRY(pmn_safetensors_create(in->bytes.data, in->bytes.size, path, &in->file, err));
@@ -189,9 +248,10 @@ static pmn_status match_one(pmn_match *match, const char *network, pmn_err *err)
 /* The network that takes all tensors. The first one that fits is the only one: all differ in number or shape. */
 static pmn_status find_network(pmn_match *match, pmn_err *err) {
   const pmn_weight *first = pmn_safetensors_at(match->file, 0);
+  pmn_status st;
   int32_t count = 0;
   for (int32_t i = 0; (match->architecture = pmn_architecture_at(i)) != NULL; i++) {
-    pmn_status st = match_one(match, NULL, err);
+    st = match_one(match, NULL, err);
     if (st == PMN_STATUS_OK && match->torch && strcmp(match->architecture->name, lite) == 0 &&
         !has_keras_names(match->file)) {
       return pmn_err_set(err, PMN_STATUS_MODEL, 0,
@@ -203,45 +263,67 @@ static pmn_status find_network(pmn_match *match, pmn_err *err) {
   }
   while (pmn_safetensors_at(match->file, count) != NULL) count++;
   return pmn_err_set(err, PMN_STATUS_MODEL, 0,
-      "%s holds the weights of no network of the zoo (%d tensors%s%.60s%s); name the network that it should be to "
-      "learn "
-      "what does not fit",
-      pmn_safetensors_origin(match->file), count, count > 0 ? ", the first " : "", count > 0 ? first->name : "", "");
+      "%.300s holds the weights of no network of the zoo (%d tensors%s%.60s); name the network that it should be "
+      "(--network) to learn what does not fit",
+      pmn_safetensors_origin(match->file), count, count > 0 ? ", the first " : "", count > 0 ? first->name : "");
 }
 
 static pmn_status match_network(pmn_match *match, const char *network, pmn_err *err) {
   if (network == NULL) return find_network(match, err);
   match->architecture = pmn_architecture_find(strcmp(network, lite_of_tensorflow) == 0 ? lite : network);
   if (match->architecture == NULL) {
-    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "there is no network \"%.64s\"", network);
+    pmn_nearest nearest = pmn_nearest_init(network);
+    const pmn_architecture *other;
+    char hint[256];
+    for (int32_t i = 0; (other = pmn_architecture_at(i)) != NULL; i++) pmn_nearest_offer(&nearest, other->name);
+    pmn_nearest_text(&nearest, hint, sizeof hint);
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "there is no network \"%.64s\"%s", network, hint);
   }
   return match_one(match, network, err);
 }
 
 /* ----------------------------------------------------------------------------------------------------- output -- */
 
+/* Is it what it was published as? */
+static pmn_status check_entry(const pmn_match *match, const pmn_weights_entry *entry, const char *path, pmn_err *err) {
+  if (pmn_match_is_cut(match)) {
+    return pmn_err_set(
+        err, PMN_STATUS_MODEL, 0, "%.300s: the classifier has %lld classes", path, (long long)match->classes);
+  }
+  if (entry->classifier == match->classifier) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%.300s: %s", path,
+      entry->classifier ? "the classifier is missing" : "there is a classifier that should not be there");
+}
+
+/* What was found, for the caller; hashes are not known yet. */
+static pmn_converted describe(const pmn_match *match) {
+  pmn_converted converted = {.network = match->architecture->name,
+      .framework = match->torch ? "torch" : "keras",
+      .classifier = match->classifier,
+      .tensors = match->count};
+  if (pmn_match_is_cut(match)) {
+    snprintf(converted.note, sizeof converted.note,
+        "the classifier has %lld classes, not %lld: left out; layers up to %s can be had", (long long)match->classes,
+        (long long)match->own_classes, match->architecture->features);
+  }
+  return converted;
+}
+
 pmn_status pmn_convert_file(const char *path, const char *network, const pmn_weights_entry *entry, const char *output,
-    bool overwrite, pmn_converted *converted, pmn_err *err) {
+    bool overwrite, const volatile sig_atomic_t *stop, pmn_converted *converted, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   input in = {.file = NULL};
   pmn_match match = {.file = NULL};
   char pixels[16];
   pmn_buf_init(&in.bytes, WEIGHTS_MAX);
-  PMN_TRY(read_input(path, &in, err));
+  PMN_TRY(read_input(path, output, stop, &in, err));
   match.file = in.file;
   PMN_TRY(match_network(&match, network, err));
-  if (entry != NULL && entry->classifier != match.classifier) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s", path,
-        entry->classifier ? "the classifier is missing" : "there is a classifier that should not be there");
-  }
+  if (entry != NULL) PMN_TRY(check_entry(&match, entry, path, err));
+  *converted = describe(&match);
   snprintf(pixels, sizeof pixels, "%d", entry != NULL ? entry->size : 0);
-  const pmn_weights_metadata metadata[] = {{"pomona.network", match.architecture->name},
-      {"pomona.framework", match.torch ? "torch" : "keras"}, {"pomona.source_sha256", in.sha256},
-      {"pomona.size", pixels}};
-  *converted = (pmn_converted){.network = match.architecture->name,
-      .framework = metadata[1].value,
-      .classifier = match.classifier,
-      .tensors = match.count};
+  const pmn_weights_metadata metadata[] = {{"pomona.network", converted->network},
+      {"pomona.framework", converted->framework}, {"pomona.source_sha256", in.sha256}, {"pomona.size", pixels}};
   memcpy(converted->source_sha256, in.sha256, sizeof in.sha256);
   PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, entry != NULL ? 4 : 3,
       converted->sha256, &converted->bytes, err));
@@ -254,5 +336,5 @@ done:
 
 pmn_status pmn_weights_convert(
     const char *path, const char *network, const char *output, bool overwrite, pmn_converted *converted, pmn_err *err) {
-  return pmn_convert_file(path, network, NULL, output, overwrite, converted, err);
+  return pmn_convert_file(path, network, NULL, output, overwrite, NULL, converted, err);
 }

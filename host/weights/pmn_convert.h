@@ -1,7 +1,8 @@
 /* pmn_convert.h - which tensor of somebody else's file is which of a network of the zoo. Private to the room.
  *
  * A match is all or nothing: every tensor of the network is found with its shape, and none of the file is left over
- * but what says nothing about the network (PyTorch's counters of batches).
+ * but what says nothing about the network (PyTorch's counters of batches). One thing may differ: a network trained on
+ * classes of somebody's own ends in another number of them; it is matched without its classifier.
  */
 #ifndef PMN_CONVERT_H
 #define PMN_CONVERT_H
@@ -14,7 +15,9 @@ typedef struct pmn_match {
   const pmn_safetensors *file;
   const pmn_architecture *architecture;
   bool torch;                  /* computes as PyTorch does: padding, epsilons, which biases there are */
-  bool classifier;             /* the file holds the classifier too */
+  bool classifier;             /* the classifier is there too */
+  int64_t classes;             /* of the file's classifier; 0: it has none */
+  int64_t own_classes;         /* of the network's, when the file has one */
   pmn_tensor_spec *specs;      /* [count] */
   pmn_weights_tensor *tensors; /* [count], of the specs in their order */
   int32_t count;
@@ -33,12 +36,16 @@ PMN_MUST_USE pmn_status pmn_match_start(pmn_match *match, bool classifier, pmn_e
 /* `source`, which must have this shape, becomes the tensor of specs[index]; view and axes as in pmn_weights_tensor. */
 PMN_MUST_USE pmn_status pmn_match_set(pmn_match *match, int32_t index, const pmn_weight *source, int32_t rank,
     const int64_t *shape, const int64_t view[4], const int32_t axes[4], pmn_err *err);
-/* PMN_STATUS_MODEL naming the first tensors of the file that belong to none of the network. */
-PMN_MUST_USE pmn_status pmn_match_check_used(const pmn_match *match, pmn_err *err);
+/* Once all are set: PMN_STATUS_MODEL naming the first tensors of the file that belong to none of the network. Leaves a
+ * classifier of other classes out. */
+PMN_MUST_USE pmn_status pmn_match_finish(pmn_match *match, pmn_err *err);
+/* The file's classifier was left out. */
+bool pmn_match_is_cut(const pmn_match *match);
 
 /* pmn_weights_convert of pomona.h. `entry`, or NULL: what the file was published as: its network, with or without
- * classifier; the metadata then says "pomona.size" too. */
+ * classifier; the metadata then says "pomona.size" too. PMN_STATUS_INTERRUPTED once *stop is raised; stop may be NULL.
+ */
 PMN_MUST_USE pmn_status pmn_convert_file(const char *input, const char *network, const pmn_weights_entry *entry,
-    const char *output, bool overwrite, pmn_converted *converted, pmn_err *err);
+    const char *output, bool overwrite, const volatile sig_atomic_t *stop, pmn_converted *converted, pmn_err *err);
 
 #endif

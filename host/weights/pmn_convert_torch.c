@@ -209,7 +209,7 @@ pmn_status pmn_match_torch(pmn_match *match, pmn_err *err) {
     }
     PMN_TRY(set(match, i, layer, slash + 1, source, err));
   }
-  PMN_TRY(pmn_match_check_used(match, err));
+  PMN_TRY(pmn_match_finish(match, err));
 done:
   return st;
 }

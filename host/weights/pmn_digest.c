@@ -11,16 +11,19 @@
 enum { BLOCK = 1 << 18 };
 
 struct pmn_digest {
-  EVP_MD_CTX *md5, *sha256;
+  EVP_MD_CTX *md5, *sha256; /* md5: NULL if it was not asked for */
 };
 
-pmn_digest *pmn_digest_create(void) {
+pmn_digest *pmn_digest_create(bool md5) {
   pmn_digest *digest = pmn_calloc(1, sizeof *digest);
   if (digest == NULL) return NULL;
-  digest->md5 = EVP_MD_CTX_new();
   digest->sha256 = EVP_MD_CTX_new();
-  if (digest->md5 == NULL || digest->sha256 == NULL || EVP_DigestInit_ex(digest->md5, EVP_md5(), NULL) != 1 ||
-      EVP_DigestInit_ex(digest->sha256, EVP_sha256(), NULL) != 1) {
+  bool good = digest->sha256 != NULL && EVP_DigestInit_ex(digest->sha256, EVP_sha256(), NULL) == 1;
+  if (md5) {
+    digest->md5 = EVP_MD_CTX_new();
+    good = good && digest->md5 != NULL && EVP_DigestInit_ex(digest->md5, EVP_md5(), NULL) == 1;
+  }
+  if (!good) {
     pmn_digest_destroy(digest);
     return NULL;
   }
@@ -35,7 +38,8 @@ void pmn_digest_destroy(pmn_digest *digest) {
 }
 
 bool pmn_digest_update(pmn_digest *digest, const void *bytes, size_t size) {
-  return EVP_DigestUpdate(digest->md5, bytes, size) == 1 && EVP_DigestUpdate(digest->sha256, bytes, size) == 1;
+  return (digest->md5 == NULL || EVP_DigestUpdate(digest->md5, bytes, size) == 1) &&
+         EVP_DigestUpdate(digest->sha256, bytes, size) == 1;
 }
 
 static bool finish(EVP_MD_CTX *context, char *hex) {
@@ -52,13 +56,13 @@ static bool finish(EVP_MD_CTX *context, char *hex) {
 }
 
 bool pmn_digest_finish(pmn_digest *digest, char md5[PMN_MD5_HEX_SIZE], char sha256[PMN_SHA256_HEX_SIZE]) {
-  return finish(digest->md5, md5) && finish(digest->sha256, sha256);
+  return (digest->md5 == NULL || finish(digest->md5, md5)) && finish(digest->sha256, sha256);
 }
 
-pmn_status pmn_digest_read(
-    int fd, int64_t size, const char *path, const volatile sig_atomic_t *stop, pmn_digest **digest, pmn_err *err) {
+pmn_status pmn_digest_read(int fd, int64_t size, const char *path, bool md5, const volatile sig_atomic_t *stop,
+    pmn_digest **digest, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  *digest = pmn_digest_create();
+  *digest = pmn_digest_create(md5);
   char *block = pmn_alloc(BLOCK, 1);
   if (*digest == NULL || block == NULL) {
     st = pmn_err_memory(err, BLOCK, "the hash of a file");

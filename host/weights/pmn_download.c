@@ -1,5 +1,6 @@
 /* pmn_download.c - see pmn_download.h. Faults that may pass are tried again with growing pauses; a try that brought
- * bytes starts the count anew, so that a large file comes through a line that keeps breaking. */
+ * more bytes than there ever were starts the count anew, so that a large file comes through a line that keeps breaking,
+ * and a server that errs in the same way every time does not keep us. */
 #define _GNU_SOURCE /* strcasecmp with strings.h, O_NOFOLLOW */
 #include "pmn_download.h"
 
@@ -20,12 +21,15 @@
 
 enum {
   CONNECT_SECONDS = 15,
-  STALL_SECONDS = 60,
+  STALL_SECONDS = 30, /* a line slower than SLOWEST for as long is as good as cut */
+  SLOWEST = 1024,     /* bytes in a second */
   REDIRECTS_MAX = 5,
-  TRIES_MAX = 5,  /* in a row without a byte */
+  TRIES_MAX = 5,  /* in a row without a new byte */
   PAUSE_MS = 250, /* before the second try; doubles */
+  URL_SIZE = 4096,
   TAG_SIZE = 256, /* of a version of the file: an ETag or a date */
   ERROR_BODY_MAX = 1 << 20,
+  EXCESS_MAX = 2, /* times as large as expected, a file is refused before all of it is here */
 };
 static const int64_t bytes_max = 2000 * 1000 * 1000; /* more than the largest file that is published */
 
@@ -35,12 +39,15 @@ typedef struct transfer {
   char tag_path[4096];
   int fd;
   pmn_digest *digest; /* of the first `have` bytes, which are in the file */
-  int64_t have;
+  int64_t have, most; /* most: of what `have` ever was */
+  bool no_ranges;     /* the server has sent a wrong part: whole files only */
   char tag[TAG_SIZE]; /* version of those bytes; "" for none: they cannot be continued */
 
   /* of one try */
   CURL *curl;
+  char url[URL_SIZE]; /* where redirects have led */
   bool asked_for_rest, body_started;
+  int redirects;
   int64_t started_at, range_start, range_total, error_body; /* range_total 0: not said */
   char etag[TAG_SIZE], modified[TAG_SIZE];
   char reason[CURL_ERROR_SIZE];
@@ -60,7 +67,7 @@ static pmn_status start_anew(transfer *self, pmn_err *err) {
   unlink(self->tag_path);
   if (ftruncate(self->fd, 0) != 0) return fail_write(self, err);
   pmn_digest_destroy(self->digest);
-  self->digest = pmn_digest_create();
+  self->digest = pmn_digest_create(true);
   return self->digest != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the hash of a download");
 }
 
@@ -81,7 +88,7 @@ static pmn_status open_part(transfer *self, pmn_err *err) {
     st = start_anew(self, err);
     goto done;
   }
-  PMN_TRY(pmn_digest_read(self->fd, info.st_size, self->path, self->options->stop, &self->digest, err));
+  PMN_TRY(pmn_digest_read(self->fd, info.st_size, self->path, true, self->options->stop, &self->digest, err));
   self->have = info.st_size;
   memcpy(self->tag, tag.data, tag.size + 1);
 done:
@@ -142,7 +149,9 @@ static pmn_status start_body(transfer *self, long code) {
     keep_tag(self);
   } else if (!self->asked_for_rest || self->range_start != self->have) {
     PMN_TRY(start_anew(self, self->err));
-    PMN_FAIL(self->err, PMN_STATUS_NETWORK, "the server sent another part of the file than it was asked for");
+    self->no_ranges = true;
+    PMN_FAIL(self->err, PMN_STATUS_NETWORK, "%.300s: the server sent another part of the file than it was asked for",
+        self->options->url);
   }
   self->started_at = self->have;
   self->body_started = true;
@@ -151,9 +160,9 @@ done:
 }
 
 static pmn_status keep_bytes(transfer *self, const char *bytes, size_t size) {
-  int64_t limit = self->options->bytes > 0 ? self->options->bytes : bytes_max;
+  int64_t limit = self->options->bytes > 0 ? EXCESS_MAX * self->options->bytes : bytes_max;
   if ((int64_t)size > limit - self->have) {
-    return pmn_err_set(self->err, PMN_STATUS_MODEL, 0, "%.300s is larger than the %lld bytes that it should have",
+    return pmn_err_set(self->err, PMN_STATUS_MODEL, 0, "%.300s is larger than %lld bytes: it cannot be the right file",
         self->options->url, (long long)limit);
   }
   for (size_t done = 0; done < size;) {
@@ -190,7 +199,7 @@ static int on_transfer(void *arg, curl_off_t total, curl_off_t now, curl_off_t u
   (void)up_total;
   (void)up;
   if (self->body_started && o->on_progress != NULL) {
-    o->on_progress(o->callback_arg, self->have, o->bytes > 0 ? o->bytes : total > 0 ? self->started_at + total : 0);
+    o->on_progress(o->callback_arg, self->have, total > 0 ? self->started_at + total : o->bytes);
   }
   return o->stop != NULL && *o->stop != 0;
 }
@@ -201,7 +210,7 @@ static void start_curl(void) {
   curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* Names that cannot leave this machine, where plain http harms nobody. */
+/* Addresses that cannot leave this machine, where plain http harms nobody. */
 static bool is_loopback(const char *url) {
   CURLU *parts = curl_url();
   char *host = NULL;
@@ -218,19 +227,14 @@ static bool is_loopback(const char *url) {
 static bool set_options(transfer *self, const struct curl_slist *headers, const char *range) {
   CURL *curl = self->curl;
   const char *protocols = self->options->allow_http ? "http,https" : "https";
-  const char *further = self->options->allow_http && is_loopback(self->options->url) ? "http,https" : "https";
   int bad = 0;
-  bad |= curl_easy_setopt(curl, CURLOPT_URL, self->options->url) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, further) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) != CURLE_OK;
+  bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
   bad |= curl_easy_setopt(curl, CURLOPT_USERAGENT, "pomona/" PMN_VERSION) != CURLE_OK;
@@ -252,6 +256,10 @@ static bool set_options(transfer *self, const struct curl_slist *headers, const 
 static pmn_status judge_code(transfer *self, long code, bool *temporary, pmn_err *err) {
   const char *url = self->options->url;
   if (code == 200 || code == 206) return PMN_STATUS_OK;
+  if (code >= 300 && code < 400 && self->redirects > REDIRECTS_MAX) {
+    return pmn_err_set(
+        err, PMN_STATUS_NETWORK, (int32_t)code, "%.300s: more than %d redirects in a row", url, REDIRECTS_MAX);
+  }
   *temporary = code == 408 || code == 416 || code == 429 || code >= 500;
   if (code == 416) { /* nothing comes after what we have: it cannot be what we think */
     pmn_status st = start_anew(self, err);
@@ -264,8 +272,9 @@ static pmn_status judge_code(transfer *self, long code, bool *temporary, pmn_err
 static pmn_status judge_curl(const transfer *self, CURLcode code, bool *temporary, pmn_err *err) {
   const char *reason = self->reason[0] != '\0' ? self->reason : curl_easy_strerror(code);
   switch (code) {
-  case CURLE_OUT_OF_MEMORY:
-    return pmn_err_memory(err, 1, "a download");
+  case CURLE_OUT_OF_MEMORY: /* that is what curl says of a header beyond its limits, too */
+    reason = "the answer's header is too large, or there is no memory for it";
+    break;
   case CURLE_URL_MALFORMAT:
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, (int32_t)code, "%.300s is no address", self->options->url);
   case CURLE_COULDNT_RESOLVE_HOST:
@@ -286,6 +295,27 @@ static pmn_status judge_curl(const transfer *self, CURLcode code, bool *temporar
   return pmn_err_set(err, PMN_STATUS_NETWORK, (int32_t)code, "%.200s: %.150s", self->options->url, reason);
 }
 
+/* Asks, and follows redirects: to https, or within this machine, but never from there to elsewhere in plain text. */
+static pmn_status perform(transfer *self, CURLcode *result, pmn_err *err) {
+  bool local = is_loopback(self->options->url);
+  snprintf(self->url, sizeof self->url, "%s", self->options->url);
+  for (self->redirects = 0; self->redirects <= REDIRECTS_MAX; self->redirects++) {
+    const char *next = NULL;
+    self->error_body = 0;
+    if (curl_easy_setopt(self->curl, CURLOPT_URL, self->url) != CURLE_OK) return pmn_err_memory(err, 1, "an address");
+    *result = curl_easy_perform(self->curl);
+    if (curl_easy_getinfo(self->curl, CURLINFO_REDIRECT_URL, &next) != CURLE_OK || next == NULL) break;
+    bool good =
+        strncasecmp(next, "https://", 8) == 0 || (local && strncasecmp(next, "http://", 7) == 0 && is_loopback(next));
+    if (!good || strlen(next) >= sizeof self->url) {
+      return pmn_err_set(err, PMN_STATUS_NETWORK, 0,
+          "%.200s: a redirect to %.150s, which is not https, is not followed", self->options->url, next);
+    }
+    snprintf(self->url, sizeof self->url, "%s", next);
+  }
+  return PMN_STATUS_OK;
+}
+
 static pmn_status try_once(transfer *self, bool *temporary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   struct curl_slist *headers = NULL;
@@ -295,7 +325,6 @@ static pmn_status try_once(transfer *self, bool *temporary, pmn_err *err) {
   self->asked_for_rest = self->have > 0;
   self->body_started = false;
   self->range_total = 0;
-  self->error_body = 0;
   self->reason[0] = '\0';
   self->failed = PMN_STATUS_OK;
   self->err = err;
@@ -310,7 +339,8 @@ static pmn_status try_once(transfer *self, bool *temporary, pmn_err *err) {
   if (!good || !set_options(self, headers, self->asked_for_rest ? range : NULL)) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcurl cannot be set up");
   }
-  CURLcode result = curl_easy_perform(self->curl);
+  CURLcode result = CURLE_OK;
+  PMN_TRY(perform(self, &result, err));
   curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &code);
   if (self->options->stop != NULL && *self->options->stop != 0) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted");
   if (self->failed != PMN_STATUS_OK) {
@@ -356,12 +386,17 @@ pmn_status pmn_download(const char *path, const pmn_download_options *options, i
   pthread_once(&once, start_curl);
   snprintf(self.tag_path, sizeof self.tag_path, "%s.etag", path);
   PMN_TRY(open_part(&self, err));
+  self.most = self.have;
   for (int tries = 1, pause = PAUSE_MS;; tries++, pause *= 2) {
-    int64_t before = self.have;
     st = try_once(&self, &temporary, err);
     if (st == PMN_STATUS_OK) break;
-    if (self.have > 0 && self.tag[0] == '\0' && start_anew(&self, err) != PMN_STATUS_OK) goto done;
-    if (self.have > before) tries = 0, pause = PAUSE_MS;
+    bool whole = self.tag[0] == '\0' || self.no_ranges;
+    if (self.have > 0 && whole && start_anew(&self, NULL) != PMN_STATUS_OK) goto done;
+    if (self.have > self.most) {
+      self.most = self.have;
+      tries = 0;
+      pause = PAUSE_MS;
+    }
     if (!temporary || tries == TRIES_MAX) goto done;
     pause_for(&self, pause);
   }

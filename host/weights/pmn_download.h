@@ -12,7 +12,7 @@
 typedef struct pmn_download_options {
   const char *url;
   bool allow_http; /* else https only, for redirects too */
-  int64_t bytes;   /* of the whole file; 0: not known */
+  int64_t bytes;   /* of the whole file, about; 0: not known. Twice as many are refused */
   void (*on_progress)(void *arg, int64_t done, int64_t total);
   void *callback_arg;
   const volatile sig_atomic_t *stop;
@@ -20,7 +20,7 @@ typedef struct pmn_download_options {
 
 /* On PMN_STATUS_OK the whole file is at `path`, flushed to the disk, and *bytes, md5 and sha256 are its own.
  * PMN_STATUS_NETWORK (after some tries; what has come stays), PMN_STATUS_NOT_FOUND (the server has no such file),
- * PMN_STATUS_MODEL (larger than it should be), PMN_STATUS_WRITE, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. */
+ * PMN_STATUS_MODEL (larger than it can be), PMN_STATUS_WRITE, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_download(const char *path, const pmn_download_options *options, int64_t *bytes,
     char md5[PMN_MD5_HEX_SIZE], char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err);
 /* Removes `path` and what belongs to it. */

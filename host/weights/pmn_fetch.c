@@ -7,6 +7,8 @@
 #include "pmn_convert.h"
 #include "pmn_download.h"
 #include "pmn_file.h"
+#include "pmn_hdf5.h"
+#include "pmn_nearest.h"
 #include "pmn_weights_record.h"
 
 #include <errno.h>
@@ -37,7 +39,16 @@ static pmn_status find_entry(const char *name, const pmn_weights_entry **entry, 
   if (pmn_weights_at(0) == NULL) return pmn_err_memory(err, 1, "the list of weights");
   *entry = pmn_weights_find(name);
   if (*entry != NULL) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "there are no published weights \"%.64s\"", name);
+  const pmn_architecture *architecture = pmn_architecture_find(name);
+  if (architecture != NULL && architecture->embedded != NULL) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "%s is inside the program: there is nothing to fetch", name);
+  }
+  pmn_nearest nearest = pmn_nearest_init(name);
+  const pmn_weights_entry *other;
+  char hint[256];
+  for (int32_t i = 0; (other = pmn_weights_at(i)) != NULL; i++) pmn_nearest_offer(&nearest, other->name);
+  pmn_nearest_text(&nearest, hint, sizeof hint);
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "there are no published weights \"%.64s\"%s", name, hint);
 }
 
 static void say(const pmn_fetch_options *options, pmn_level level, const char *format, ...) PMN_PRINTF(3, 4);
@@ -175,18 +186,32 @@ done:
   return st;
 }
 
-/* Is this the published file? Without a published hash: is it what was fetched before? */
-static pmn_status check_hash(const fetch *self, const char *path, const pmn_fetched *fetched, pmn_err *err) {
+/* Is this, open as `fd`, the published file? A page that says something else instead (a network that wants a password,
+ * a proxy) is told by its first bytes. */
+static pmn_status check_file(const fetch *self, int fd, const char *path, const pmn_fetched *fetched, pmn_err *err) {
   const char *md5 = self->entry->md5;
+  char head[PMN_HEAD_SIZE] = "", shown[PMN_HEAD_TEXT_SIZE];
+  if (pread(fd, head, sizeof head, 0) < 0) {
+    return pmn_err_set(err, PMN_STATUS_NOT_FOUND, errno, "cannot read %.300s: %s", path, strerror(errno));
+  }
+  if (!pmn_hdf5_has_head(head)) {
+    pmn_hdf5_show_head(head, fetched->bytes, shown);
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%.200s: %lld bytes that are no HDF5 file: they begin with \"%s\"",
+        path, (long long)fetched->bytes, shown);
+  }
   if (md5 != NULL && strcmp(md5, fetched->md5) != 0) {
-    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%.250s is not the published file: its MD5 is %s and not %s", path,
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%.180s is not the published file: its MD5 is %s and not %s", path,
         fetched->md5, md5);
   }
-  if (md5 == NULL && self->is_known && strcmp(self->known.sha256, fetched->sha256) != 0) {
+  return PMN_STATUS_OK;
+}
+
+/* Without a published hash: is it what was fetched before? */
+static pmn_status check_known(const fetch *self, const char *path, const pmn_fetched *fetched, pmn_err *err) {
+  if (self->entry->md5 == NULL && self->is_known && strcmp(self->known.sha256, fetched->sha256) != 0) {
     return pmn_err_set(err, PMN_STATUS_MODEL, 0,
         "%.120s is not the file that was fetched before: its SHA-256 is %s and not %s; if that is right, remove "
-        "%s.json "
-        "from the cache",
+        "%s.json from the cache",
         path, fetched->sha256, self->known.sha256, self->entry->name);
   }
   return PMN_STATUS_OK;
@@ -203,16 +228,49 @@ static pmn_status take_h5(const fetch *self, pmn_fetched *fetched, bool *found, 
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s is not a regular file", self->h5.data);
   }
-  PMN_TRY(pmn_digest_read(fd, info.st_size, self->h5.data, self->options->stop, &digest, err));
+  PMN_TRY(pmn_digest_read(fd, info.st_size, self->h5.data, true, self->options->stop, &digest, err));
   if (!pmn_digest_finish(digest, fetched->md5, fetched->sha256)) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");
   }
   fetched->bytes = info.st_size;
-  PMN_TRY(check_hash(self, self->h5.data, fetched, err));
+  PMN_TRY(check_file(self, fd, self->h5.data, fetched, err));
+  PMN_TRY(check_known(self, self->h5.data, fetched, err));
+  say(self->options, PMN_LEVEL_INFO, "%s: %s is there and is taken instead of a download", self->entry->name,
+      self->h5.data);
 done:
   pmn_digest_destroy(digest);
   if (fd >= 0) close(fd);
   return st;
+}
+
+/* Adds to what is wrong with a download what can be done. */
+static pmn_status say_way_out(const fetch *self, pmn_status status, pmn_err *err) {
+  static const struct {
+    pmn_status status;
+    const char *before, *after;
+  } ways[] = {{PMN_STATUS_NETWORK, "cannot fetch ", "without a network, put that file at"},
+      {PMN_STATUS_NOT_FOUND, "", "give another address with --base-url, or put that file at"},
+      {PMN_STATUS_MODEL, "", "put the published file at"}};
+  const pmn_err reason = *err;
+  char way[256];
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    if (ways[i].status != status) continue;
+    int used = snprintf(way, sizeof way, "; %s %.160s and run this again", ways[i].after, self->h5.data);
+    int room = (int)sizeof reason.message - 1 - used - (int)strlen(ways[i].before);
+    pmn_err_set(err, status, reason.foreign, "%s%.*s%s", ways[i].before, room, reason.message, way);
+  }
+  return status;
+}
+
+/* What has come, is it the file? */
+static pmn_status check_part(const fetch *self, const pmn_fetched *fetched, pmn_err *err) {
+  int fd = open(self->part.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) {
+    return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot read %.300s: %s", self->part.data, strerror(errno));
+  }
+  pmn_status status = check_file(self, fd, self->url, fetched, err);
+  close(fd);
+  return status;
 }
 
 static pmn_status download_h5(fetch *self, pmn_fetched *fetched, pmn_err *err) {
@@ -228,19 +286,11 @@ static pmn_status download_h5(fetch *self, pmn_fetched *fetched, pmn_err *err) {
   }
   say(self->options, PMN_LEVEL_DETAIL, "%s", self->url);
   st = pmn_download(self->part.data, &options, &fetched->bytes, fetched->md5, fetched->sha256, err);
-  if (st == PMN_STATUS_NETWORK && err != NULL) {
-    pmn_err reason = *err;
-    PMN_FAIL_CODE(err, PMN_STATUS_NETWORK, reason.foreign,
-        "cannot fetch %.330s; without a network, put that file at %.120s and run this again", reason.message,
-        self->h5.data);
-  }
+  if (st == PMN_STATUS_OK) st = check_part(self, fetched, err);
+  st = say_way_out(self, st, err);
+  if (st == PMN_STATUS_OK) st = check_known(self, self->url, fetched, err);
   if (st == PMN_STATUS_MODEL) pmn_download_forget(self->part.data);
   if (st != PMN_STATUS_OK) goto done;
-  st = check_hash(self, self->url, fetched, err);
-  if (st != PMN_STATUS_OK) {
-    pmn_download_forget(self->part.data);
-    goto done;
-  }
   if (rename(self->part.data, self->h5.data) != 0) {
     PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot write %.300s: %s", self->h5.data, strerror(errno));
   }
@@ -255,7 +305,8 @@ static pmn_status convert(const fetch *self, pmn_fetched *fetched, pmn_err *err)
   pmn_status st = PMN_STATUS_OK;
   const pmn_weights_entry *entry = self->entry;
   pmn_converted converted = {.tensors = 0};
-  PMN_TRY(pmn_convert_file(self->h5.data, entry->network, entry, fetched->path, true, &converted, err));
+  PMN_TRY(pmn_convert_file(
+      self->h5.data, entry->network, entry, fetched->path, true, self->options->stop, &converted, err));
   if (strcmp(converted.source_sha256, fetched->sha256) != 0) {
     unlink(fetched->path);
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s changed while it was converted", self->h5.data);
@@ -270,19 +321,44 @@ done:
   }
   /* What we brought ourselves goes, when it is converted or no good; what somebody put there, stays. */
   if (self->own_h5 && (st == PMN_STATUS_OK || st == PMN_STATUS_MODEL)) unlink(self->h5.data);
+  return self->own_h5 ? say_way_out(self, st, err) : st;
+}
+
+/* *good: our copy is the one that was made then; *there: there is one. */
+static pmn_status check_copy(const fetch *self, int64_t size, bool *there, bool *good, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  struct stat info;
+  char sha256[PMN_SHA256_HEX_SIZE];
+  pmn_digest *digest = NULL;
+  int fd = open(self->known.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  *there = fd >= 0;
+  *good = *there && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == size;
+  if (!*good) goto done;
+  PMN_TRY(pmn_digest_read(fd, size, self->known.path, false, self->options->stop, &digest, err));
+  if (!pmn_digest_finish(digest, NULL, sha256)) {
+    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");
+  }
+  *good = strcmp(sha256, self->known.safetensors_sha256) == 0;
+done:
+  pmn_digest_destroy(digest);
+  if (fd >= 0) close(fd);
   return st;
 }
 
 /* With the lock held. */
 static pmn_status fetch_entry(fetch *self, pmn_fetched *fetched, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  struct stat info;
   int64_t size = 0;
-  bool found = false;
+  bool found = false, there = false, good = false;
   PMN_TRY(pmn_weights_record_read(self->entry, &self->known, &size, &self->is_known, err));
   *fetched = self->known;
-  bool there = self->is_known && stat(fetched->path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == size;
-  if (there && !self->options->refetch && (self->entry->md5 == NULL || fetched->pinned)) goto done;
+  if (self->is_known && !self->options->refetch) {
+    PMN_TRY(check_copy(self, size, &there, &good, err));
+    if (there && !good) {
+      say(self->options, PMN_LEVEL_WARNING, "%s has changed since it was fetched: it is fetched again", fetched->path);
+    }
+  }
+  if (good && (self->entry->md5 == NULL || fetched->pinned)) goto done;
   fetched->was_there = false;
   fetched->pinned = self->entry->md5 != NULL;
   PMN_TRY(take_h5(self, fetched, &found, err));
@@ -312,6 +388,7 @@ pmn_status pmn_weights_fetch(const pmn_fetch_options *options, pmn_fetched *fetc
   PMN_TRY(find_url(&self, err));
   PMN_TRY(pmn_weights_file(self.entry, ".h5", &self.h5, err));
   PMN_TRY(pmn_weights_file(self.entry, ".part", &self.part, err));
+  PMN_TRY(pmn_weights_make_folder(err));
   PMN_TRY(take_lock(&self, &lock, err));
   PMN_TRY(fetch_entry(&self, fetched, err));
 done:

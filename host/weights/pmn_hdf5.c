@@ -15,9 +15,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENCE_SECONDS = 120, COMPLAINT_SIZE = 400, READ_SIZE = 1 << 20 };
+enum { SILENCE_SECONDS = 120, STOP_MS = 100, COMPLAINT_SIZE = 400, READ_SIZE = 1 << 20 };
 
 static const char program[] = "pomona-hdf5";
+
+bool pmn_hdf5_has_head(const char head[PMN_HEAD_SIZE]) {
+  return memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0;
+}
+
+void pmn_hdf5_show_head(const char head[PMN_HEAD_SIZE], int64_t size, char text[PMN_HEAD_TEXT_SIZE]) {
+  int count = size < PMN_HEAD_SIZE ? (int)size : PMN_HEAD_SIZE;
+  for (int i = 0; i < count; i++) text[i] = (char)(head[i] >= ' ' && head[i] < 127 ? head[i] : '.');
+  snprintf(text + count, (size_t)(PMN_HEAD_TEXT_SIZE - count), "%s", size > count ? "..." : "");
+}
 
 typedef struct reader {
   pid_t pid;  /* 0: none was started */
@@ -82,7 +92,9 @@ static int reset_signals(posix_spawnattr_t *attributes) {
 
 static int spawn(const char *path, int input, int output, int errors, pid_t *pid) {
   static char name[] = "pomona-hdf5", plugins[] = "HDF5_PLUGIN_PATH=", locking[] = "HDF5_USE_FILE_LOCKING=FALSE";
-  char *const arguments[] = {name, NULL}, *const environment[] = {plugins, locking, NULL};
+  char parent[16];
+  snprintf(parent, sizeof parent, "%d", (int)getpid()); /* so that it knows when we are gone */
+  char *const arguments[] = {name, parent, NULL}, *const environment[] = {plugins, locking, NULL};
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int code = posix_spawn_file_actions_init(&actions);
@@ -172,12 +184,14 @@ static void take_complaint(reader *self) {
 }
 
 /* Both pipes to their ends. */
-static pmn_status listen_to(reader *self, const char *path, pmn_buf *stream, pmn_err *err) {
+static pmn_status listen_to(
+    reader *self, const char *path, const volatile sig_atomic_t *stop, pmn_buf *stream, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   double heard = pmn_clock_seconds();
   while (self->answer >= 0 || self->complaint >= 0) {
     struct pollfd ends[] = {{.fd = self->answer, .events = POLLIN}, {.fd = self->complaint, .events = POLLIN}};
-    int ready = poll(ends, 2, 1000);
+    int ready = poll(ends, 2, STOP_MS);
+    if (stop != NULL && *stop != 0) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted");
     if (ready < 0 && errno != EINTR) PMN_FAIL_CODE(err, PMN_STATUS_NO_MEMORY, errno, "poll: %s", strerror(errno));
     if (ready > 0) heard = pmn_clock_seconds();
     if (pmn_clock_seconds() - heard > SILENCE_SECONDS) {
@@ -207,7 +221,8 @@ static pmn_status judge(const reader *self, bool known, int state, const char *p
   return PMN_STATUS_OK;
 }
 
-pmn_status pmn_hdf5_read(int fd, int64_t size, const char *path, pmn_buf *stream, pmn_err *err) {
+pmn_status pmn_hdf5_read(
+    int fd, int64_t size, const char *path, const volatile sig_atomic_t *stop, pmn_buf *stream, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   reader self = {.answer = -1, .complaint = -1};
   pmn_buf_clear(stream);
@@ -215,7 +230,7 @@ pmn_status pmn_hdf5_read(int fd, int64_t size, const char *path, pmn_buf *stream
   size_t guess = (size_t)size + 2 * READ_SIZE;
   PMN_TRY(pmn_buf_reserve(stream, guess < stream->max ? guess : stream->max, err));
   PMN_TRY(start(&self, fd, err));
-  PMN_TRY(listen_to(&self, path, stream, err));
+  PMN_TRY(listen_to(&self, path, stop, stream, err));
 done:
   close_end(&self.answer);
   close_end(&self.complaint);

@@ -18,7 +18,7 @@ typedef struct pmn_weights_entry {
   int32_t size;        /* of pictures that these weights were trained for */
   const char *path;    /* under the base address */
   const char *md5;     /* as published; NULL: none is */
-  int64_t bytes;       /* as published; 0: not known */
+  int64_t bytes;       /* about, for people and progress: no one promises it; 0: not known */
   const char *licence;
 } pmn_weights_entry;
 

@@ -86,7 +86,7 @@ pmn_status pmn_weights_path(const pmn_weights_entry *entry, pmn_buf *path, bool 
   pmn_status st = PMN_STATUS_OK;
   char name[128];
   snprintf(name, sizeof name, "weights/%s.safetensors", entry->name);
-  PMN_TRY(pmn_file_cache_path(name, path, err));
+  PMN_TRY(pmn_file_cache_find(name, path, err));
   *found = access(path->data, R_OK) == 0;
 done:
   return st;

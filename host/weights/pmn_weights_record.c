@@ -12,14 +12,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { RECORD_MAX = 1 << 16 };
+enum { RECORD_MAX = 1 << 16, PATH_SIZE = 4096 };
+
+pmn_status pmn_weights_make_folder(pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf path;
+  pmn_buf_init(&path, PATH_SIZE - 1);
+  st = pmn_file_cache_path("weights", &path, err);
+  if (st == PMN_STATUS_NOT_FOUND) { /* to those who would write there */
+    st = PMN_STATUS_WRITE;
+    if (err != NULL) err->status = st;
+  }
+  if (st != PMN_STATUS_OK) goto done;
+  if (mkdir(path.data, 0700) != 0 && errno != EEXIST) {
+    PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot make the cache folder %s: %s", path.data, strerror(errno));
+  }
+done:
+  pmn_buf_reset(&path);
+  return st;
+}
 
 pmn_status pmn_weights_file(const pmn_weights_entry *entry, const char *suffix, pmn_buf *path, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(pmn_file_cache_path("weights", path, err));
-  if (mkdir(path->data, 0700) != 0 && errno != EEXIST) {
-    PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot make the cache folder %s: %s", path->data, strerror(errno));
-  }
+  PMN_TRY(pmn_file_cache_find("weights", path, err));
   PMN_TRY(pmn_buf_printf(path, err, "/%s%s", entry->name, suffix));
 done:
   return st;

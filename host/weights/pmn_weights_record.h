@@ -5,8 +5,10 @@
 
 #include "pmn_weights.h"
 
-/* Appends the path of a file of the entry in the cache folder, whose `weights` folder is made if it is missing.
- * `suffix`: ".safetensors", ".json", ".h5", ... PMN_STATUS_NOT_FOUND when there is no cache folder. */
+/* Makes the folder of fetched weights in the cache folder. PMN_STATUS_WRITE. */
+PMN_MUST_USE pmn_status pmn_weights_make_folder(pmn_err *err);
+/* The path of a file of the entry in that folder, which may be missing. `suffix`: ".safetensors", ".json", ".h5", ...
+ * PMN_STATUS_NOT_FOUND when no cache folder is said anywhere. */
 PMN_MUST_USE pmn_status pmn_weights_file(
     const pmn_weights_entry *entry, const char *suffix, pmn_buf *path, pmn_err *err);
 

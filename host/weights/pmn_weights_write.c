@@ -135,10 +135,9 @@ pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tenso
   pmn_status st = PMN_STATUS_OK;
   writer self = {0};
   unsigned char length[8];
-  char md5[PMN_MD5_HEX_SIZE];
   pmn_buf header;
   pmn_buf_init(&header, HEADER_MAX);
-  self.digest = pmn_digest_create();
+  self.digest = pmn_digest_create(false);
   self.block = pmn_alloc(BLOCK_FLOATS, sizeof *self.block);
   if (self.digest == NULL || self.block == NULL) {
     st = pmn_err_memory(err, BLOCK_FLOATS * sizeof *self.block, "a block of weights");
@@ -152,7 +151,7 @@ pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tenso
   PMN_TRY(put(&self, header.data, header.size, err));
   for (int32_t i = 0; i < count; i++) PMN_TRY(write_values(&self, &tensors[i], err));
   *bytes = (int64_t)pmn_outfile_size(self.file);
-  if (!pmn_digest_finish(self.digest, md5, sha256)) {
+  if (!pmn_digest_finish(self.digest, NULL, sha256)) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");
   }
   PMN_TRY(pmn_outfile_commit(&self.file, 1, err));

@@ -115,11 +115,48 @@ def test_resnet_by_order():
     same(convert(path, network="resnet50")[0], wanted)
 
 
-def test_our_own():
-    """A file that we have written is read again, and keeps its framework."""
-    wanted, path = keras_values("mobilenet_v2_0.35"), WORK / "own.safetensors"
-    write_safetensors(path, wanted)
+def test_old_names_of_parts():
+    """Keras 1's: what a tensor is, its place in the layer tells."""
+    wanted, path = keras_values("mobilenet_v2_0.35"), WORK / "old.h5"
+    letters = {"kernel": "W", "depthwise_kernel": "W", "bias": "b", "moving_mean": "running_mean",
+               "moving_variance": "running_std"}
+    old = {}
+    for name, array in wanted.items():
+        layer, part = name.split("/")
+        old[f"{layer}/{layer}_{letters.get(part, part)}_1"] = array
+    write_keras2(path, old)
     same(convert(path, network="mobilenet_v2_0.35")[0], wanted)
+
+
+def test_our_own():
+    """What we have written is sorted by name: gamma is not the first of a norm, nor a kernel where there is a bias."""
+    path = WORK / "own.safetensors"
+    for network in ("mobilenet_v2_0.35", "resnet50"):
+        for top in (True, False):
+            wanted = keras_values(network, top)
+            write_keras2(WORK / "own.h5", wanted)
+            convert(WORK / "own.h5", network=network)
+            OUT.replace(path)
+            same(convert(path, network=network)[0], wanted)
+            pomona("convert", path, "-o", OUT, "--overwrite", says="with its classifier" if top else f"{network}, ")
+
+
+def test_keras_names_in_safetensors():
+    """Sorted by name, as most programs write them; Keras 2's names end in the number of an output."""
+    network, path = "mobilenet_v2_0.35", WORK / "named.safetensors"
+    wanted = keras_values(network)
+    for end in ("", ":0"):
+        for rename in ("depthwise_kernel", "kernel"):
+            names = {name: name.replace("depthwise_kernel", rename) + end for name in wanted}
+            write_safetensors(path, {names[name]: wanted[name] for name in sorted(wanted)})
+            same(convert(path, network=network)[0], wanted)
+    other = {layer: f"layer_{i}" for i, layer in enumerate(by_layer(wanted))}
+    write_safetensors(path, {f"{other[name.split('/')[0]]}/{name.split('/')[1]}": wanted[name] for name in wanted})
+    pomona("convert", path, "-o", OUT, "--overwrite", "--network", network, code=7, says="order says nothing")
+    wrong = {name.replace("block_3_expand_BN/beta", "block_3_expand_BN/gamma:1"): wanted[name] for name in wanted}
+    write_safetensors(path, wrong)
+    pomona("convert", path, "-o", OUT, "--overwrite", "--network", network, code=7, says="block_3_expand_BN/beta")
+    same(keras_values(network), wanted)
 
 
 # --------------------------------------------------------------------------------------------------- PyTorch
@@ -199,6 +236,42 @@ def test_lite():
     assert np.array_equal(first[0]["block_15_project_bn/moving_variance"], tensors["blocks.6.0.bn3.running_var"])
 
 
+def test_other_classes():
+    """Trained on 131 kinds of fruit: the features are the network's, the last layer is not."""
+    note = "the classifier has 131 classes, not 1000: left out; layers up to "
+
+    def retrain(tensors, layer):
+        return {name: array[..., :131] if name in (f"{layer}/kernel", f"{layer}/bias") else
+                array[:131] if name.startswith(f"{layer}.") else array for name, array in tensors.items()}
+
+    def check(path, network, wanted, framework, last):
+        done = pomona("convert", path, "-o", OUT, "--overwrite", "--network", network, says=f"{note}{last} can be had")
+        assert "with its classifier" not in done.stderr and done.stderr.count("\n") == 2
+        tensors, metadata, _ = read_safetensors(OUT.read_bytes())
+        same(tensors, wanted)
+        assert metadata["pomona.framework"] == framework
+        path.unlink()
+        pomona("convert", OUT, "-o", path)  # and that is a whole file of the network without a classifier
+        same(read_safetensors(path.read_bytes())[0], wanted)
+
+    network, path = "mobilenet_v2_0.35", WORK / "fruits"
+    fruits, features = retrain(keras_values(network), "predictions"), keras_values(network, top=False)
+    write_keras2(path, fruits)
+    check(path, network, features, "keras", "out_relu")
+    write_keras2(path, fruits, rename={"predictions": "fruits"})
+    check(path, network, features, "keras", "out_relu")
+    write_keras3(path, fruits)
+    check(path, network, features, "keras", "out_relu")
+    write_safetensors(path, dict(sorted(fruits.items())))
+    check(path, network, features, "keras", "out_relu")
+    for network, source, layer, last in (("resnet50", "torchvision", "fc", "conv5_block3_out"),
+                                         ("mobilenet_v2", "timm", "classifier", "out_relu")):
+        tensors = values(names_of(source, network))
+        write_safetensors(path, retrain(tensors, layer))
+        whole = by_order(tensors, keras_values("mobilenet_v2_0.35" if "mobile" in network else network))
+        check(path, network, {name: a for name, a in whole.items() if "predictions" not in name}, "torch", last)
+
+
 def test_half_precision():
     path, tensors = WORK / "half.safetensors", values(names_of("torchvision", "mobilenet_v2"))
     keras = keras_values("mobilenet_v2_0.35")
@@ -231,12 +304,23 @@ def test_refusals():
     less = {name: array for name, array in good.items() if not name.startswith("block_7_project/")}
     refuse(less, "does not fit", *named)
     refuse({**good, "Conv1/kernel": np.zeros((3, 3, 3, 8), "f4")}, "shape [3, 3, 3, 8]", *named)
-    refuse({**good, "predictions/kernel": np.zeros((1280, 131), "f4")}, "[1280, 1000]", *named)
+    refuse({**good, "predictions/kernel": np.zeros((1280, 131), "f4")}, "would have [131]", *named)
+    refuse({**good, "predictions/kernel": np.zeros((1281, 131), "f4")}, "[1280, 1000]", *named)
     refuse(good, "resnet50", "--network", "resnet50")
-    refuse(good, "there is no network", "--network", "resnet51", code=2)
+    refuse(good, 'there is no network "resnet51"; did you mean resnet50?', "--network", "resnet51", code=2)
     write_keras2(path, good)
     pomona("convert", path, "-o", OUT, *named)
     pomona("convert", path, "-o", OUT, *named, code=4, says="--overwrite")
+    before = path.read_bytes()
+    (WORK / "link.h5").hardlink_to(path)
+    for same_file in (path, WORK / "link.h5", WORK / "." / "bad.h5"):
+        pomona("convert", path, "-o", same_file, "--overwrite", code=2, says="name another output")
+        assert path.read_bytes() == before
+    (WORK / "page.h5").write_text("<!DOCTYPE html>\n<html><body>Sign in</body></html>")
+    says = f'{WORK / "page.h5"} is neither HDF5 nor safetensors: it begins with "<!DOCTYPE html>.<html><b..."'
+    pomona("convert", WORK / "page.h5", "-o", OUT, "--overwrite", code=7, says=says)
+    (WORK / "page.h5").write_bytes(b"")
+    pomona("convert", WORK / "page.h5", "-o", OUT, "--overwrite", code=7, says='begins with ""')
     pomona("convert", path, "-o", WORK / "no" / "folder", code=4)
     pomona("convert", WORK / "missing.h5", "-o", OUT, "--overwrite", code=3)
     pomona("convert", WORK, "-o", OUT, "--overwrite", code=3)
@@ -256,7 +340,8 @@ def test_command_line():
     pomona("convert", "a", code=2, says="-o")
     pomona("list", "--overwrite", code=2, says="takes no --overwrite")
     pomona("fetch", code=2)
-    pomona("fetch", "resnet51", code=2, says="resnet51")
+    pomona("fetch", "resnet51", code=2, says='"resnet51"; did you mean resnet50')
+    assert pomona("fetch", "efficientnet_lite0", says="is inside the program").stdout == ""
     pomona("fetch", "resnet50", "--progress", "wild", code=2)
     pomona("fetch", "resnet50", "--base-url", "ftp://127.0.0.1/", code=2, says="https://")
     shown = pomona("list").stdout

@@ -19,7 +19,8 @@ SOURCE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96_no_top.h5"
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `data` under any address; `faults`, one for each request as they come, say what to do wrong."""
+    """Serves `data` under any address; `faults`, one for each request as they come, say what to do wrong, and `always`
+    what to do with all that follow."""
 
     daemon_threads = True
 
@@ -28,12 +29,15 @@ class Server(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/keras/"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def reset(self, data, faults=(), etag='"one"'):
-        self.data, self.faults, self.etag = data, list(faults), etag
+    def reset(self, data, faults=(), etag='"one"', always=None):
+        self.data, self.faults, self.etag, self.always = data, list(faults), etag, always
         self.requests = []
 
     def handle_error(self, request, address):
         pass  # a client that hangs up
+
+
+LIARS = {"always a wrong part": "wrong part", "never says which part": "no part"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -53,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         server.requests.append((self.path, self.headers.get("Range"), self.headers.get("If-Range"), dict(self.headers)))
-        fault = server.faults.pop(0) if server.faults else None
+        fault = server.faults.pop(0) if server.faults else server.always
         data, start, code, headers = server.data, 0, 200, {}
         if server.etag:
             headers["ETag"] = server.etag
@@ -63,8 +67,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
             if start >= len(data):
                 return self.answer(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+        if fault in LIARS:  # sends less than all, and of the rest always a wrong part
+            fault = LIARS[fault] if wanted else ("cut", 400_000)
         if isinstance(fault, int):
             return self.answer(fault, {}, b"<html>no</html>" * 10)
+        if fault == "no part":
+            del headers["Content-Range"]
+        if fault == "large header":
+            headers["X-Words"] = "a" * 400_000
         if fault == "wrong part":
             headers["Content-Range"] = f"bytes {start + 5}-{len(data) - 1}/{len(data)}"
             start += 5
@@ -217,6 +227,15 @@ def test_wrong_part():
     check_result(1)
 
 
+def test_always_a_wrong_part():
+    """A server that errs in the same way every time is given up, as soon as one that does not answer."""
+    for liar in LIARS:
+        forget()
+        SERVER.reset(published(1), always=liar)
+        fetch(code=5, says="bytes remaining")
+        assert [r[1] for r in SERVER.requests] == [None, "bytes=400000-", None, None, None, None]
+
+
 def test_part_is_too_long():
     """416: what is there cannot be a part of the file."""
     forget()
@@ -242,10 +261,14 @@ def test_server_errors():
     assert len(SERVER.requests) == 4
     check_result(1)
     forget()
-    SERVER.reset(published(1), [404])
-    fetch(code=3, says="404")
-    assert len(SERVER.requests) == 1
-    assert not file(".safetensors").exists()
+    for code in (404, 403):
+        SERVER.reset(published(1), [code])
+        done = fetch(code=3, says=f"answers {code}; give another address with --base-url")
+        assert f"put that file at {file('.h5')}" in done.stderr and SOURCE in done.stderr
+        assert len(SERVER.requests) == 1
+        assert not file(".safetensors").exists()
+    SERVER.reset(published(1), ["large header"])
+    fetch(code=5, says="header is too large")
 
 
 def test_redirects():
@@ -254,32 +277,56 @@ def test_redirects():
     fetch()
     assert SERVER.requests[1][0] == "/elsewhere/file.h5"
     check_result(1)
-    for target in ("file:///etc/passwd", "ftp://127.0.0.1/file.h5", "gopher://127.0.0.1/"):
+    SERVER.reset(published(1), [("redirect", f"http://localhost:{SERVER.server_port}/here.h5")])
+    fetch("--refetch")
+    assert SERVER.requests[1][0] == "/here.h5"
+    # 192.0.2.1 is nobody's (RFC 5737): what begins on this machine must not go on elsewhere without encryption
+    for target in ("file:///etc/passwd", "ftp://127.0.0.1/file.h5", "gopher://127.0.0.1/", "http://192.0.2.1/file.h5",
+                   "http://localhost.example/file.h5", "http://127.0.0.1@192.0.2.1/file.h5"):
         forget()
         SERVER.reset(published(1), [("redirect", target)])
-        fetch(code=5)
+        fetch(code=5, says=f"a redirect to {target}, which is not https, is not followed")
         assert len(SERVER.requests) == 1
     forget()
     SERVER.reset(published(1), [("redirect", "/again")] * 20)
-    fetch(code=5)
+    fetch(code=5, says="more than 5 redirects")
     assert len(SERVER.requests) == 6
 
 
 def test_wrong_hash():
-    """A published hash is not met: exit code 7, and nothing stays."""
+    """A published hash is not met: exit code 7, nothing stays, and the user is told what to do."""
     forget()
     SERVER.reset(published(1))
     done = fetch(name="resnet50", code=7, says="4d473c1dd8becc155b73f8504c6f6626")
     assert hashlib.md5(published(1)).hexdigest() in done.stderr
+    assert f"put the published file at {file('.h5', 'resnet50')}" in done.stderr
     assert [p.suffix for p in CACHE.glob("resnet50.*")] == [".lock"]
 
 
 def test_too_large():
-    """More bytes than are published, however many more there would be."""
+    """More than twice the bytes of the manifest, which are but an estimate, however many more there would be."""
     forget()
     SERVER.reset(bytes(20_000_000))
-    fetch(name="mobilenet_v2", code=7, says="larger than the 9406464 bytes")
+    fetch(name="mobilenet_v2", code=7, says="larger than 18812928 bytes")
     assert [p.suffix for p in CACHE.glob("mobilenet_v2.*")] == [".lock"]
+    SERVER.reset(bytes(10_000_000))
+    fetch("--progress", "json", name="mobilenet_v2", code=7, says='"total": 10000000')
+    SERVER.reset(published(1))
+    fetch(name="mobilenet_v2", code=7, says="it would have")  # all of it came: judged by its tensors
+
+
+def test_no_hdf5():
+    """A page that wants a password comes in the place of the file; a file that is cut, in one piece."""
+    for name in (NAME, "resnet50"):
+        forget()
+        SERVER.reset(b"<!DOCTYPE html>\n<html>Sign in to this network</html>")
+        done = fetch(name=name, code=7, says='that are no HDF5 file: they begin with "<!DOCTYPE html>.<html>Si..."')
+        assert f"put the published file at {file('.h5', name)} and" in done.stderr
+        assert [p.suffix for p in CACHE.glob("*.*")] == [".lock"]
+    forget()
+    SERVER.reset(published(1)[:800_000])
+    fetch(code=7, says=f"put the published file at {file('.h5')} and")
+    assert [p.suffix for p in CACHE.glob("*.*")] == [".lock"]
 
 
 def test_another_file_than_before():
@@ -312,6 +359,9 @@ def test_offline():
     file(".h5").write_bytes(published(3))
     pomona("fetch", NAME, "--base-url", f"http://127.0.0.1:{port}/k/")
     assert file(".h5").read_bytes() == published(3)  # what somebody put there, stays there
+    done = pomona("fetch", NAME, "--refetch", "--base-url", f"http://127.0.0.1:{port}/k/")
+    assert f"{file('.h5')} is there and is taken instead of a download" in done.stderr
+    assert "from NAME.h5 if there is one" in pomona("--help").stdout
     file(".h5").unlink()
     check_result(3)
     file(".h5", "resnet50").write_bytes(published(3))
@@ -347,9 +397,37 @@ def test_interrupted():
     check_result(1)
 
 
+def test_interrupted_while_reading():
+    """A program that reads the file and gives nothing is not waited for; the file that has come is taken up again."""
+    forget()
+    SERVER.reset(published(1))
+    program, started = WORK / "libexec" / "pomona-hdf5", WORK / "started"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n: > {started}\nexec sleep 300\n")
+    program.chmod(0o755)
+    run = subprocess.Popen([POMONA, "weights", "fetch", NAME, "--base-url", SERVER.url], stderr=subprocess.PIPE,
+                           env={**os.environ, "POMONA_LIBEXEC": str(program.parent)})
+    while not started.exists() and run.poll() is None:
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    assert b"interrupted" in run.communicate(timeout=60)[1] and run.returncode == 130  # 120 s without a word are waited
+    fetch()
+    assert len(SERVER.requests) == 1
+
+
 def test_unwritable():
-    os.environ["XDG_CACHE_HOME"] = "/proc/self"
-    pomona("fetch", NAME, code=3, says="cache folder")
+    """What only looks, makes no folders and needs none."""
+    for folder in ("/dev/null/x", "/proc/self", str(WORK / "fresh")):
+        os.environ["XDG_CACHE_HOME"] = folder
+        pomona("list")
+        assert json.loads(pomona("list", "--json").stdout)[0]["fetched"] is False
+        pomona("verify", says="no weights are fetched")
+        pomona("verify", NAME, code=3, says="not fetched")
+        assert subprocess.run([POMONA, "models"], stdout=subprocess.DEVNULL).returncode == 0
+        if folder.startswith(str(WORK)):
+            assert not pathlib.Path(folder).exists()
+        else:
+            fetch(code=4, says="cache folder")
     os.environ["XDG_CACHE_HOME"] = str(WORK / "cache")
 
 
@@ -367,16 +445,35 @@ def test_verify():
     path.write_bytes(data)
     pomona("verify", code=7, says="has changed since")
     assert json.loads(pomona("verify", "--json", code=7).stdout)[0]["good"] is False
+    done = fetch("-q")
+    assert f"{path} has changed since it was fetched: it is fetched again" in done.stderr
+    assert len(SERVER.requests) == 2
+    check_result(1)
+    assert "good" in pomona("verify").stdout
+    path.write_bytes(data)
     file(".json").write_text("{}")
     pomona("verify", code=7, says="no record")
     path.write_bytes(data[:-8])
     fetch()
     check_result(1)
     record = json.loads(file(".json").read_text())
-    for name, size in (("resnet50", 224),):  # a record of another file than the published one
-        shutil.copy(path, file(".safetensors", name))
-        file(".json", name).write_text(json.dumps(record))
-        pomona("verify", name, code=7, says="not the published")
+    # a record of another file than the published one
+    shutil.copy(path, file(".safetensors", "resnet50"))
+    file(".json", "resnet50").write_text(json.dumps(record))
+    pomona("verify", "resnet50", code=7, says="not the published")
+
+
+def test_verify_with_classifier():
+    forget()
+    whole = WORK / "whole.h5"
+    write_keras2(whole, keras_values("mobilenet_v2_0.35"))
+    SERVER.reset(whole.read_bytes())
+    fetch(name=f"{NAME}_top")
+    assert "good" in pomona("verify", f"{NAME}_top").stdout
+    # the classifier is missing, and the record says nothing of it
+    shutil.copy(file(".safetensors", f"{NAME}_top"), file(".safetensors"))
+    shutil.copy(file(".json", f"{NAME}_top"), file(".json"))
+    pomona("verify", NAME, code=7, says="a classifier that should not be there")
 
 
 run(globals())

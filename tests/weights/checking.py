@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import h5py
 import numpy as np
@@ -153,7 +154,8 @@ def run(tests):
     count = 0
     for name, test in list(tests.items()):
         if name.startswith("test_"):
+            start = time.monotonic()
             test()
-            print("good:", name)
+            print(f"good: {name}, {time.monotonic() - start:.1f} s", flush=True)
             count += 1
     assert count > 0

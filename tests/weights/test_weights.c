@@ -78,6 +78,8 @@ static void test_path(void **state) {
   pmn_buf_init(&path, 4096);
   check_ok(pmn_weights_path(pmn_weights_find("resnet50"), &path, &found, &err));
   assert_false(found);
+  snprintf(expected, sizeof expected, "%s/pomona", folder);
+  assert_int_not_equal(access(expected, F_OK), 0); /* to look makes no folder */
   snprintf(expected, sizeof expected, "%s/pomona/weights/resnet50.safetensors", folder);
   assert_string_equal(path.data, expected);
   snprintf(command, sizeof command, "mkdir -p '%s/pomona/weights' && : >'%s'", folder, expected);
@@ -98,14 +100,23 @@ typedef struct golden {
   pmn_safetensors *file;
 } golden;
 
+/* How the file differs from the real network's. */
+typedef struct changes {
+  const char *without; /* leaves out tensors whose name begins with this */
+  const char *odd;     /* this one has another shape */
+  long classes;        /* in the place of 1000 */
+  bool sorted;         /* by name */
+} changes;
+
 /* One tensor's dtype and shape as JSON. `shape`: "64x3x7x7" or "". Returns its bytes. */
-static size_t describe(pmn_buf *header, const char *name, const char *shape, size_t offset) {
+static size_t describe(pmn_buf *header, const char *name, const char *shape, long classes, size_t offset) {
   pmn_err err = PMN_ERR_INIT;
   size_t bytes = sizeof(float);
   check_ok(pmn_buf_printf(header, &err, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[", name));
   for (const char *at = shape; *at != '\0' && *at != '\n';) {
     char *end;
     long extent = strtol(at, &end, 10);
+    if (classes > 0 && extent == 1000) extent = classes;
     bytes *= (size_t)extent;
     check_ok(pmn_buf_printf(header, &err, "%s%ld", at == shape ? "" : ",", extent));
     at = *end == 'x' ? end + 1 : end;
@@ -114,26 +125,37 @@ static size_t describe(pmn_buf *header, const char *name, const char *shape, siz
   return bytes;
 }
 
-/* Leaves out tensors whose name begins with `without`, if that is not NULL; gives `odd` another shape. */
-static golden open_golden(const char *source, const char *network, const char *without, const char *odd) {
+static int by_line(const void *a, const void *b) {
+  return strcmp(a, b);
+}
+
+static golden open_golden(const char *source, const char *network, changes change) {
+  enum { LINES_MAX = 500, LINE_SIZE = 256 };
   golden g = {.map = NULL};
   pmn_err err = PMN_ERR_INIT;
-  char line[256], start[64];
-  size_t data = 0;
+  char(*lines)[LINE_SIZE] = calloc(LINES_MAX, sizeof *lines), start[64];
+  size_t data = 0, count = 0;
   pmn_buf header;
   pmn_buf_init(&header, 1 << 20);
   FILE *csv = fopen(PMN_SOURCE_DIR "/tests/golden/weights_names.csv", "r");
   assert_non_null(csv);
+  assert_non_null(lines);
   int begins = snprintf(start, sizeof start, "%s,%s,", source, network);
   check_ok(pmn_buf_printf(&header, &err, "{\"__metadata__\":{}"));
-  while (fgets(line, sizeof line, csv) != NULL) {
-    if (strncmp(line, start, (size_t)begins) != 0) continue;
-    char *name = line + begins, *comma = strchr(name, ',');
-    *comma = '\0';
-    if (without != NULL && strncmp(name, without, strlen(without)) == 0) continue;
-    data += describe(&header, name, odd != NULL && strcmp(name, odd) == 0 ? "7x5" : comma + 1, data);
+  while (fgets(lines[count], LINE_SIZE, csv) != NULL) {
+    if (strncmp(lines[count], start, (size_t)begins) != 0) continue;
+    assert_true(++count < LINES_MAX);
   }
   fclose(csv);
+  if (change.sorted) qsort(lines, count, sizeof *lines, by_line);
+  for (size_t i = 0; i < count; i++) {
+    char *name = lines[i] + begins, *comma = strchr(name, ',');
+    *comma = '\0';
+    if (change.without != NULL && strncmp(name, change.without, strlen(change.without)) == 0) continue;
+    bool odd = change.odd != NULL && strcmp(name, change.odd) == 0;
+    data += describe(&header, name, odd ? "7x5" : comma + 1, change.classes, data);
+  }
+  free(lines);
   check_ok(pmn_buf_printf(&header, &err, "}"));
   g.size = 8 + header.size + data;
   g.map = mmap(NULL, g.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -178,7 +200,7 @@ static void test_vgg(void **state) {
   pmn_err err = PMN_ERR_INIT;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     bool torch = strcmp(cases[i].source, "keras") != 0;
-    golden g = open_golden(cases[i].source, cases[i].network, NULL, NULL);
+    golden g = open_golden(cases[i].source, cases[i].network, (changes){.without = NULL});
     pmn_match match = {.file = g.file, .architecture = pmn_architecture_find(cases[i].network), .torch = torch};
     check_ok(torch ? pmn_match_torch(&match, &err) : pmn_match_keras(&match, &err));
     assert_true(match.classifier);
@@ -209,8 +231,8 @@ static void test_parts(void **state) {
   pmn_err err = PMN_ERR_INIT;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     bool torch = strcmp(cases[i].source, "keras") != 0;
-    golden whole = open_golden(cases[i].source, cases[i].network, NULL, NULL);
-    golden part = open_golden(cases[i].source, cases[i].network, cases[i].classifier, NULL);
+    golden whole = open_golden(cases[i].source, cases[i].network, (changes){.without = NULL});
+    golden part = open_golden(cases[i].source, cases[i].network, (changes){.without = cases[i].classifier});
     pmn_match match = {.file = part.file, .architecture = pmn_architecture_find(cases[i].network), .torch = torch};
     check_ok(torch ? pmn_match_torch(&match, &err) : pmn_match_keras(&match, &err));
     assert_false(match.classifier);
@@ -222,6 +244,52 @@ static void test_parts(void **state) {
     pmn_match_reset(&match);
     close_golden(&whole);
     close_golden(&part);
+  }
+}
+
+/* Sorted by name, as our own files are: gamma is not the first of a norm, nor the kernel of a layer with a bias. */
+static void test_sorted(void **state) {
+  (void)state;
+  static const char *const networks[] = {"resnet50", "vgg16", "vgg19"};
+  pmn_err err = PMN_ERR_INIT;
+  for (int i = 0; i < 3; i++) {
+    golden g = open_golden("keras", networks[i], (changes){.sorted = true});
+    pmn_match match = {.file = g.file, .architecture = pmn_architecture_find(networks[i])};
+    check_ok(pmn_match_keras(&match, &err));
+    assert_true(match.classifier);
+    for (int32_t k = 0; k < match.count; k++) {
+      assert_string_equal(match.tensors[k].source->name, match.tensors[k].spec->name);
+    }
+    pmn_match_reset(&match);
+    close_golden(&g);
+  }
+}
+
+/* The last layer of another number of classes costs the whole classifier, VGG's dense layers too, and nothing else. */
+static void test_other_classes(void **state) {
+  (void)state;
+  static const struct {
+    const char *source, *network;
+  } cases[] = {{"torchvision", "vgg16"}, {"timm", "vgg19"}, {"keras", "vgg16"}, {"keras", "resnet50"},
+      {"torchvision", "mobilenet_v2"}};
+  pmn_err err = PMN_ERR_INIT;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    bool torch = strcmp(cases[i].source, "keras") != 0;
+    golden g = open_golden(cases[i].source, cases[i].network, (changes){.classes = 131, .sorted = !torch});
+    pmn_match match = {.file = g.file, .architecture = pmn_architecture_find(cases[i].network), .torch = torch};
+    pmn_tensor_spec *features = NULL;
+    int32_t count = 0;
+    check_ok(torch ? pmn_match_torch(&match, &err) : pmn_match_keras(&match, &err));
+    assert_false(match.classifier);
+    assert_true(pmn_match_is_cut(&match));
+    assert_int_equal(match.classes, 131);
+    assert_int_equal(match.own_classes, 1000);
+    check_ok(pmn_architecture_tensors(match.architecture, torch, false, &features, &count, &err));
+    assert_int_equal(match.count, count);
+    for (int32_t k = 0; k < count; k++) assert_string_equal(match.tensors[k].spec->name, features[k].name);
+    pmn_free(features);
+    pmn_match_reset(&match);
+    close_golden(&g);
   }
 }
 
@@ -245,7 +313,8 @@ static void test_misfits(void **state) {
   pmn_err err = PMN_ERR_INIT;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     bool torch = strcmp(cases[i].source, "keras") != 0;
-    golden g = open_golden(cases[i].source, cases[i].network, cases[i].without, cases[i].odd);
+    golden g =
+        open_golden(cases[i].source, cases[i].network, (changes){.without = cases[i].without, .odd = cases[i].odd});
     pmn_match match = {.file = g.file, .architecture = pmn_architecture_find(cases[i].as), .torch = torch};
     pmn_status st = torch ? pmn_match_torch(&match, &err) : pmn_match_keras(&match, &err);
     if (st != PMN_STATUS_MODEL || strstr(err.message, cases[i].says) == NULL) {
@@ -258,12 +327,13 @@ static void test_misfits(void **state) {
 
 static void test_match_without_memory(void **state) {
   (void)state;
-  golden keras = open_golden("keras", "vgg16", NULL, NULL), torch = open_golden("timm", "vgg16", NULL, NULL);
+  golden keras = open_golden("keras", "resnet50", (changes){.without = NULL});
+  golden torch = open_golden("timm", "resnet50", (changes){.without = NULL});
   for (int kind = 0; kind < 2; kind++) {
     for (int64_t after = 0;; after++) {
       pmn_err err = PMN_ERR_INIT;
       pmn_match match = {.file = kind == 0 ? keras.file : torch.file,
-          .architecture = pmn_architecture_find("vgg16"),
+          .architecture = pmn_architecture_find("resnet50"),
           .torch = kind == 1};
       pmn_mem_fail_after(after);
       pmn_status st = kind == 0 ? pmn_match_keras(&match, &err) : pmn_match_torch(&match, &err);
@@ -374,6 +444,8 @@ int main(void) {
       cmocka_unit_test(test_path),
       cmocka_unit_test(test_vgg),
       cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_sorted),
+      cmocka_unit_test(test_other_classes),
       cmocka_unit_test(test_misfits),
       cmocka_unit_test(test_match_without_memory),
       cmocka_unit_test(test_writer),

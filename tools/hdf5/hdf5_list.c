@@ -16,7 +16,7 @@
 
 typedef struct names {
   char (*text)[NAME_SIZE];
-  size_t count;
+  size_t count, capacity;
 } names;
 
 static void check_name(const char *name) {
@@ -33,11 +33,14 @@ static void check_name(const char *name) {
 static void append_name(names *list, const char *text, size_t size) {
   size_t length = text == NULL ? 0 : strnlen(text, size);
   if (list->count == TENSORS_MAX) fail("the file lists more than %d names", TENSORS_MAX);
-  if (list->text == NULL) list->text = allocate(TENSORS_MAX, sizeof *list->text);
+  if (list->count == list->capacity) {
+    list->capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
+    list->text = realloc(list->text, list->capacity * sizeof *list->text);
+    if (list->text == NULL) fail("no memory for %zu names", list->capacity);
+  }
   if (length >= NAME_SIZE) length = NAME_SIZE - 1; /* too long: check_name refuses it */
-  char *name = list->text[list->count++];
+  char *name = memset(list->text[list->count++], 0, NAME_SIZE);
   if (length > 0) memcpy(name, text, length);
-  name[length] = '\0';
   check_name(name);
 }
 

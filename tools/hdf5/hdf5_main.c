@@ -1,12 +1,14 @@
 /* hdf5_main.c - pomona-hdf5: a Keras .h5 file on standard input, its weights as safetensors on standard output.
  *
- * Started by `pomona weights` (host/weights/pmn_hdf5.c). Exit code 0: all was written; 1: one line on standard error
- * says why not. Metadata of the output: "pomona.layout", which is "keras2" (h5 of Keras 1 and 2, and full models) or
- * "keras3" (.weights.h5); the order of the data is the order in which Keras reads its layers.
+ * Started by `pomona weights` (host/weights/pmn_hdf5.c), whose process is its one argument: it ends with that. Exit
+ * code 0: all was written; 1: one line on standard error says why not. Metadata of the output: "pomona.layout", which
+ * is "keras2" (h5 of Keras 1 and 2, and full models) or "keras3" (.weights.h5); the order of the data is the order in
+ * which Keras reads its layers.
  */
 #define _GNU_SOURCE
 #include "hdf5_weights.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +71,15 @@ static void limit(int resource, rlim_t value) {
   if (setrlimit(resource, &new) != 0) fail("cannot limit the process");
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+/* RLIMIT_AS does not go together with AddressSanitizer: it limits each allocation in its place, to a tensor and more.
+ */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+  return "max_allocation_size_mb=1100:allocator_may_return_null=1";
+}
+#endif
+
 /* Nothing that a file makes HDF5 do can need more than this. */
 static void limit_self(void) {
   limit(RLIMIT_CORE, 0);
@@ -81,12 +92,19 @@ static void limit_self(void) {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-int main(void) {
+/* Nobody waits for the answer of a process whose parent is gone. */
+static void end_with(const char *parent) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) fail("cannot ask to end with the parent");
+  if (getppid() != (pid_t)strtol(parent, NULL, 10)) _exit(1); /* it ended before that */
+}
+
+int main(int argc, char **argv) {
   struct stat info;
   tensor_list list = {0};
   if (fstat(STDIN_FILENO, &info) != 0 || !S_ISREG(info.st_mode)) {
     fail("standard input is no regular file: this program is for pomona weights, not for people");
   }
+  if (argc > 1) end_with(argv[1]);
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   H5PLset_loading_state(0); /* no filters or drivers from shared libraries */
   limit_self();
