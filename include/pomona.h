@@ -263,7 +263,7 @@ typedef struct pmn_weights_info {
   const char *licence; /* and who published them */
   int32_t size;        /* width and height of the pictures they were trained on */
   bool classifier;     /* the layers after the features are there too */
-  int64_t bytes;       /* of the published file; 0 if that is not known */
+  int64_t bytes;       /* of the published file, an estimate; 0 if it is not known */
   bool fetched;        /* `path` is there */
   char path[4096];     /* where our copy is, or will be: a safetensors file in the cache folder */
 } pmn_weights_info;

@@ -74,8 +74,8 @@ static int run(const pmn_inspect_options *options, bool json) {
     for (int32_t i = 0; i < count; i++) printf("  %s\n", unsupported[i]);
   }
   if (count > 0) {
-    fprintf(stderr, "pomona: %s: %d nodes cannot be computed; the layers listed are those before and beside them\n",
-        options->target, count);
+    fprintf(stderr, "pomona: %s: %d node%s cannot be computed; the layers listed are those before and beside them\n",
+        options->target, count, count == 1 ? "" : "s");
   }
   pmn_inspection_destroy(inspection);
   return count > 0 ? EXIT_MODEL : EXIT_ALL_ROWS;

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 pmn_graph *pmn_graph_create(const char *origin) {
   pmn_graph *graph = pmn_calloc(1, sizeof *graph);
@@ -57,6 +58,13 @@ void pmn_graph_fail(pmn_graph *graph, pmn_status status, const char *format, ...
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
   pmn_err_set(&graph->error, status, 0, "%s: %s", graph->origin, message);
+}
+
+void pmn_graph_take_error(pmn_graph *graph, pmn_err *err) {
+  *err = graph->error;
+  size_t origin = strlen(graph->origin) + strlen(": ");
+  if (strlen(err->message) > origin) memmove(err->message, err->message + origin, strlen(err->message + origin) + 1);
+  graph->error = (pmn_err)PMN_ERR_INIT;
 }
 
 void pmn_graph_refuse(pmn_graph *graph, const pmn_layer *layer, const char *format, ...) {

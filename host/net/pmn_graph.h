@@ -35,6 +35,9 @@ void pmn_graph_destroy(pmn_graph *graph);
 /* Records the first error, "ORIGIN: MESSAGE". */
 void pmn_graph_fail(pmn_graph *graph, pmn_status status, const char *format, ...) PMN_PRINTF(3, 4);
 bool pmn_graph_failed(const pmn_graph *graph);
+/* Takes the first error, without ORIGIN, out of the graph: building goes on as if the layer had not been asked for. An
+ * importer that lists all that is wrong with a file needs this. */
+void pmn_graph_take_error(pmn_graph *graph, pmn_err *err);
 /* The first error, if there was one. */
 PMN_MUST_USE pmn_status pmn_graph_check(const pmn_graph *graph, pmn_err *err);
 

@@ -309,7 +309,9 @@ static pmn_status choose_onnx_input(pmn_model *self, const pmn_model_options *op
   pmn_preprocess own = {.name = NULL};
   bool described = false;
   int32_t width, height;
-  PMN_TRY(pmn_onnx_preprocess(self->onnx, &own, &described, err));
+  st = pmn_onnx_preprocess(self->onnx, &own, &described, err);
+  if (st == PMN_STATUS_MODEL && options->preprocess != NULL) st = PMN_STATUS_OK; /* which overrides it */
+  if (st != PMN_STATUS_OK) goto done;
   pmn_onnx_input_size(self->onnx, &width, &height);
   PMN_TRY(choose_preprocess(self, described ? &own : NULL, options, err));
   choose_size(self, width > 0 ? width : own.width, height > 0 ? height : own.height, options);

@@ -289,16 +289,98 @@ def resizes():
     c("one_pixel", 11).constant("roi", []).constant("s", [1, 1, 0.2, 0.2]).add("Resize", "x roi s", mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
 
 
+def spreads():
+    c = lambda name, opset=13, **k: Case("spread_" + name, opset, **k)
+    for op in ("Add", "Sub", "Mul"):
+        c(f"both_{op}").add("ReduceMean", "x", "a", axes=[1]).add("GlobalAveragePool", "x", "b").add(op, "a b")
+    c("both_rows").add("ReduceMean", "x", "a", axes=[3]).add("ReduceMean", "x", "b", axes=[1, 2]).add("Add", "b a")
+    c("by_constant").weights("k", 1, 7, 6).add("GlobalAveragePool", "x", "a").add("Add", "a k")
+    c("by_uniform").constant("k", np.full((1, 1, 7, 6), 0.5)).add("GlobalAveragePool", "x", "a").add("Mul", "k a")
+    c("batch").add("Concat", "x x x", "a", axis=0).add("Mul", "x a")
+    c("rank_5").weights("k", 2, 1, 3, 1, 1).add("GlobalAveragePool", "x", "a").add("Mul", "a k")
+    for opset in (11, 13):
+        sums = c(f"reduce_sum_{opset}", opset)
+        sums.add("ReduceSum", "x", axes=[2, 3]) if opset < 13 else sums.ints("a", 1, 3).add("ReduceSum", "x a", keepdims=0)
+    c("sum_constant").weights("k", 3, 1, 1).add("Relu", "x", "a").add("Sum", "x k a")
+
+
+def heads():
+    """Ends of networks: which tensor is the features."""
+    def c(name):
+        case = Case("head_" + name, 13).weights("s", 4, 3, 3, 3).weights("w", 5, 4, 1, 1).weights("b", 5, 1, 1)
+        return case.add("Conv", "x s", "c")
+
+    c("conv").ints("f", -1, 5).add("GlobalAveragePool", "c", "p").add("Conv", "p w", "q").add("Add", "q b", "r").add(
+        "Reshape", "r f", "l").add("Softmax", "l")
+    c("conv_squeeze").ints("a", 2, 3).add("ReduceMean", "c", "p", axes=[2, 3]).add("Conv", "p w", "q").add("Squeeze", "q a")
+    c("conv_pixels").add("Conv", "c w", "q").add("GlobalAveragePool", "q", "p").add("Softmax", "p", axis=1)
+    c("conv_map").add("Conv", "c w", "q").add("Flatten", "q")
+    c("conv_gate").add("GlobalAveragePool", "c", "p").add("Conv", "p w", "q").add("Relu", "q")
+    c("conv_taps").add("MaxPool", "c", "p", kernel_shape=[5, 4]).weights("v", 2, 4, 3, 3).add("Conv", "p v", pads=[1, 1, 1, 1])
+
+
+def picks():
+    c = lambda name, opset=13, **k: Case("pick_" + name, opset, **k)
+    for layout, dims in (("", None), ("_nhwc", [1, H, W, 3])):
+        axis = 3 if layout else 1
+        c("gather_bgr" + layout, dims=dims).ints("i", 2, 1, 0).add("Gather", "x i", axis=axis)
+        c("slice_bgr" + layout, dims=dims).ints("s", -1).ints("e", -100).ints("a", axis).ints("t", -1).add("Slice", "x s e a t")
+        c("reflect" + layout, 18, dims=dims).ints("p", 2, 3, 1, 0).ints("a", *((1, 2) if layout else (2, 3))).add("Pad", "x p - a", mode="reflect")
+    c("gather_any").ints("i", 4, 0, 0, -1, 3, 3, 3).add("Gather", "x i", axis=2)
+    c("gather_batch").ints("i", 0, 0).add("Gather", "x i", axis=0)
+    c("gather_pairs").ints("i", 0, 2, 1, 1).ints("s", 2, 2).add("Reshape", "i s", "j").add("Gather", "x j", axis=1)
+    c("gather_rows").ints("i", 125, 3, 3, 7).add("Flatten", "x", "f").add("Gather", "f i", axis=1)
+    c("gather_bgr_conv").ints("i", 2, 1, 0).weights("w", 4, 3, 3, 3).add("Gather", "x i", "a", axis=1).add("Conv", "a w")
+    c("slice_back").ints("s", 6, 5).ints("e", 0, -100).ints("a", 2, 3).ints("t", -2, -1).add("Slice", "x s e a t")
+    c("edge", 11).ints("p", 0, 0, 2, 0, 0, 0, 0, 5).add("Pad", "x p", mode="edge")
+    c("reflect_9", 9).weights("w", 2, 3, 3, 3).add("Pad", "x", "a", pads=[0, 0, 1, 1, 0, 0, 1, 1], mode="reflect").add("Conv", "a w")
+    c("edge_channels", 13).ints("p", 0, 1, 0, 0, 0, 2, 0, 0).add("Pad", "x p", mode="edge")
+    c("concat_constant").weights("k", 1, 2, 7, 6).add("Concat", "k x", axis=1)
+    c("concat_constants").weights("k", 1, 3, 1, 6).weights("l", 1, 3, 2, 6).add("Concat", "k x l", axis=2)
+    c("concat_token").weights("k", 1, 1, 3).ints("s", 1, 3, -1).add("Reshape", "x s", "r").add(
+        "Transpose", "r", "t", perm=[0, 2, 1]).add("Concat", "k t", axis=1)
+    for scale in (2.0, -0.5):
+        c(f"gelu_scaled_{scale}").constant("k", scale).constant("r", np.sqrt(2)).constant("one", 1).constant("half", 0.5).add(
+            "Mul", "x k", "a").add("Div", "a r", "d").add("Erf", "d", "e").add("Add", "e one", "f").add("Mul", "a f", "g").add("Mul", "g half")
+    c("gelu_negative").constant("r", np.sqrt(2)).constant("one", 1).add("Neg", "x", "a").add("Div", "a r", "d").add(
+        "Erf", "d", "e").add("Add", "e one", "f").add("Mul", "x f")
+
+
+def ties():
+    """Pixels that lie between two, exactly or but for rounding: of 13 to 1 pixel, 6.5 is 6.4999995 in f32."""
+    c = lambda name, opset=11, **k: Case("tie_" + name, opset, size=(13, 11), **k)
+    for rounds in ("round_prefer_floor", "round_prefer_ceil"):
+        for place in ("half_pixel", "asymmetric", "tf_half_pixel_for_nn"):
+            for h, w in ((1, 1), (7, 13)):
+                c(f"{place}_{rounds}_{h}").constant("roi", []).constant("e", []).ints("s", 1, 3, h, w).add(
+                    "Resize", "x roi e s", coordinate_transformation_mode=place, nearest_mode=rounds)
+    for mode in ("nearest", "linear"):
+        for h, w in ((0.6, 1.7), (2.0, 0.35)):
+            c(f"symmetric_{mode}_{h}", 19).constant("s", [1, 1, h, w]).add(
+                "Resize", "x - s", mode=mode, coordinate_transformation_mode="half_pixel_symmetric")
+
+
 def refusals():
     def c(name, message, opset=13, **k):
         return Case("refuse_" + name, opset, message=message, **k)
 
     c("operator", "2 nodes cannot be taken; the first: Det node that writes y, opset 13").add("Det", "x").add("NonZero", "x", "z").add("Relu", "z", "v")
     c("late", "an operator that Pomona does not take", 13).weights("w", 1, 3, 1, 1).add("Conv", "x w", "a").add("Acos", "a")
+    # what follows an operator that is not taken is looked at too, and so is what follows a layer that cannot be
+    z = c("list", "5 nodes cannot be taken; the first: Acos node cos").ints("p", 0, 0, 1, 1, 0, 0, 1, 1).constant("s", [1, 1, 2, 2]).ints("e", 0, 3)
+    z.weights("w", 8, 3, 3, 3).add("Acos", "x", "a", name="cos").add("Pad", "a p", "b", mode="wrap", name="pad").add(
+        "Resize", "b - s", "c", mode="cubic", name="resize").add("Shape", "c", "t").add("Range", "t t t", "u").add(
+        "Reshape", "c e", "v").add("Conv", "x w", "d", pads=[1 << 20] * 4, name="large").add("Relu", "d").add(
+        "Softmax", "x", "q", axis=9, name="axis")
     c("domain", "an operator of domain com.example").add("FusedConv", "x", domain="com.example")
     c("transpose_conv", "ConvTranspose node up, opset 13").weights("w", 3, 3, 2, 2).add("ConvTranspose", "x w", name="up")
     c("mish_too_early", "the operator has another meaning, or none, in this opset").add("Mish", "x")
-    c("conv_1d", "1-dimensional kernel").weights("w", 3, 3, 2).add("Conv", "x w")
+    c("conv_nan", "weights that are not finite numbers").constant("w", np.full((1, 3, 1, 1), np.nan)).add("Conv", "x w")
+    c("gemm_infinite", "biases that are not finite").weights("w", 126, 1).constant("b", [np.inf]).add("Flatten", "x", "f").add("Gemm", "f w b")
+    c("add_infinite", "times 1 plus -inf").constant("k", -np.inf).add("Add", "x k")
+    c("norm_epsilon", "epsilon nan", 17).weights("g", 6).add("LayerNormalization", "x g", epsilon=float("nan"))
+    c("conv_1d", "weights of 3 dimensions, where those of a 2-dimensional kernel have 4").weights("w", 3, 3, 2).add("Conv", "x w")
+    c("conv_no_weights", "node that writes y, opset 13: has no weights").add("Conv", "x")
     c("conv_computed", "weights are computed").add("Conv", "x x")
     c("conv_channels", "weights [2, 4, 1, 1] in 1 groups on 3 channels").weights("w", 2, 4, 1, 1).add("Conv", "x w")
     c("conv_groups", "in 2 groups").weights("w", 2, 3, 1, 1).add("Conv", "x w", group=2)
@@ -317,20 +399,21 @@ def refusals():
     c("pool_padding", "padding as large as the window").add("MaxPool", "x", kernel_shape=[2, 2], pads=[2, 0, 2, 0])
     c("pool_dilated", "an average with dilation", 19).add("AveragePool", "x", kernel_shape=[2, 2], dilations=[2, 2])
     c("gemm_size", "weights of 125 x 4 for 126 values").weights("w", 125, 4).add("Flatten", "x", "f").add("Gemm", "f w")
-    c("gemm_image", "a first factor of 4 dimensions").weights("w", 6, 4).add("Gemm", "x w")
+    c("gemm_image", "a first factor of 4 dimensions, not 2").weights("w", 6, 4).add("Gemm", "x w")
+    c("gemm_turned", "(transA)").weights("w", 1, 4).add("Flatten", "x", "f").add("Gemm", "f w", transA=1)
     c("gemm_bias", "3 biases of 4 columns").weights("w", 126, 4).weights("b", 3).add("Flatten", "x", "f").add("Gemm", "f w b")
     c("matmul_computed", "weights are computed").add("Transpose", "x", "t", perm=[0, 1, 3, 2]).add("MatMul", "x t")
     c("batch_norm", "are not 3 constants each").weights("g", 3).weights("b", 4).add("BatchNormalization", "x g b g g")
     c("batch_norm_training", "is in training mode", 14).weights("g", 3).add("BatchNormalization", "x g g g g", "y m v", training_mode=1)
     c("layer_norm", "scale and bias are not 6 constants", 17).weights("g", 5).add("LayerNormalization", "x g")
     c("lrn", "size 0").add("LRN", "x", size=0)
-    c("erf", "is only taken as a part of GELU").add("Erf", "x")
+    c("erf", "or is a step inside of GELU").add("Erf", "x")
+    c("both_spread", "two tensors of 6 and 3 along dimension 3").weights("w", 3, 3, 1, 4).add("Conv", "x w", "a").add("Add", "x a")
     c("erf_alone", "reads Erf").constant("i", np.sqrt(0.5)).add("Mul", "x i", "d").add("Erf", "d", "e").add("Relu", "e")
     c("sqrt", "is only taken as a part of LayerNorm").add("Sqrt", "x")
     c("axis", "axis 4 of 4 dimensions").add("Softmax", "x", axis=4)
     c("divide", "divides by a tensor").add("Div", "x x")
     c("broadcast", "a constant of 5 along dimension 3").weights("k", 5).add("Add", "x k")
-    c("both_spread", "both have to be spread").add("ReduceMean", "x", "a", axes=[1]).add("GlobalAveragePool", "x", "b").add("Add", "a b")
     c("power", "an exponent that is neither 2 nor 3").constant("k", 1.5).add("Pow", "x k")
     c("clip", "a bound that is not a constant number").add("GlobalMaxPool", "x", "a").add("Clip", "x a")
     c("reshape", "126 elements for a shape of 100").ints("s", 10, 10).add("Reshape", "x s")
@@ -344,13 +427,15 @@ def refusals():
     c("cast", "casts a tensor to data type 7").add("Cast", "x", to=TensorProto.INT64)
     c("dropout", "is in training mode").constant("r", 0.5).constant("t", True, np.bool_).add("Dropout", "x r t")
     c("concat", "input 1 is of another shape").weights("w", 1, 3, 2, 2).add("Conv", "x w", "a").add("Concat", "x a", axis=1)
-    c("concat_constant", "input 1 is constant").weights("k", 1, 3, 7, 6).add("Concat", "x k", axis=1)
-    c("split", "output 1 of 3, at 2 of 3").ints("s", 2, 3).add("Split", "x s", "y z", axis=1)
+    c("concat_constant", "a constant of another shape").weights("k", 1, 3, 7, 5).add("Concat", "x k", axis=1)
     c("split_count", "3 sizes of 2 outputs").ints("s", 1, 1, 1).add("Split", "x s", "y z", axis=1)
-    c("slice_empty", "from 3 to 3 by 1 of 7").ints("s", 3).ints("e", 3).ints("a", 2).add("Slice", "x s e a")
-    c("slice_back", "by -1 of 7").ints("s", 6).ints("e", 0).ints("a", 2).ints("t", -1).add("Slice", "x s e a t")
-    c("gather", "indices that are not evenly spaced").ints("i", 0, 5).add("Gather", "x i", axis=1)
-    c("pad_reflect", "mode reflect").ints("p", 0, 0, 1, 1, 0, 0, 1, 1).add("Pad", "x p", mode="reflect")
+    c("split_short", "sizes of 2 together, of 3").ints("s", 1, 1).add("Split", "x s", "y z", axis=1)
+    c("split_outputs", "num_outputs is 3, but it has 2", 18).add("Split", "x", "y z", axis=1, num_outputs=3)
+    c("split", "output 1 of 3, at 2 of 3").ints("s", 2, 3).add("Split", "x s", "y z", axis=1)
+    c("slice_empty", "nothing from 3 to 3 by 1 of 7").ints("s", 3).ints("e", 3).ints("a", 2).add("Slice", "x s e a")
+    c("gather", "index 5 of 3").ints("i", 0, 5).add("Gather", "x i", axis=1)
+    c("pad_wrap", "mode wrap", 19).ints("p", 0, 0, 1, 1, 0, 0, 1, 1).add("Pad", "x p", mode="wrap")
+    c("pad_reflect", "pads of 0 and 7 around 7").ints("p", 0, 0, 0, 0, 0, 0, 7, 0).add("Pad", "x p", mode="reflect")
     c("pad_value", "value 1: only zeros").ints("p", 0, 0, 1, 1, 0, 0, 1, 1).constant("v", 1).add("Pad", "x p v")
     c("pad_infinity", "which only MaxPool may").ints("p", 0, 0, 1, 1, 0, 0, 1, 1).constant("v", -np.inf).add("Pad", "x p v", "a").add("Relu", "a")
     c("pad_channels", "channels would change").ints("p", 0, 1, 1, 1, 0, 1, 1, 1).add("Pad", "x p")
@@ -358,17 +443,23 @@ def refusals():
     c("pad_huge", "pads of 9223372036854775807").ints("p", 0, 0, (1 << 63) - 1, 0, 0, 0, 0, 0).add("Pad", "x p")
     c("resize_cubic", "mode cubic").constant("s", [1, 1, 2, 2]).add("Resize", "x - s", mode="cubic")
     c("resize_place", "places pixels by tf_crop_and_resize").constant("s", [1, 1, 2, 2]).add("Resize", "x - s", coordinate_transformation_mode="tf_crop_and_resize")
+    c("resize_jump", "places pixels by half_pixel_symmetric and ceil", 19).constant("s", [1, 1, 2, 2]).add(
+        "Resize", "x - s", coordinate_transformation_mode="half_pixel_symmetric", nearest_mode="ceil")
     c("resize_none", "has neither scales nor sizes").add("Resize", "x")
     c("resize_zero", "dimension 2 becomes 0").constant("s", [1, 1, 0, 2]).add("Resize", "x - s")
     c("resize_nan", "dimension 3 becomes").constant("s", [1, 1, 1, np.nan]).add("Resize", "x - s")
     c("resize_channels", "channels would change").constant("s", [1, 2, 2, 2]).add("Resize", "x - s")
     c("no_picture", "does not depend on the picture").constant("k", [1.0, 2.0]).add("Identity", "k")
+    c("range", "opset 13: steps of 0").ints("a", 1).constant("s", 0, np.int64).add("Range", "s s s", "r").add("Gather", "x r", axis=1)
+    c("constant", "opset 13: no axis 3 in 1 dimensions").ints("a", 1).add("Softmax", "x", "y").add("Concat", "a a", "b", axis=3)
+    c("budget", "too many for a file of").ints("s", 1 << 28).add(
+        "ConstantOfShape", "s", "k", value=numpy_helper.from_array(np.zeros(1, np.float64))).add("Cos", "k", "r").add("Relu", "x")
     c("batch", "is not of the shape of pictures", dims=[8, 3, H, W]).add("Relu", "x")
     c("inputs", "1 inputs").weights("k", 3).add("Add", "x")
 
 
 def main(folder):
-    for build in (windows, dense, channels, pointwise, arithmetic, shapes, moves, resizes, refusals):
+    for build in (windows, dense, channels, pointwise, arithmetic, shapes, moves, resizes, spreads, picks, ties, heads, refusals):
         build()
     models = folder / "onnx_graph"
     models.mkdir(exist_ok=True)

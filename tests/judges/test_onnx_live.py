@@ -2,8 +2,8 @@
 """Does pomona compute ONNX files as ONNX Runtime does? Usage: test_onnx_live.py POMONA ORCHARD [--short]
 
 On generated pictures: the light models of the onnx package (their weights are all equal; filled with others too, so that
-channels differ) and tests/golden/onnx_exports, real exports at a few channels. Then files that must be refused. --short,
-for builds that are slow, leaves out the large ones.
+channels differ), tests/golden/onnx_exports, real exports at a few channels, and networks at random. Then files that must
+be refused. --short, for builds that are slow, leaves out the large ones.
 """
 import pathlib
 import subprocess
@@ -12,14 +12,17 @@ import tempfile
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper
 
 import judging
+import random_networks
 
 LIGHT = pathlib.Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 EXPORTS = pathlib.Path(__file__).resolve().parents[1] / "golden" / "onnx_exports"
 SMALL = ["squeezenet", "shufflenet"]
 LARGE = ["bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "zfnet512"]
+RANDOM = [(8, 8), (17, 13), (7, 30), (21, 9), (13, 13), (31, 10), (9, 16), (12, 5)]  # sizes of pictures, one for a file
 OPENCL = "mobilenet_v3_op13"  # also by OpenCL, where there is a device
 
 failures = 0
@@ -64,6 +67,34 @@ def exports(pictures):
         judge(path.stem, path, preprocess, pictures)
         if path.stem == OPENCL:
             judge(path.stem, path, preprocess, pictures, "opencl")
+
+
+def at_random(pictures, work):
+    path, compared, wrong = work / "random.onnx", 0, []
+    for seed, size in enumerate(RANDOM, 1):
+        model = random_networks.model(seed, 60, size)
+        onnx.save(model, path)
+        names = [output.name for output in model.graph.output]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        x = np.ascontiguousarray(judging.prepare(pictures[:1], "torch", size).transpose(0, 3, 1, 2))
+        expected = [answer.reshape(1, -1) for answer in session.run(names, {"pictures": x})]
+        layers = (word for name in names for word in ("--layer", name))
+        try:
+            rows, _ = judging.extract(pomona, pictures[:1], "--features", path, "--preprocess", "torch", "--resize", "bicubic",
+                                      "--pool", "none", "--backend", "cpu", *layers)
+        except judging.Refused as refusal:
+            wrong.append(str(refusal))
+            continue
+        edges = np.cumsum([0] + [answer.shape[1] for answer in expected])
+        for name, a, b, answer in zip(names, edges, edges[1:], expected):
+            off = judging.difference(rows[:, a:b], answer) if answer.any() else abs(rows[:, a:b]).max()
+            compared += 1
+            if not off < judging.TOLERANCE:
+                wrong.append(f"{name} of {path.name} off by {off:.1e}")
+    report(compared > 400 and not wrong, f"{compared} networks at random; wrong: {wrong}")
 
 
 def refuse(what, path, pictures, code, words, *options):
@@ -129,6 +160,7 @@ with tempfile.TemporaryDirectory() as folder:
     pictures = judging.sample(work / "orchard" / "Training", 2)
     assert len(pictures) == 2
     refusals(pictures, work)
+    at_random(pictures, work)
     exports(pictures)
     light(pictures, work)
 print(f"{failures} failures" if failures else "all as ONNX Runtime says")

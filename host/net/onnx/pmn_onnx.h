@@ -31,8 +31,13 @@ PMN_MUST_USE pmn_status pmn_onnx_preprocess(
 /* Adds the file's network to an empty graph. Tensors are found by their ONNX names, and by the names of the nodes that
  * write them. Every node that cannot be taken is appended to `unsupported`, one line each ("Conv3D node /features/0,
  * opset 17: 3-dimensional kernel"), and then the graph holds an error that names the first and their number. */
-void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess *preprocess, pmn_buf *unsupported);
-/* The input of the last dense layer if the file's output is a classifier's, else the file's (first) output. */
+void pmn_onnx_build(pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess *preprocess, pmn_buf *unsupported);
+/* The features of a classifier, else the file's (first) output. Back from the output, through nodes that read one
+ * tensor of the network each, the first dense layer or convolution is looked at:
+ * - Gemm or MatMul of a row: its input is the features.
+ * - Conv of 1x1 taps on 1x1 pixels: so is its input, if nothing stands behind it but Add of a constant, Softmax,
+ * Sigmoid and what moves nothing (Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout, Cast).
+ * - Anything else, and a convolution on more pixels (SqueezeNet's classifier): the output is the features. */
 pmn_node pmn_onnx_features(const pmn_onnx *onnx, const pmn_graph *graph);
 /* A layer's tensor as [1, 1, h * w * c] in the order that the ONNX tensor of that name has (c, h, w mostly). */
 pmn_node pmn_onnx_flatten(const pmn_onnx *onnx, pmn_graph *graph, pmn_node node);

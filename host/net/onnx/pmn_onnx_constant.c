@@ -11,9 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *node_label(const pmn_onnx_graph *graph, const pmn_onnx_node *node) {
-  if (node->name[0] != '\0' || node->output_count == 0 || node->outputs[0] == PMN_ONNX_NONE) return node->name;
-  return graph->names[node->outputs[0]];
+/* Networks whose weights a file computes instead of holding them fit, the light models of the onnx package: VGG19 has 144
+ * million weights, made once and packed once. What a file holds may be cast, turned and packed a few times over. */
+enum { BUDGET_BASE = 1300 * 1000 * 1000, BUDGET_OF_BYTE = 16 };
+
+pmn_onnx_budget pmn_onnx_budget_of(const pmn_onnx_graph *graph) {
+  size_t whole = BUDGET_BASE + BUDGET_OF_BYTE * graph->size; /* a file has less than 2^31 bytes */
+  return (pmn_onnx_budget){.left = whole, .whole = whole};
+}
+
+bool pmn_onnx_budget_take(pmn_onnx_budget *budget, size_t count, size_t cost_of_each) {
+  if (count > budget->left / cost_of_each) return false;
+  budget->left -= count * cost_of_each;
+  return true;
 }
 
 pmn_status pmn_onnx_call_fail(const pmn_onnx_call *call, const char *format, ...) {
@@ -22,8 +32,15 @@ pmn_status pmn_onnx_call_fail(const pmn_onnx_call *call, const char *format, ...
   va_start(args, format);
   vsnprintf(message, sizeof message, format, args);
   va_end(args);
-  return pmn_err_set(call->err, PMN_STATUS_MODEL, 0, "%s: %s node %s: %s", call->graph->origin, call->node->op,
-      node_label(call->graph, call->node), message);
+  return pmn_err_set(call->err, PMN_STATUS_MODEL, 0, "%s", message);
+}
+
+pmn_status pmn_onnx_call_charge(const pmn_onnx_call *call, size_t count, size_t cost_of_each) {
+  if (pmn_onnx_budget_take(call->budget, count, cost_of_each)) return PMN_STATUS_OK;
+  return pmn_onnx_call_fail(call,
+      "the constants that the file computes take more than %zu bytes and steps, too many "
+      "for a file of %zu bytes",
+      call->budget->whole, call->graph->size);
 }
 
 const pmn_onnx_value *pmn_onnx_call_input(const pmn_onnx_call *call, int32_t index) {
@@ -33,11 +50,10 @@ const pmn_onnx_value *pmn_onnx_call_input(const pmn_onnx_call *call, int32_t ind
 pmn_status pmn_onnx_call_output(
     const pmn_onnx_call *call, int32_t index, pmn_onnx_type type, const int64_t *dims, int32_t rank) {
   size_t count;
-  if (!pmn_onnx_dims_count(dims, rank, &count)) {
-    return pmn_onnx_call_fail(call, "its result has a negative dimension, more than %d dimensions or %d elements",
-        PMN_ONNX_RANK_MAX, PMN_ONNX_COUNT_MAX);
-  }
-  return pmn_onnx_value_create(type, dims, rank, &call->outputs[index], call->err);
+  const char *wrong = pmn_onnx_dims_wrong(dims, rank, &count);
+  if (wrong != NULL) return pmn_onnx_call_fail(call, "its result has %s", wrong);
+  pmn_status st = pmn_onnx_call_charge(call, count, pmn_onnx_type_width(type));
+  return st != PMN_STATUS_OK ? st : pmn_onnx_value_create(type, dims, rank, &call->outputs[index], call->err);
 }
 
 pmn_status pmn_onnx_call_reshaped(
@@ -124,11 +140,17 @@ static const pmn_onnx_rule *rule_find(const pmn_onnx_node *node) {
 }
 
 pmn_status pmn_onnx_constant_compute(const pmn_onnx_graph *graph, const pmn_onnx_node *node,
-    const pmn_onnx_value *const *inputs, pmn_onnx_value *outputs, bool *done, pmn_err *err) {
+    const pmn_onnx_value *const *inputs, pmn_onnx_budget *budget, pmn_onnx_value *outputs, bool *done, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_onnx_rule *rule = rule_find(node);
-  pmn_onnx_call call = {
-      .rule = rule, .graph = graph, .node = node, .inputs = inputs, .outputs = outputs, .done = done, .err = err};
+  pmn_onnx_call call = {.rule = rule,
+      .graph = graph,
+      .node = node,
+      .inputs = inputs,
+      .budget = budget,
+      .outputs = outputs,
+      .done = done,
+      .err = err};
   for (int32_t i = 0; i < node->output_count; i++) outputs[i] = (pmn_onnx_value){0};
   *done = rule != NULL;
   if (rule == NULL) goto done;
@@ -138,6 +160,9 @@ pmn_status pmn_onnx_constant_compute(const pmn_onnx_graph *graph, const pmn_onnx
   if (!counts) {
     st = pmn_onnx_call_fail(&call, "it has not the inputs and outputs of this operator");
     goto done;
+  }
+  for (int32_t i = 0; i < node->input_count; i++) {
+    if (inputs[i] != NULL) PMN_TRY(pmn_onnx_call_charge(&call, inputs[i]->count, 1));
   }
   PMN_TRY(rule->run(&call));
   for (int32_t i = 0; *done && i < node->output_count; i++) pmn_onnx_value_settle(&outputs[i]);
@@ -155,7 +180,7 @@ pmn_status pmn_onnx_constant_shape(
     int64_t product = 1;
     for (int32_t i = 0; i < rank; i++) {
       if (__builtin_mul_overflow(product, dims[i], &product)) {
-        PMN_FAIL(err, PMN_STATUS_MODEL, "Size node %s: a tensor of too many elements", node->name);
+        PMN_FAIL(err, PMN_STATUS_MODEL, "a tensor of too many elements");
       }
     }
     PMN_TRY(pmn_onnx_value_create(PMN_ONNX_INT64, NULL, 0, output, err));

@@ -40,13 +40,16 @@ struct pmn_onnx_call {
   const pmn_onnx_graph *graph;
   const pmn_onnx_node *node;
   const pmn_onnx_value *const *inputs;
+  pmn_onnx_budget *budget;
   pmn_onnx_value *outputs;
   bool *done; /* true unless the operator says otherwise */
   pmn_err *err;
 };
 
-/* PMN_STATUS_MODEL with "ORIGIN: OP node NAME: MESSAGE". */
+/* PMN_STATUS_MODEL with the message. */
 pmn_status pmn_onnx_call_fail(const pmn_onnx_call *call, const char *format, ...) PMN_PRINTF(2, 3);
+/* Takes this much from the budget, or fails. */
+PMN_MUST_USE pmn_status pmn_onnx_call_charge(const pmn_onnx_call *call, size_t count, size_t cost_of_each);
 /* NULL for an input that is left out. */
 const pmn_onnx_value *pmn_onnx_call_input(const pmn_onnx_call *call, int32_t index);
 /* Makes output `index`; its elements are not set. */

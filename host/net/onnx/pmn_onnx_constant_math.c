@@ -170,10 +170,11 @@ static pmn_status combine(const pmn_onnx_call *call, const pmn_onnx_rule *rule, 
   pmn_onnx_walk walk = {0};
   size_t count;
   if (!pmn_onnx_broadcast(a->dims, a->rank, b->dims, b->rank, walk.dims, &walk.rank) ||
-      !pmn_onnx_dims_count(walk.dims, walk.rank, &count)) {
+      pmn_onnx_dims_wrong(walk.dims, walk.rank, &count) != NULL) {
     return pmn_onnx_call_fail(call, "the shapes of its inputs do not go together");
   }
-  pmn_status st = pmn_onnx_value_create(type, walk.dims, walk.rank, out, call->err);
+  pmn_status st = pmn_onnx_call_charge(call, count, pmn_onnx_type_width(type));
+  if (st == PMN_STATUS_OK) st = pmn_onnx_value_create(type, walk.dims, walk.rank, out, call->err);
   if (st != PMN_STATUS_OK) return st;
   pmn_onnx_walk_broadcast(&walk, 0, a->dims, a->rank);
   pmn_onnx_walk_broadcast(&walk, 1, b->dims, b->rank);

@@ -88,7 +88,6 @@ done:
 
 /* Steps of a Range of whole numbers, which fp64 has not digits enough for. */
 static double count_whole(int64_t start, int64_t limit, int64_t delta) {
-  if (delta == 0) return NAN;
   if (delta > 0 ? limit <= start : limit >= start) return 0;
   uint64_t span = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
   uint64_t stride = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
@@ -103,6 +102,7 @@ static pmn_status run_range(const pmn_onnx_call *call) {
   bool good = start->count == 1 && limit->count == 1 && delta->count == 1;
   good = good && start->type == limit->type && start->type == delta->type && start->type != PMN_ONNX_BOOL;
   if (!good) return pmn_onnx_call_fail(call, "inputs that are not three numbers of one type");
+  if (pmn_onnx_value_real(delta, 0) == 0) return pmn_onnx_call_fail(call, "steps of 0");
   double from = pmn_onnx_value_real(start, 0), step = pmn_onnx_value_real(delta, 0);
   double count = ceil((pmn_onnx_value_real(limit, 0) - from) / step);
   if (start->ints != NULL) count = count_whole(start->ints[0], limit->ints[0], delta->ints[0]);
@@ -289,21 +289,6 @@ done:
   return st;
 }
 
-/* One dimension of a slice: where it starts, how many it takes. Positions outside are moved to the ends; a step beyond
- * any dimension is as good as one of 2^30. */
-static void cut_dimension(int64_t extent, int64_t start, int64_t end, int64_t *step, int64_t *first, int64_t *count) {
-  const int64_t far = (int64_t)1 << 30;
-  *step = *step > far ? far : *step < -far ? -far : *step;
-  int64_t low = *step > 0 ? 0 : -1, high = *step > 0 ? extent : extent - 1;
-  if (start < 0) start += extent;
-  if (end < 0) end += extent;
-  start = start < low ? low : start > high ? high : start;
-  end = end < low ? low : end > high ? high : end;
-  int64_t span = *step > 0 ? end - start : start - end, stride = *step > 0 ? *step : -*step;
-  *first = start;
-  *count = span > 0 ? (span - 1) / stride + 1 : 0;
-}
-
 static pmn_status run_slice(const pmn_onnx_call *call) {
   const pmn_onnx_value *in = call->inputs[0];
   int64_t strides[PMN_ONNX_RANK_MAX], from = 0;
@@ -329,7 +314,7 @@ static pmn_status run_slice(const pmn_onnx_call *call) {
     int64_t step = steps.given ? steps.items[i] : 1, first;
     if (axes.given) PMN_TRY(pmn_onnx_call_axis(call, axes.items[i], in->rank, &axis));
     if (step == 0) PMN_TRY(pmn_onnx_call_fail(call, "a step of 0"));
-    cut_dimension(in->dims[axis], starts.items[i], ends.items[i], &step, &first, &walk.dims[axis]);
+    pmn_onnx_slice_bounds(in->dims[axis], starts.items[i], ends.items[i], &step, &first, &walk.dims[axis]);
     walk.strides[0][axis] = strides[axis] * step;
     from += strides[axis] * first;
   }

@@ -4,9 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Multiply-adds of one product of matrices; layers of networks are not constants. */
-enum { PRODUCT_MAX = 1 << 28 };
-
 static double sum(double total, double item) {
   return total + item;
 }
@@ -125,9 +122,7 @@ static pmn_status run_matmul(const pmn_onnx_call *call) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(find_matrices(call, &mm));
   PMN_TRY(pmn_onnx_call_output(call, 0, a->type, mm.dims, mm.rank));
-  if (mm.k > 0 && (int64_t)out->count > PRODUCT_MAX / mm.k) {
-    PMN_TRY(pmn_onnx_call_fail(call, "a product of constants that takes more than %d multiplications", PRODUCT_MAX));
-  }
+  if (mm.k > 0) PMN_TRY(pmn_onnx_call_charge(call, out->count, (size_t)mm.k));
   int64_t matrix = mm.m * mm.n;
   for (int64_t i = 0; i < (int64_t)out->count; i++) {
     if (i > 0 && i % matrix == 0) pmn_onnx_walk_next(&mm.walk);

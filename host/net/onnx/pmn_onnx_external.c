@@ -73,9 +73,12 @@ static pmn_status open_below(int folder, const char *origin, const char *locatio
     if (at != folder) close(at);
     at = next;
     if (next < 0) {
-      /* A link where a folder should be is ENOTDIR, where a file should be ELOOP. */
-      PMN_FAIL_CODE(err, PMN_STATUS_MODEL, code, "%s: cannot open external data \"%s\"%s: %s", origin, location,
-          code == ELOOP || code == ENOTDIR ? " (symbolic links are not followed; copy the file)" : "", strerror(code));
+      /* A link where a folder should be is ENOTDIR, as a file there is; where a file should be, ELOOP. */
+      const char *why = code == ELOOP     ? " (symbolic links are not followed; copy the file)"
+                        : code == ENOTDIR ? " (a part of it is no folder; symbolic links are not followed)"
+                                          : "";
+      PMN_FAIL_CODE(err, PMN_STATUS_MODEL, code, "%s: cannot open external data \"%s\"%s: %s", origin, location, why,
+          strerror(code));
     }
     component = slash == NULL ? NULL : slash + 1;
   }

@@ -17,7 +17,7 @@ struct pmn_onnx {
   pmn_preprocess preprocess;
   char formula[PMN_ONNX_FORMULA_SIZE];
   bool preprocess_found;
-  pmn_err preprocess_err; /* a record that makes no sense harms only those who ask for it */
+  pmn_err preprocess_err;      /* a record that makes no sense harms only those who ask for it */
   pmn_onnx_lowering *lowering; /* of the last pmn_onnx_build */
 };
 
@@ -132,6 +132,7 @@ pmn_status pmn_onnx_open(const char *path, pmn_onnx **onnx, pmn_err *err) {
   pmn_onnx_graph *graph = &self->links.graph;
   graph->origin = self->origin;
   PMN_TRY(pmn_file_read(path, &bytes, err));
+  graph->size = bytes.size;
   PMN_TRY(pmn_onnx_message_parse(&self->message, path, &bytes, err));
   const Onnx__GraphProto *proto = self->message.model->graph;
   PMN_TRY(find_opset(self->message.model, path, &graph->opset, err));
@@ -140,6 +141,7 @@ pmn_status pmn_onnx_open(const char *path, pmn_onnx **onnx, pmn_err *err) {
   }
   PMN_TRY(pmn_onnx_links_make(proto, &self->links, err));
   PMN_TRY(pmn_onnx_externals_read(proto, path, PMN_ONNX_FILE_MAX - bytes.size, &externals, err));
+  for (size_t i = 0; i < externals.count; i++) graph->size += externals.files[i].bytes.size;
   PMN_TRY(hash_files(&bytes, &externals, self->sha256, err));
   pmn_buf_reset(&bytes);
   PMN_TRY(read_tensors(self, &externals, err));
@@ -185,8 +187,8 @@ void pmn_onnx_input_size(const pmn_onnx *onnx, int32_t *width, int32_t *height) 
 pmn_status pmn_onnx_preprocess(const pmn_onnx *onnx, pmn_preprocess *preprocess, bool *found, pmn_err *err) {
   *found = false;
   if (onnx->preprocess_err.status != PMN_STATUS_OK) {
-    if (err != NULL) *err = onnx->preprocess_err;
-    return onnx->preprocess_err.status;
+    return pmn_err_set(
+        err, onnx->preprocess_err.status, 0, "%s; --preprocess NAME takes its place", onnx->preprocess_err.message);
   }
   *found = onnx->preprocess_found;
   if (*found) *preprocess = onnx->preprocess;
@@ -197,8 +199,13 @@ const pmn_onnx_graph *pmn_onnx_file_graph(const pmn_onnx *onnx) {
   return &onnx->links.graph;
 }
 
-pmn_onnx_lowering **pmn_onnx_file_lowering(const pmn_onnx *onnx) {
-  return &((pmn_onnx *)(uintptr_t)onnx)->lowering;
+const pmn_onnx_lowering *pmn_onnx_file_lowering(const pmn_onnx *onnx) {
+  return onnx->lowering;
+}
+
+void pmn_onnx_file_keep(pmn_onnx *onnx, pmn_onnx_lowering *lowering) {
+  pmn_onnx_lowering_destroy(onnx->lowering);
+  onnx->lowering = lowering;
 }
 
 const pmn_onnx_attribute *pmn_onnx_attribute_find(const pmn_onnx_node *node, const char *name) {

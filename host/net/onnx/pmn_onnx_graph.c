@@ -53,6 +53,14 @@ void pmn_onnx_refuse_memory(pmn_onnx_lowering *self, size_t count) {
   pmn_graph_fail(self->graph, PMN_STATUS_NO_MEMORY, "cannot get the memory for %zu values of node %s", count, name);
 }
 
+bool pmn_onnx_charge(pmn_onnx_lowering *self, size_t count, size_t size) {
+  if (pmn_onnx_budget_take(&self->budget, count, size)) return true;
+  return pmn_onnx_refuse(self,
+      "with its parameters, constants take more than %zu bytes and steps, too many for a file "
+      "of %zu bytes",
+      self->budget.whole, self->file->size);
+}
+
 /* --------------------------------------------------------------------------------------------------- names -- */
 
 /* Whether a node's tensor is what people expect under the name of this view: features in a row, a picture [1, c, h, w]
@@ -149,8 +157,9 @@ static const pmn_onnx_operator *operator_find(const char *name, int32_t opset, b
   return NULL;
 }
 
-static bool reads_unknown(const pmn_onnx_lowering *self) {
-  for (int32_t i = 0; i < self->node->input_count; i++) {
+/* Whether an input from `first` on is unknown. */
+static bool reads_unknown(const pmn_onnx_lowering *self, int32_t first) {
+  for (int32_t i = first; i < self->node->input_count; i++) {
     pmn_onnx_id id = self->node->inputs[i];
     if (id != PMN_ONNX_NONE && self->items[id].kind == PMN_ONNX_UNKNOWN) return true;
   }
@@ -162,6 +171,22 @@ static bool reads_constants_only(const pmn_onnx_lowering *self) {
     pmn_onnx_id id = self->node->inputs[i];
     if (id != PMN_ONNX_NONE && self->items[id].kind != PMN_ONNX_CONSTANT) return false;
   }
+  return true;
+}
+
+static bool reads_shape(const pmn_onnx_node *node) {
+  return strcmp(node->op, "Shape") == 0 || strcmp(node->op, "Size") == 0;
+}
+
+/* A node that would give constants if a tensor were known: the tensor's writer is listed, so this one need not be. */
+static bool pass_over(pmn_onnx_lowering *self) {
+  const pmn_onnx_node *node = self->node;
+  for (int32_t i = 0; !reads_shape(node) && i < node->input_count; i++) {
+    const pmn_onnx_item *item = pmn_onnx_input_item(self, i);
+    if (item != NULL && item->kind != PMN_ONNX_CONSTANT && !item->of_shapes) return false;
+  }
+  for (int32_t i = 0; i < node->output_count; i++)
+    if (node->outputs[i] != PMN_ONNX_NONE) self->items[node->outputs[i]].of_shapes = true;
   return true;
 }
 
@@ -180,7 +205,7 @@ static bool fold(pmn_onnx_lowering *self) {
     if (node->inputs[i] != PMN_ONNX_NONE) inputs[i] = self->items[node->inputs[i]].constant;
   }
   pmn_onnx_value *outputs = self->computed + self->computed_count;
-  status = pmn_onnx_constant_compute(self->file, node, inputs, outputs, &done, &err);
+  status = pmn_onnx_constant_compute(self->file, node, inputs, &self->budget, outputs, &done, &err);
   pmn_free(inputs);
   if (status == PMN_STATUS_NO_MEMORY) {
     pmn_graph_fail(self->graph, status, "%s", err.message);
@@ -200,9 +225,8 @@ static bool fold(pmn_onnx_lowering *self) {
 /* Shape and Size of a computed value. */
 static bool fold_shape(pmn_onnx_lowering *self) {
   const pmn_onnx_node *node = self->node;
-  bool shape = strcmp(node->op, "Shape") == 0 || strcmp(node->op, "Size") == 0;
   pmn_onnx_view view;
-  if (!shape || node->output_count != 1 || node->outputs[0] == PMN_ONNX_NONE) return false;
+  if (!reads_shape(node) || node->output_count != 1 || node->outputs[0] == PMN_ONNX_NONE) return false;
   if (!pmn_onnx_input_view(self, 0, &view)) return true;
   pmn_err err = PMN_ERR_INIT;
   pmn_onnx_value *output = self->computed + self->computed_count;
@@ -218,29 +242,46 @@ static bool fold_shape(pmn_onnx_lowering *self) {
   return true;
 }
 
+/* Gives the outputs their names. */
+static void publish_outputs(pmn_onnx_lowering *self) {
+  const pmn_onnx_node *node = self->node;
+  for (int32_t i = 0; i < node->output_count && !pmn_graph_failed(self->graph); i++) {
+    pmn_onnx_id id = node->outputs[i];
+    if (id == PMN_ONNX_NONE || self->items[id].kind != PMN_ONNX_COMPUTED) continue;
+    publish(self, &self->items[id], self->file->names[id], i == 0 ? node->name : NULL);
+  }
+}
+
 static void lower_node(pmn_onnx_lowering *self) {
   const pmn_onnx_node *node = self->node;
-  bool known = false, own = node->domain[0] == '\0' || strcmp(node->domain, "ai.onnx") == 0;
-  self->refused = false;
+  bool known = false, own = node->domain[0] == '\0';
   const pmn_onnx_operator *operator= own ? operator_find(node->op, self->file->opset, &known) : NULL;
   if (!own) {
     pmn_onnx_refuse(self, "an operator of domain %.64s, not of ONNX's own", node->domain);
     return;
   }
-  bool unknown = reads_unknown(self);
+  bool unknown = reads_unknown(self, 0);
   if (!unknown && reads_constants_only(self) && fold(self)) return;
   if (!unknown && fold_shape(self)) return;
-  if (operator!= NULL && !unknown) {
+  if (unknown && pass_over(self)) return;
+  if (operator!= NULL && !reads_unknown(self, 1)) {
     operator->lower(self);
   } else if (operator== NULL && known) {
     pmn_onnx_refuse(self, "the operator has another meaning, or none, in this opset");
-  } else if (operator== NULL && strcmp(node->op, "Shape") != 0 && strcmp(node->op, "Size") != 0) {
+  } else if (operator== NULL) {
     pmn_onnx_refuse(self, "an operator that Pomona does not take on tensors of the network");
   }
-  for (int32_t i = 0; i < node->output_count && !pmn_graph_failed(self->graph); i++) {
-    pmn_onnx_id id = node->outputs[i];
-    if (id == PMN_ONNX_NONE || self->items[id].kind != PMN_ONNX_COMPUTED) continue;
-    publish(self, &self->items[id], self->file->names[id], i == 0 ? node->name : NULL);
+  publish_outputs(self);
+}
+
+/* A layer that the graph does not take becomes the refusal of the node, so that the walk goes on. */
+static void refuse_failure(pmn_onnx_lowering *self) {
+  pmn_err err = PMN_ERR_INIT;
+  if (pmn_graph_check(self->graph, &err) != PMN_STATUS_MODEL) return;
+  pmn_graph_take_error(self->graph, &err);
+  pmn_onnx_refuse(self, "%s", err.message);
+  for (int32_t i = 0; i < self->node->output_count; i++) {
+    if (self->node->outputs[i] != PMN_ONNX_NONE) self->items[self->node->outputs[i]].kind = PMN_ONNX_UNKNOWN;
   }
 }
 
@@ -300,13 +341,33 @@ static bool is_row(const pmn_onnx_view *view) {
   return view->rank > 0 && view->dims[view->rank - 1] == pmn_onnx_view_size(view);
 }
 
-/* The input of the dense layer that the first output depends on through nodes that read nothing else; else the output.
- */
+static bool is_one_of(const char *op, const char *const *names) {
+  for (; *names != NULL; names++)
+    if (strcmp(op, *names) == 0) return true;
+  return false;
+}
+
+/* Whether a node may stand behind a classifier: it moves or names class scores, makes them probabilities, or adds to
+ * them. */
+static bool ends_classifier(const char *op) {
+  static const char *const names[] = {"Add", "Cast", "Dropout", "Flatten", "Identity", "Reshape", "Sigmoid", "Softmax",
+      "Squeeze", "Transpose", "Unsqueeze", NULL};
+  return is_one_of(op, names);
+}
+
+/* A convolution that is a dense layer: weights of one pixel, on one pixel. */
+static bool is_dense_conv(const pmn_onnx_lowering *self, const pmn_onnx_node *node, const pmn_onnx_view *view) {
+  const pmn_onnx_value *weights = self->items[node->inputs[1]].constant;
+  return view->rank == 4 && view->dims[2] == 1 && view->dims[3] == 1 && weights->dims[2] == 1 && weights->dims[3] == 1;
+}
+
+/* See pmn_onnx_features. */
 static pmn_node find_features(const pmn_onnx_lowering *self) {
   const pmn_onnx_graph *file = self->file;
   pmn_onnx_id id = file->output_count > 0 ? file->outputs[0] : PMN_ONNX_NONE;
   if (id == PMN_ONNX_NONE) return -1;
   pmn_node output = self->items[id].published;
+  bool plain = true; /* no node so far but those that end a classifier */
   for (int32_t writer = self->items[id].writer; writer >= 0; writer = self->items[id].writer) {
     const pmn_onnx_node *node = &file->nodes[writer];
     int32_t computed = 0;
@@ -318,15 +379,17 @@ static pmn_node find_features(const pmn_onnx_lowering *self) {
     if (computed != 1) break;
     bool dense = strcmp(node->op, "Gemm") == 0 || strcmp(node->op, "MatMul") == 0;
     if (dense && is_row(&self->items[id].view)) return self->items[id].published;
-    if (dense || strcmp(node->op, "Conv") == 0) break;
+    bool conv = strcmp(node->op, "Conv") == 0;
+    if (conv && plain && is_dense_conv(self, node, &self->items[id].view)) return self->items[id].published;
+    if (dense || conv) break;
+    plain = plain && ends_classifier(node->op);
   }
   return output;
 }
 
-void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess *preprocess, pmn_buf *unsupported) {
-  pmn_onnx_lowering **slot = pmn_onnx_file_lowering(onnx), *self = pmn_calloc(1, sizeof *self);
-  pmn_onnx_lowering_destroy(*slot);
-  *slot = self;
+void pmn_onnx_build(pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess *preprocess, pmn_buf *unsupported) {
+  pmn_onnx_lowering *self = pmn_calloc(1, sizeof *self);
+  pmn_onnx_file_keep(onnx, self);
   if (self == NULL) {
     pmn_graph_fail(graph, PMN_STATUS_NO_MEMORY, "cannot get the memory for an ONNX network");
     return;
@@ -335,6 +398,7 @@ void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess
   self->graph = graph;
   self->unsupported = unsupported;
   self->features = -1;
+  self->budget = pmn_onnx_budget_of(self->file);
   if (prepare(self)) {
     lower_input(self, preprocess);
   } else {
@@ -343,7 +407,9 @@ void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess
   }
   for (int32_t n = 0; n < self->file->node_count && !pmn_graph_failed(graph); n++) {
     self->node = &self->file->nodes[n];
+    self->refused = false;
     lower_node(self);
+    refuse_failure(self);
   }
   if (self->refused_count == 1) {
     pmn_graph_fail(graph, PMN_STATUS_MODEL, "%s", self->first_refused);
@@ -352,8 +418,11 @@ void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess
         graph, PMN_STATUS_MODEL, "%d nodes cannot be taken; the first: %s", self->refused_count, self->first_refused);
   }
   if (!pmn_graph_failed(graph)) self->features = find_features(self);
-  if (self->features < 0)
-    pmn_graph_fail(graph, PMN_STATUS_MODEL, "the network's first output does not depend on the picture");
+  if (self->features < 0) {
+    pmn_graph_fail(graph, PMN_STATUS_MODEL,
+        "the network's first output does not depend on the picture, or is a step "
+        "inside of GELU or LayerNorm");
+  }
   for (int32_t i = 0; i < self->computed_count; i++) pmn_onnx_value_reset(&self->computed[i]);
   pmn_free(self->computed);
   pmn_free(self->items);
@@ -363,12 +432,12 @@ void pmn_onnx_build(const pmn_onnx *onnx, pmn_graph *graph, const pmn_preprocess
 }
 
 pmn_node pmn_onnx_features(const pmn_onnx *onnx, const pmn_graph *graph) {
-  const pmn_onnx_lowering *lowering = *pmn_onnx_file_lowering(onnx);
+  const pmn_onnx_lowering *lowering = pmn_onnx_file_lowering(onnx);
   return lowering == NULL || pmn_graph_failed(graph) ? -1 : lowering->features;
 }
 
 pmn_node pmn_onnx_flatten(const pmn_onnx *onnx, pmn_graph *graph, pmn_node node) {
-  const pmn_onnx_lowering *lowering = *pmn_onnx_file_lowering(onnx);
+  const pmn_onnx_lowering *lowering = pmn_onnx_file_lowering(onnx);
   if (lowering == NULL || node_order(lowering, node) != PMN_ONNX_ORDER_IMAGE)
     return pmn_graph_flatten(graph, NULL, node);
   pmn_onnx_view view = pmn_onnx_view_image(graph, node);

@@ -14,53 +14,61 @@
 
 bool pmn_onnx_extents(pmn_onnx_lowering *self, const pmn_onnx_value *value, pmn_onnx_view *view, int64_t *extents) {
   if (value == NULL) return pmn_onnx_refuse(self, "an input that is neither constant nor a tensor of the network");
+  int64_t both[PMN_ONNX_RANK_MAX];
+  if (value->count == 0) return pmn_onnx_refuse(self, "a constant without elements");
   pmn_onnx_view_widen(view, value->rank);
   for (int32_t d = 0; d < view->rank; d++) {
     int32_t at = value->rank - view->rank + d;
     extents[d] = at >= 0 ? value->dims[at] : 1;
-    if (extents[d] != 1 && extents[d] != view->dims[d]) {
+    both[d] = extents[d] == 1 ? view->dims[d] : extents[d];
+    if (view->dims[d] != 1 && view->dims[d] != both[d]) {
       return pmn_onnx_refuse(self, "a constant of %lld along dimension %d, where the tensor has %lld",
           (long long)extents[d], d, (long long)view->dims[d]);
     }
   }
-  return true;
+  return pmn_onnx_view_expand(view, self->graph, both);
 }
 
-/* The product of all extents of a constant that broadcasts is its count. One with every number the same is a number. */
+/* A constant with every number the same is a number. */
 static bool uniform(const pmn_onnx_value *value, double *number) {
-  if (value->count == 0) return false;
   *number = pmn_onnx_value_at(value, 0);
   for (size_t i = 1; i < value->count; i++)
     if (pmn_onnx_value_at(value, i) != *number) return false;
   return true;
 }
 
-/* Input `index` (a tensor) by the other (a constant): x + k, x - k, k - x, x * k, x / k. */
-static void by_constant(pmn_onnx_lowering *self, int32_t index, const pmn_onnx_value *value) {
-  char op = self->node->op[0]; /* of Add, Sum, Sub, Mul, Div */
-  bool product = op == 'M' || op == 'D', minus = strcmp(self->node->op, "Sub") == 0;
-  pmn_onnx_view view;
+typedef enum arithmetic { ADD, SUBTRACT, MULTIPLY, DIVIDE } arithmetic;
+
+/* The view (an input) by a constant, which is the second operand, or the first if `reversed`: output 0. */
+static void by_constant(
+    pmn_onnx_lowering *self, arithmetic kind, pmn_onnx_view view, const pmn_onnx_value *value, bool reversed) {
   int64_t extents[PMN_ONNX_RANK_MAX];
-  double number;
-  if (!pmn_onnx_input_view(self, index, &view) || !pmn_onnx_extents(self, value, &view, extents)) return;
-  if (op == 'D' && index == 1) {
-    pmn_onnx_refuse(self, "divides a constant by a tensor");
-    return;
-  }
-  if (product && uniform(value, &number)) {
-    pmn_onnx_item item = *pmn_onnx_input_item(self, index);
-    item.view.rank = view.rank;
-    memcpy(item.view.dims, view.dims, sizeof view.dims);
-    pmn_onnx_output_scaled(self, &item, op == 'D' ? 1 / number : number);
-    return;
-  }
+  if (!pmn_onnx_extents(self, value, &view, extents)) return;
   double *scale = pmn_alloc(value->count, sizeof *scale), *shift = pmn_alloc(value->count, sizeof *shift);
   for (size_t i = 0; scale != NULL && shift != NULL && i < value->count; i++) {
     double k = pmn_onnx_value_at(value, i);
-    scale[i] = op == 'M' ? k : op == 'D' ? 1 / k : minus && index == 1 ? -1 : 1;
-    shift[i] = product ? 0 : minus && index == 0 ? -k : k;
+    scale[i] = kind == MULTIPLY ? k : kind == DIVIDE ? 1 / k : kind == SUBTRACT && reversed ? -1 : 1;
+    shift[i] = kind == MULTIPLY || kind == DIVIDE ? 0 : kind == SUBTRACT && !reversed ? -k : k;
   }
   if (pmn_onnx_affine(self, extents, scale, shift, true, &view)) pmn_onnx_output_view(self, 0, &view);
+}
+
+/* Input `index` times or divided by a constant. */
+static void scale_by_constant(pmn_onnx_lowering *self, arithmetic kind, int32_t index, const pmn_onnx_value *value) {
+  pmn_onnx_view view;
+  int64_t extents[PMN_ONNX_RANK_MAX];
+  double number;
+  if (!pmn_onnx_input_view(self, index, &view)) return;
+  int64_t size = pmn_onnx_view_size(&view);
+  if (!pmn_onnx_extents(self, value, &view, extents)) return;
+  if (!uniform(value, &number) || pmn_onnx_view_size(&view) != size) {
+    by_constant(self, kind, view, value, false);
+    return;
+  }
+  pmn_onnx_item item = *pmn_onnx_input_item(self, index);
+  item.view.rank = view.rank;
+  memcpy(item.view.dims, view.dims, sizeof view.dims);
+  pmn_onnx_output_scaled(self, &item, kind == DIVIDE ? 1 / number : number);
 }
 
 /* ------------------------------------------------------------------------------------------- two tensors -- */
@@ -116,7 +124,8 @@ static bool same_dims(const pmn_onnx_view *a, const pmn_onnx_view *b) {
   return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
-/* Brings two tensors into step: of equal dimensions, or `b` to be spread over `a`. Swaps them if need be. */
+/* Brings two tensors into step: of equal dimensions, or `b` to be spread over `a`. Swaps them if need be, and repeats
+ * what cannot be spread. */
 static bool match(pmn_onnx_lowering *self, pmn_onnx_view *a, pmn_onnx_view *b) {
   int32_t rank = a->rank > b->rank ? a->rank : b->rank;
   pmn_onnx_view_widen(a, rank);
@@ -127,22 +136,28 @@ static bool match(pmn_onnx_lowering *self, pmn_onnx_view *a, pmn_onnx_view *b) {
     *a = *b;
     *b = swapped;
   }
-  for (int32_t d = 0; d < rank; d++)
-    if (b->dims[d] != 1 && b->dims[d] != a->dims[d])
-      return pmn_onnx_refuse(self, "two tensors that both have to be spread over the other, or do not fit");
-  pmn_onnx_layout layout;
-  if (!factor_layout(a, b, &layout)) { /* as a picture, dimensions are axes */
-    if (rank != 4 || a->dims[0] != 1) return pmn_onnx_refuse(self, "spreads a tensor over one of %d dimensions", rank);
-    layout = pmn_onnx_layout_image((int32_t)a->dims[2], (int32_t)a->dims[3], (int32_t)a->dims[1]);
-    if (!pmn_onnx_view_arrange(a, self->graph, NULL, &layout) || !factor_layout(a, b, &layout))
-      return pmn_onnx_refuse(self, "spreads a tensor over one of another order");
+  int64_t both[PMN_ONNX_RANK_MAX];
+  for (int32_t d = 0; d < rank; d++) {
+    both[d] = a->dims[d] == 1 ? b->dims[d] : a->dims[d];
+    if (b->dims[d] != 1 && b->dims[d] != both[d])
+      return pmn_onnx_refuse(
+          self, "two tensors of %lld and %lld along dimension %d", (long long)a->dims[d], (long long)b->dims[d], d);
   }
-  return pmn_onnx_view_arrange(b, self->graph, NULL, &layout);
+  if (!pmn_onnx_view_expand(a, self->graph, both)) return false;
+  pmn_onnx_layout layout;
+  if (factor_layout(a, b, &layout)) return pmn_onnx_view_arrange(b, self->graph, NULL, &layout);
+  if (rank == 4 && a->dims[0] == 1) { /* as a picture, dimensions are axes */
+    layout = pmn_onnx_layout_image((int32_t)a->dims[2], (int32_t)a->dims[3], (int32_t)a->dims[1]);
+    if (!pmn_onnx_view_arrange(a, self->graph, NULL, &layout)) return false;
+    if (factor_layout(a, b, &layout)) return pmn_onnx_view_arrange(b, self->graph, NULL, &layout);
+  }
+  return pmn_onnx_view_expand(b, self->graph, both) && pmn_onnx_view_arrange(b, self->graph, NULL, &a->layout);
 }
 
 /* Repeats what has 1 pixel in a direction, or 1 channel, until it has the shape of `like`. */
 static bool spread(pmn_onnx_lowering *self, const pmn_onnx_layout *like, pmn_onnx_view *view) {
   pmn_onnx_layout is = view->layout;
+  if (!pmn_onnx_charge(self, (size_t)like->c + (size_t)like->h + (size_t)like->w, 3 * sizeof(float))) return false;
   if (is.c != like->c) {
     size_t count = (size_t)like->c;
     float *ones = pmn_alloc_aligned(count, sizeof *ones);
@@ -196,11 +211,12 @@ static bool gated_activation(const pmn_onnx_lowering *self, pmn_onnx_id x, pmn_o
   return node != NULL && node->inputs[0] == x;
 }
 
-/* Mul of a tensor x, or a multiple of it, with k (1 + erf(x / sqrt(2))): 2 k gelu(x). */
+/* Mul of a multiple m x of a tensor with k (1 + erf(i x / sqrt(2))): 2 k m / i * gelu(i x). */
 static void multiply_gate(pmn_onnx_lowering *self, int32_t gate_index) {
   const pmn_onnx_item *gate = pmn_onnx_input_item(self, gate_index), *item = pmn_onnx_input_item(self, 1 - gate_index);
   double number;
-  if (pmn_onnx_value_scalar(item->constant, &number)) {
+  if (item->kind == PMN_ONNX_UNKNOWN) return;
+  if (item->kind == PMN_ONNX_CONSTANT && pmn_onnx_value_scalar(item->constant, &number)) {
     pmn_onnx_item output = *gate;
     output.gate *= number;
     pmn_onnx_output_item(self, &output);
@@ -213,9 +229,11 @@ static void multiply_gate(pmn_onnx_lowering *self, int32_t gate_index) {
     return;
   }
   pmn_onnx_item gelu = *item;
-  gelu.base = pmn_graph_activation(self->graph, NULL, item->base, PMN_ACTIVATION_GELU, 0, -INFINITY, INFINITY);
+  double scale = 2 * gate->gate * item->scale / gate->inner;
+  gelu.base = pmn_onnx_scaled(self, NULL, &gelu.view, item->base, gate->inner);
+  gelu.base = pmn_graph_activation(self->graph, NULL, gelu.base, PMN_ACTIVATION_GELU, 0, -INFINITY, INFINITY);
   gelu.scale = 1;
-  pmn_onnx_output_scaled(self, &gelu, 2 * gate->gate * item->scale);
+  pmn_onnx_output_scaled(self, &gelu, scale);
 }
 
 /* ----------------------------------------------------------------------------------------------- operators -- */
@@ -236,7 +254,7 @@ static void lower_multiply(pmn_onnx_lowering *self) {
   for (int32_t i = 0; i < 2; i++) {
     const pmn_onnx_value *value = pmn_onnx_input_constant(self, i);
     if (value == NULL) continue;
-    by_constant(self, 1 - i, value);
+    scale_by_constant(self, MULTIPLY, 1 - i, value);
     return;
   }
   if (!pmn_onnx_input_view(self, 0, &a) || !pmn_onnx_input_view(self, 1, &b)) return;
@@ -262,73 +280,77 @@ static void lower_divide(pmn_onnx_lowering *self) {
   if (by == NULL) {
     pmn_onnx_refuse(self, "divides by a tensor");
   } else {
-    by_constant(self, 0, by);
+    scale_by_constant(self, DIVIDE, 0, by);
   }
+}
+
+/* 1 + erf, the second step of a GELU; false if the node is something else. */
+static bool add_to_erf(pmn_onnx_lowering *self, int32_t constant) {
+  const pmn_onnx_item *erf = pmn_onnx_input_item(self, 1 - constant);
+  double number = 0;
+  if (erf == NULL || erf->kind != PMN_ONNX_ERF || strcmp(self->node->op, "Sub") == 0) return false;
+  if (!pmn_onnx_value_scalar(pmn_onnx_input_constant(self, constant), &number) || number != 1) return false;
+  pmn_onnx_item gate = *erf;
+  gate.kind = PMN_ONNX_GATE;
+  gate.gate = 1;
+  pmn_onnx_output_item(self, &gate);
+  return true;
+}
+
+/* The sum (or difference) of all inputs that are not constant. `named`: it is output 0. */
+static bool add_tensors(pmn_onnx_lowering *self, bool named, int32_t last, pmn_onnx_view *sum) {
+  bool minus = strcmp(self->node->op, "Sub") == 0;
+  pmn_onnx_view next;
+  sum->node = -1;
+  for (int32_t i = 0; i < self->node->input_count; i++) {
+    if (pmn_onnx_input_constant(self, i) != NULL) continue;
+    if (!pmn_onnx_input_view(self, i, &next)) return false;
+    if (minus && sum->node >= 0) next.node = pmn_onnx_scaled(self, NULL, &next, next.node, -1); /* a - b = a + (-1) b */
+    if (sum->node < 0) {
+      *sum = next;
+    } else if (!add(self, named && i == last, sum, &next)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /* Add, Sub and Sum: any number of tensors, and at most one constant, which comes last. */
 static void lower_add(pmn_onnx_lowering *self) {
-  int32_t count = self->node->input_count, tensors = 0, constant = -1;
-  bool minus = strcmp(self->node->op, "Sub") == 0;
-  pmn_onnx_view sum = {.node = -1}, next;
+  int32_t count = self->node->input_count, constant = -1, tensor = -1;
   for (int32_t i = 0; i < count; i++) {
     bool is_constant = pmn_onnx_input_constant(self, i) != NULL;
     if (is_constant && constant >= 0) {
       pmn_onnx_refuse(self, "adds two constants to a tensor");
       return;
     }
-    if (is_constant) constant = i;
-    tensors += is_constant ? 0 : 1;
+    *(is_constant ? &constant : &tensor) = i;
   }
-  const pmn_onnx_item *first = pmn_onnx_input_item(self, constant == 0 ? 1 : 0);
-  double number = 0;
-  if (count == 2 && first != NULL && first->kind == PMN_ONNX_ERF &&
-      pmn_onnx_value_scalar(pmn_onnx_input_constant(self, constant), &number) && number == 1 && !minus) {
-    pmn_onnx_item gate = *first;
-    gate.kind = PMN_ONNX_GATE;
-    gate.gate = 1;
-    pmn_onnx_output_item(self, &gate);
-    return;
-  }
-  if (constant >= 0 && count == 2) {
-    by_constant(self, 1 - constant, pmn_onnx_input_constant(self, constant));
-    return;
-  }
-  if (count != 2 && strcmp(self->node->op, "Sum") != 0) {
+  if ((count != 2 && strcmp(self->node->op, "Sum") != 0) || tensor < 0) {
     pmn_onnx_refuse(self, "%d inputs", count);
     return;
   }
-  if (constant >= 0 || tensors == 0) {
-    pmn_onnx_refuse(self, "adds a constant to %d tensors", tensors);
-    return;
+  pmn_onnx_view sum;
+  if (count == 2 && constant >= 0 && add_to_erf(self, constant)) return;
+  if (!add_tensors(self, constant < 0, tensor, &sum)) return;
+  bool minus = strcmp(self->node->op, "Sub") == 0;
+  if (constant < 0) {
+    pmn_onnx_output_view(self, 0, &sum);
+  } else {
+    by_constant(self, minus ? SUBTRACT : ADD, sum, pmn_onnx_input_constant(self, constant), constant == 0);
   }
-  for (int32_t i = 0; i < count; i++) {
-    if (!pmn_onnx_input_view(self, i, &next)) return;
-    if (minus && i == 1) { /* a - b = a + (-1) b */
-      static const int64_t ones[PMN_ONNX_RANK_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
-      double *scale = pmn_alloc(1, sizeof *scale), *shift = pmn_calloc(1, sizeof *shift);
-      if (scale != NULL) *scale = -1;
-      if (!pmn_onnx_affine(self, ones, scale, shift, false, &next)) return;
-    }
-    if (i == 0) {
-      sum = next;
-    } else if (!add(self, i == count - 1, &sum, &next)) {
-      return;
-    }
-  }
-  pmn_onnx_output_view(self, 0, &sum);
 }
 
 /* x^2 and x^3: products; the sum of squares and the tanh form of GELU need them. */
 static void lower_power(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   double exponent = 0;
-  if (!pmn_onnx_input_view(self, 0, &view)) return;
   bool number = pmn_onnx_value_scalar(pmn_onnx_input_constant(self, 1), &exponent);
   if (!number || (exponent != 2 && exponent != 3)) {
     pmn_onnx_refuse(self, "an exponent that is neither 2 nor 3");
     return;
   }
+  if (!pmn_onnx_input_view(self, 0, &view)) return;
   pmn_node x = view.node;
   const char *name = pmn_onnx_output_name(self, &view);
   view.node = pmn_graph_multiply(self->graph, exponent == 2 ? name : NULL, x, x);

@@ -88,14 +88,19 @@ static void lower_dense(pmn_onnx_lowering *self, dense *d, pmn_onnx_view *view) 
   pmn_onnx_output_view(self, 0, view);
 }
 
+static bool has_weights(pmn_onnx_lowering *self) {
+  if (pmn_onnx_input_constant(self, 1) != NULL) return true;
+  return pmn_onnx_refuse(self, pmn_onnx_input_has(self, 1) ? "weights are computed, not constant" : "has no weights");
+}
+
 /* Checks weights of rank 2 against the view, and fills in k and n. */
 static bool check_dense(pmn_onnx_lowering *self, const pmn_onnx_view *view, dense *d) {
   const pmn_onnx_value *weights = d->weights;
-  if (weights == NULL) return pmn_onnx_refuse(self, "weights are computed, not constant");
   int32_t last = weights->rank - 1;
   bool matrix = weights->rank >= 2 && weights->count > 0 && weights->count <= INT32_MAX;
   for (int32_t i = 0; i < last - 1; i++) matrix = matrix && weights->dims[i] == 1;
   if (!matrix || view->rank < 2) return pmn_onnx_refuse(self, "a factor that is not a matrix");
+  if (!pmn_onnx_charge(self, weights->count, sizeof(float)) || !pmn_onnx_finite(self, weights, "weights")) return false;
   d->k = weights->dims[d->transposed ? last : last - 1];
   d->n = weights->dims[d->transposed ? last - 1 : last];
   if (view->dims[view->rank - 1] == d->k && weights->rank <= view->rank) return true;
@@ -110,6 +115,7 @@ static bool read_bias(pmn_onnx_lowering *self, int64_t n, float **bias) {
   if (!pmn_onnx_input_known(self, 2, "biases") || value == NULL) return !pmn_onnx_input_has(self, 2);
   if ((value->count != 1 && value->count != (size_t)n) || (value->rank > 1 && value->dims[0] != 1) || value->rank > 2)
     return pmn_onnx_refuse(self, "%zu biases of %lld columns", value->count, (long long)n);
+  if (!pmn_onnx_finite(self, value, "biases")) return false;
   float beta = pmn_onnx_attribute_float(self->node, "beta", 1.0f);
   *bias = pmn_alloc_aligned((size_t)n, sizeof **bias);
   if (*bias == NULL) pmn_onnx_refuse_memory(self, (size_t)n);
@@ -123,9 +129,13 @@ static void lower_gemm(pmn_onnx_lowering *self) {
   dense d = {.weights = pmn_onnx_input_constant(self, 1),
       .transposed = pmn_onnx_attribute_int(self->node, "transB", 0) != 0,
       .alpha = pmn_onnx_attribute_float(self->node, "alpha", 1.0f)};
-  if (!pmn_onnx_input_view(self, 0, &view)) return;
-  if (view.rank != 2 || pmn_onnx_attribute_int(self->node, "transA", 0) != 0) {
-    pmn_onnx_refuse(self, "a first factor of %d dimensions, or one that is transposed", view.rank);
+  if (pmn_onnx_attribute_int(self->node, "transA", 0) != 0) {
+    pmn_onnx_refuse(self, "transposes the tensor of the network (transA)");
+    return;
+  }
+  if (!has_weights(self) || !pmn_onnx_input_view(self, 0, &view)) return;
+  if (view.rank != 2) {
+    pmn_onnx_refuse(self, "a first factor of %d dimensions, not 2", view.rank);
     return;
   }
   if (check_dense(self, &view, &d) && read_bias(self, d.n, &d.bias)) lower_dense(self, &d, &view);
@@ -134,7 +144,8 @@ static void lower_gemm(pmn_onnx_lowering *self) {
 static void lower_matmul(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   dense d = {.weights = pmn_onnx_input_constant(self, 1), .alpha = 1.0f};
-  if (pmn_onnx_input_view(self, 0, &view) && check_dense(self, &view, &d)) lower_dense(self, &d, &view);
+  if (has_weights(self) && pmn_onnx_input_view(self, 0, &view) && check_dense(self, &view, &d))
+    lower_dense(self, &d, &view);
 }
 
 /* -------------------------------------------------------------------------------------------- normalisation -- */
@@ -142,10 +153,14 @@ static void lower_matmul(pmn_onnx_lowering *self) {
 static void lower_batch_norm(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   const pmn_onnx_value *parts[4];
-  if (!pmn_onnx_input_view(self, 0, &view)) return;
   bool training = pmn_onnx_attribute_int(self->node, "training_mode", 0) != 0;
-  if (training || pmn_onnx_attribute_int(self->node, "spatial", 1) != 1 || view.rank < 2) {
+  if (training || pmn_onnx_attribute_int(self->node, "spatial", 1) != 1) {
     pmn_onnx_refuse(self, training ? "is in training mode" : "normalises pixels apart");
+    return;
+  }
+  if (!pmn_onnx_input_view(self, 0, &view)) return;
+  if (view.rank < 2) {
+    pmn_onnx_refuse(self, "an input of %d dimensions", view.rank);
     return;
   }
   size_t channels = (size_t)view.dims[1];
@@ -177,6 +192,14 @@ void pmn_onnx_normalise(pmn_onnx_lowering *self, uint32_t mask, float epsilon, c
     const pmn_onnx_value *bias, pmn_onnx_view *view) {
   if (!pmn_onnx_view_channels(view, self->graph, mask)) return;
   size_t channels = (size_t)view->layout.c;
+  if (!pmn_onnx_charge(self, channels, 2 * sizeof(float))) return;
+  if (!(epsilon >= 0) || isinf(epsilon)) {
+    pmn_onnx_refuse(self, "epsilon %g", (double)epsilon);
+    return;
+  }
+  if ((gain != NULL && !pmn_onnx_finite(self, gain, "scales")) ||
+      (bias != NULL && !pmn_onnx_finite(self, bias, "biases")))
+    return;
   view->node = pmn_graph_layer_norm(self->graph, pmn_onnx_output_name(self, view), view->node, epsilon,
       floats_or(gain, channels, 1.0f), floats_or(bias, channels, 0.0f));
   pmn_onnx_output_view(self, 0, view);
@@ -236,7 +259,9 @@ static bool match_variance(const pmn_onnx_lowering *self, const pmn_onnx_node *a
 static void lower_sqrt(pmn_onnx_lowering *self) {
   variance v;
   pmn_onnx_id input = self->node->input_count > 0 ? self->node->inputs[0] : PMN_ONNX_NONE;
-  if (!match_variance(self, pmn_onnx_writer(self, input, "Add"), &v) || self->items[v.x].kind != PMN_ONNX_COMPUTED) {
+  bool matches = match_variance(self, pmn_onnx_writer(self, input, "Add"), &v);
+  if (matches && self->items[v.x].kind == PMN_ONNX_UNKNOWN) return;
+  if (!matches || self->items[v.x].kind != PMN_ONNX_COMPUTED) {
     pmn_onnx_refuse(self, "is only taken as a part of LayerNorm");
     return;
   }
@@ -260,9 +285,13 @@ static void lower_sqrt(pmn_onnx_lowering *self) {
 static void lower_lrn(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   int64_t size = pmn_onnx_attribute_int(self->node, "size", 0);
+  if (size < 1 || size > INT32_MAX / 2) {
+    pmn_onnx_refuse(self, "size %lld", (long long)size);
+    return;
+  }
   if (!pmn_onnx_input_view(self, 0, &view)) return;
-  if (view.rank < 2 || size < 1 || size > INT32_MAX / 2) {
-    pmn_onnx_refuse(self, "size %lld on %d dimensions", (long long)size, view.rank);
+  if (view.rank < 2) {
+    pmn_onnx_refuse(self, "an input of %d dimensions", view.rank);
     return;
   }
   if (!pmn_onnx_view_channels(&view, self->graph, 1u << 1)) return;
@@ -288,8 +317,10 @@ static void lower_softmax(pmn_onnx_lowering *self) {
 
 /* ----------------------------------------------------------------------------------------------- reductions -- */
 
+typedef enum reduction { MEAN, SUM, MAXIMUM } reduction;
+
 /* Reduces the dimensions of `mask`: the others become channels. */
-static void reduce(pmn_onnx_lowering *self, uint32_t mask, bool keep, bool maximum, pmn_onnx_view *view) {
+static void reduce(pmn_onnx_lowering *self, uint32_t mask, bool keep, reduction kind, pmn_onnx_view *view) {
   if (!pmn_onnx_view_channels(view, self->graph, ~mask)) return;
   int64_t dims[PMN_ONNX_RANK_MAX];
   int32_t rank = 0;
@@ -300,8 +331,13 @@ static void reduce(pmn_onnx_lowering *self, uint32_t mask, bool keep, bool maxim
   pmn_onnx_view result = {.layout = pmn_onnx_layout_flat(1, 1, view->layout.c), .rank = rank};
   memcpy(result.dims, dims, (size_t)rank * sizeof *dims);
   const char *name = pmn_onnx_output_name(self, &result);
-  result.node = maximum ? pmn_graph_global_max_pool(self->graph, name, view->node)
-                        : pmn_graph_global_average_pool(self->graph, name, view->node);
+  if (kind == MAXIMUM) {
+    result.node = pmn_graph_global_max_pool(self->graph, name, view->node);
+  } else {
+    double pixels = kind == SUM ? (double)view->layout.h * view->layout.w : 1;
+    result.node = pmn_graph_global_average_pool(self->graph, pixels == 1 ? name : NULL, view->node);
+    result.node = pmn_onnx_scaled(self, name, &result, result.node, pixels);
+  }
   pmn_onnx_output_view(self, 0, &result);
 }
 
@@ -322,7 +358,10 @@ static void lower_reduce(pmn_onnx_lowering *self) {
     mask |= 1u << axis;
   }
   bool keep = pmn_onnx_attribute_int(self->node, "keepdims", 1) != 0;
-  reduce(self, mask, keep, strcmp(self->node->op, "ReduceMax") == 0, &view);
+  reduction kind = strcmp(self->node->op, "ReduceMax") == 0   ? MAXIMUM
+                   : strcmp(self->node->op, "ReduceSum") == 0 ? SUM
+                                                              : MEAN;
+  reduce(self, mask, keep, kind, &view);
 }
 
 static void lower_global_pool(pmn_onnx_lowering *self) {
@@ -332,7 +371,8 @@ static void lower_global_pool(pmn_onnx_lowering *self) {
     pmn_onnx_refuse(self, "an input of %d dimensions", view.rank);
     return;
   }
-  reduce(self, ((1u << view.rank) - 1u) & ~3u, true, strcmp(self->node->op, "GlobalMaxPool") == 0, &view);
+  reduce(
+      self, ((1u << view.rank) - 1u) & ~3u, true, strcmp(self->node->op, "GlobalMaxPool") == 0 ? MAXIMUM : MEAN, &view);
 }
 
 const pmn_onnx_operator pmn_onnx_operators_channel[] = {
@@ -345,6 +385,7 @@ const pmn_onnx_operator pmn_onnx_operators_channel[] = {
     {"Softmax", 1, 22, lower_softmax},
     {"ReduceMean", 1, 22, lower_reduce},
     {"ReduceMax", 1, 22, lower_reduce},
+    {"ReduceSum", 1, 22, lower_reduce},
     {"GlobalAveragePool", 1, 22, lower_global_pool},
     {"GlobalMaxPool", 1, 22, lower_global_pool},
     {NULL, 0, 0, NULL},

@@ -1,5 +1,6 @@
 /* pmn_onnx_graph_move.c - operators that put tensors together, take parts of them, and pad them. */
 #include "pmn_onnx_lowering.h"
+#include "pmn_onnx_value.h"
 
 #include "pmn_mem.h"
 
@@ -21,13 +22,39 @@ static pmn_onnx_layout concat_layout(const int64_t *dims, int32_t rank, int32_t 
   return pmn_onnx_layout_flat(1, (int32_t)rows, (int32_t)row);
 }
 
-/* Input `index` laid out for the concatenation whose first input has `dims`. */
+/* A constant beside the tensor `like`: as many slices of that as it has along the axis, times 0, plus the constant. */
+static bool constant_view(pmn_onnx_lowering *self, const pmn_onnx_value *value, const pmn_onnx_view *like, int32_t axis,
+    pmn_onnx_view *view) {
+  bool fits = value->rank == like->rank && value->count > 0;
+  for (int32_t d = 0; fits && d < like->rank; d++) fits = d == axis || value->dims[d] == like->dims[d];
+  if (!fits) return pmn_onnx_refuse(self, "a constant of another shape than the tensors");
+  static const int64_t zero = 0;
+  *view = *like;
+  if (!pmn_onnx_view_pick(view, self->graph, NULL, axis, &zero, 1) ||
+      !pmn_onnx_view_expand(view, self->graph, value->dims))
+    return false;
+  double *scale = pmn_calloc(value->count, sizeof *scale), *shift = pmn_alloc(value->count, sizeof *shift);
+  for (size_t i = 0; shift != NULL && i < value->count; i++) shift[i] = pmn_onnx_value_at(value, i);
+  return pmn_onnx_affine(self, value->dims, scale, shift, false, view);
+}
+
+/* The first input that is not constant, whose dimensions but one are those of all. */
+static bool concat_model(pmn_onnx_lowering *self, pmn_onnx_view *view) {
+  int32_t first = 0;
+  while (pmn_onnx_input_constant(self, first) != NULL) first++;
+  return pmn_onnx_input_view(self, first, view);
+}
+
+/* Input `index` laid out for the concatenation with `first`. */
 static bool concat_input(
     pmn_onnx_lowering *self, int32_t index, const pmn_onnx_view *first, int32_t axis, pmn_onnx_view *view) {
-  if (!pmn_onnx_input_view(self, index, view)) return false;
+  const pmn_onnx_value *constant = pmn_onnx_input_constant(self, index);
+  bool good =
+      constant != NULL ? constant_view(self, constant, first, axis, view) : pmn_onnx_input_view(self, index, view);
+  if (!good) return false;
   bool fits = view->rank == first->rank;
   for (int32_t d = 0; fits && d < view->rank; d++) fits = d == axis || view->dims[d] == first->dims[d];
-  if (!fits) return pmn_onnx_refuse(self, "input %d is of another shape than input 0", index);
+  if (!fits) return pmn_onnx_refuse(self, "input %d is of another shape than those before it", index);
   pmn_onnx_layout layout = concat_layout(view->dims, view->rank, axis);
   return pmn_onnx_view_arrange(view, self->graph, NULL, &layout);
 }
@@ -36,7 +63,7 @@ static void lower_concat(pmn_onnx_lowering *self) {
   pmn_onnx_view first, view, result;
   int32_t count = self->node->input_count, axis;
   int64_t along = 0;
-  if (!pmn_onnx_input_view(self, 0, &first) ||
+  if (!concat_model(self, &first) ||
       !pmn_onnx_axis(self, pmn_onnx_attribute_int(self->node, "axis", 1), first.rank, &axis))
     return;
   pmn_node *nodes = pmn_calloc((size_t)count, sizeof *nodes);
@@ -69,7 +96,7 @@ static bool output_part(pmn_onnx_lowering *self, int32_t index, const pmn_onnx_v
     const int64_t *counts, const int64_t *steps) {
   pmn_onnx_view view = *of;
   bool whole = true;
-  for (int32_t d = 0; d < view.rank; d++) whole = whole && counts[d] == view.dims[d];
+  for (int32_t d = 0; d < view.rank; d++) whole = whole && counts[d] == view.dims[d] && steps[d] > 0;
   if (!whole && !pmn_onnx_view_slice(&view, self->graph, NULL, starts, counts, steps)) return false;
   pmn_onnx_output_view(self, index, &view);
   return true;
@@ -100,6 +127,11 @@ static void lower_split(pmn_onnx_lowering *self) {
   if (!pmn_onnx_input_view(self, 0, &view) || !pmn_onnx_input_known(self, 1, "sizes") ||
       !pmn_onnx_axis(self, pmn_onnx_attribute_int(self->node, "axis", 0), view.rank, &axis))
     return;
+  int64_t outputs = pmn_onnx_attribute_int(self->node, "num_outputs", self->node->output_count);
+  if (outputs != self->node->output_count) {
+    pmn_onnx_refuse(self, "num_outputs is %lld, but it has %d", (long long)outputs, self->node->output_count);
+    return;
+  }
   if ((attribute != NULL && attribute->kind != PMN_ONNX_ATTRIBUTE_INTS) || (sizes != NULL && sizes->ints == NULL)) {
     pmn_onnx_refuse(self, "sizes are no whole numbers");
     return;
@@ -120,11 +152,8 @@ static void lower_split(pmn_onnx_lowering *self) {
     at += counts[axis];
     if (!output_part(self, i, &view, starts, counts, steps)) return;
   }
-}
-
-static int64_t clamp_index(int64_t index, int64_t extent) {
-  if (index < 0) index += extent;
-  return index < 0 ? 0 : index > extent ? extent : index;
+  if (at != view.dims[axis])
+    pmn_onnx_refuse(self, "sizes of %lld together, of %lld", (long long)at, (long long)view.dims[axis]);
 }
 
 /* Bounds are attributes until opset 9, then inputs. */
@@ -149,57 +178,58 @@ static void lower_slice(pmn_onnx_lowering *self) {
   }
   for (int32_t i = 0; i < count; i++) {
     if (!pmn_onnx_axis(self, axis_count < 0 ? i : axes[i], view.rank, &axis)) return;
-    int64_t from = clamp_index(first[i], view.dims[axis]), to = clamp_index(end[i], view.dims[axis]);
-    int64_t by = step_count < 0 ? 1 : step[i];
-    if (by < 1 || to <= from) {
-      pmn_onnx_refuse(self, "from %lld to %lld by %lld of %lld", (long long)first[i], (long long)end[i], (long long)by,
-          (long long)view.dims[axis]);
+    steps[axis] = step_count < 0 ? 1 : step[i];
+    if (steps[axis] != 0)
+      pmn_onnx_slice_bounds(view.dims[axis], first[i], end[i], &steps[axis], &starts[axis], &counts[axis]);
+    if (steps[axis] == 0 || counts[axis] == 0) {
+      pmn_onnx_refuse(self, "nothing from %lld to %lld by %lld of %lld", (long long)first[i], (long long)end[i],
+          (long long)steps[axis], (long long)view.dims[axis]);
       return;
     }
-    if (by > to - from) by = to - from;
-    starts[axis] = from;
-    counts[axis] = (to - from + by - 1) / by;
-    steps[axis] = by;
   }
   output_part(self, 0, &view, starts, counts, steps);
 }
 
-/* Indices that are known and evenly spaced: a slice, whose dimension takes the shape of the indices. */
+/* Whether the indices are all of the dimension in its order. */
+static bool are_all(const int64_t *indices, int64_t count, int64_t extent) {
+  for (int64_t i = 0; i < count; i++)
+    if (indices[i] != i) return false;
+  return count == extent;
+}
+
+/* Indices that are known: the dimension takes their shape. */
 static void lower_gather(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   const pmn_onnx_value *indices = pmn_onnx_input_constant(self, 1);
   int32_t axis;
-  if (!pmn_onnx_input_view(self, 0, &view) ||
-      !pmn_onnx_axis(self, pmn_onnx_attribute_int(self->node, "axis", 0), view.rank, &axis))
-    return;
-  int32_t rank = view.rank - 1 + (indices != NULL ? indices->rank : 0);
-  if (indices == NULL || indices->ints == NULL || indices->count == 0 || rank > PMN_ONNX_RANK_MAX) {
+  if (indices == NULL || indices->ints == NULL || indices->count == 0) {
     pmn_onnx_refuse(self, "indices that are not constant");
     return;
   }
-  int64_t starts[PMN_ONNX_RANK_MAX] = {0}, counts[PMN_ONNX_RANK_MAX], steps[PMN_ONNX_RANK_MAX];
-  int64_t extent = view.dims[axis], step = 1;
-  const int64_t *list = indices->ints;
-  bool even = true;
-  for (size_t i = 0; even && i < indices->count; i++) {
-    even = list[i] >= -extent && list[i] < extent && (list[i] < 0) == (list[0] < 0);
-    if (even && i == 1) step = list[1] - list[0];
-    even = even && step >= 1 && (i == 0 || list[i] - list[i - 1] == step);
-  }
-  if (!even) {
-    pmn_onnx_refuse(self, "indices that are not evenly spaced, or not in %lld", (long long)extent);
+  if (!pmn_onnx_input_view(self, 0, &view) ||
+      !pmn_onnx_axis(self, pmn_onnx_attribute_int(self->node, "axis", 0), view.rank, &axis))
+    return;
+  int32_t rank = view.rank - 1 + indices->rank;
+  int64_t extent = view.dims[axis], count = (int64_t)indices->count, dims[PMN_ONNX_RANK_MAX];
+  if (rank > PMN_ONNX_RANK_MAX) {
+    pmn_onnx_refuse(self, "%d dimensions", rank);
     return;
   }
-  for (int32_t d = 0; d < view.rank; d++) {
-    counts[d] = view.dims[d];
-    steps[d] = 1;
+  int64_t *list = pmn_alloc(indices->count, sizeof *list);
+  if (list == NULL) {
+    pmn_onnx_refuse_memory(self, indices->count);
+    return;
   }
-  starts[axis] = list[0] < 0 ? list[0] + extent : list[0];
-  counts[axis] = (int64_t)indices->count;
-  steps[axis] = step;
-  bool whole = counts[axis] == extent;
-  if (!whole && !pmn_onnx_view_slice(&view, self->graph, NULL, starts, counts, steps)) return;
-  int64_t dims[PMN_ONNX_RANK_MAX];
+  bool good = true;
+  for (int64_t i = 0; good && i < count; i++) {
+    list[i] = indices->ints[i];
+    good = list[i] >= -extent && list[i] < extent;
+    if (!good) pmn_onnx_refuse(self, "index %lld of %lld", (long long)list[i], (long long)extent);
+    if (list[i] < 0) list[i] += extent;
+  }
+  if (good && !are_all(list, count, extent)) good = pmn_onnx_view_pick(&view, self->graph, NULL, axis, list, count);
+  pmn_free(list);
+  if (!good) return;
   for (int32_t d = 0; d < rank; d++) {
     bool index = d >= axis && d < axis + indices->rank;
     dims[d] = index ? indices->dims[d - axis] : view.dims[d < axis ? d : d - indices->rank + 1];
@@ -242,6 +272,33 @@ static bool read_pads(pmn_onnx_lowering *self, int32_t rank, int64_t before[PMN_
   return true;
 }
 
+/* Pads with the tensor's own elements: the last ones repeated, or those before them mirrored. */
+static bool pad_by_pixels(
+    pmn_onnx_lowering *self, const int64_t *before, const int64_t *behind, bool edge, pmn_onnx_view *view) {
+  for (int32_t d = 0; d < view->rank; d++) {
+    int64_t extent = view->dims[d], last = extent - 1, count = before[d] + extent + behind[d];
+    if (before[d] == 0 && behind[d] == 0) continue;
+    bool reach = edge || (before[d] < extent && behind[d] < extent);
+    if (before[d] < 0 || behind[d] < 0 || !reach) {
+      return pmn_onnx_refuse(self, "pads of %lld and %lld around %lld, by its own elements", (long long)before[d],
+          (long long)behind[d], (long long)extent);
+    }
+    int64_t *indices = pmn_alloc((size_t)count, sizeof *indices);
+    if (indices == NULL) {
+      pmn_onnx_refuse_memory(self, (size_t)count);
+      return false;
+    }
+    for (int64_t i = 0; i < count; i++) {
+      int64_t at = i - before[d], mirrored = at < 0 ? -at : at > last ? 2 * last - at : at;
+      indices[i] = edge ? (at < 0 ? 0 : at > last ? last : at) : mirrored;
+    }
+    bool good = pmn_onnx_view_pick(view, self->graph, NULL, d, indices, count);
+    pmn_free(indices);
+    if (!good) return false;
+  }
+  return true;
+}
+
 static void lower_pad(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   int64_t before[PMN_ONNX_RANK_MAX], behind[PMN_ONNX_RANK_MAX];
@@ -249,16 +306,24 @@ static void lower_pad(pmn_onnx_lowering *self) {
   int32_t h, w;
   double value;
   const char *mode = pmn_onnx_attribute_text(self->node, "mode", "constant");
-  if (!pmn_onnx_input_view(self, 0, &view) || !pad_value(self, &value) ||
-      !read_pads(self, view.rank, before, behind, &mask))
+  if (!pad_value(self, &value)) return;
+  bool lowest = value <= -(double)FLT_MAX;
+  bool constant = strcmp(mode, "constant") == 0, edge = strcmp(mode, "edge") == 0;
+  if (!constant && !edge && strcmp(mode, "reflect") != 0) {
+    pmn_onnx_refuse(self, "mode %.32s", mode);
     return;
+  }
+  if (constant && value != 0 && !lowest) {
+    pmn_onnx_refuse(self, "value %g: only zeros are put around pictures", value);
+    return;
+  }
+  if (!pmn_onnx_input_view(self, 0, &view) || !read_pads(self, view.rank, before, behind, &mask)) return;
   if (mask == 0) {
     pmn_onnx_output_view(self, 0, &view);
     return;
   }
-  bool lowest = value <= -(double)FLT_MAX;
-  if (strcmp(mode, "constant") != 0 || (value != 0 && !lowest)) {
-    pmn_onnx_refuse(self, "mode %.32s, value %g: only zeros are put around pictures", mode, value);
+  if (!constant) {
+    if (pad_by_pixels(self, before, behind, edge, &view)) pmn_onnx_output_view(self, 0, &view);
     return;
   }
   if (!pmn_onnx_spatial(self, mask, &view, &h, &w)) return;

@@ -152,16 +152,18 @@ static void lower_prelu(pmn_onnx_lowering *self) {
   pmn_onnx_output_view(self, 0, &view);
 }
 
-/* The first half of a GELU as exporters write it: Erf of x / sqrt(2). */
+/* The first half of a GELU as exporters write it: Erf of x / sqrt(2), x being a multiple of a tensor. */
 static void lower_erf(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   if (!pmn_onnx_input_view(self, 0, &view)) return;
   pmn_onnx_item item = *pmn_onnx_input_item(self, 0);
-  if (fabs(item.scale - sqrt(0.5)) > 1e-6) {
-    pmn_onnx_refuse(self, "is only taken as a part of GELU");
+  double inner = item.scale / sqrt(0.5);
+  if (inner == 0 || !isfinite(inner)) {
+    pmn_onnx_refuse(self, "of a tensor times %g", item.scale);
     return;
   }
   item.kind = PMN_ONNX_ERF;
+  item.inner = fabs(inner - 1) > 1e-6 ? inner : 1; /* files have sqrt(2) in f32 */
   item.view.node = item.base;
   pmn_onnx_output_item(self, &item);
 }

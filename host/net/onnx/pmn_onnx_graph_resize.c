@@ -9,7 +9,15 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum placing { HALF_PIXEL, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, HALF_PIXEL_FOR_NEAREST } placing;
+typedef enum placing {
+  HALF_PIXEL,
+  PYTORCH_HALF_PIXEL,
+  ALIGN_CORNERS,
+  ASYMMETRIC,
+  HALF_PIXEL_FOR_NEAREST,
+  HALF_PIXEL_SYMMETRIC,
+  PLACING_COUNT
+} placing;
 typedef enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL, DOWN_WHEN_ENLARGING } rounding;
 
 /* How one axis is resized. */
@@ -27,8 +35,8 @@ static int32_t find(const char *const *names, int32_t count, const char *text) {
 }
 
 static bool read_resizing(pmn_onnx_lowering *self, resizing *how) {
-  static const char *const placings[] = {
-      "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"};
+  static const char *const placings[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+      "tf_half_pixel_for_nn", "half_pixel_symmetric"};
   static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
   const pmn_onnx_node *node = self->node;
   const char *mode = pmn_onnx_attribute_text(node, "mode", "nearest");
@@ -41,8 +49,10 @@ static bool read_resizing(pmn_onnx_lowering *self, resizing *how) {
   }
   const char *placed = pmn_onnx_attribute_text(node, "coordinate_transformation_mode", "half_pixel");
   const char *rounded = pmn_onnx_attribute_text(node, "nearest_mode", "round_prefer_floor");
-  int32_t p = find(placings, 5, placed), r = find(roundings, 4, rounded);
-  if (p < 0 || r < 0) return pmn_onnx_refuse(self, "places pixels by %.32s and %.32s", placed, rounded);
+  int32_t p = find(placings, PLACING_COUNT, placed), r = find(roundings, 4, rounded);
+  /* The symmetric places are often whole numbers but for the last bit, where floor and ceil jump. */
+  bool jumps = p == HALF_PIXEL_SYMMETRIC && !how->linear && (r == FLOOR || r == CEIL);
+  if (p < 0 || r < 0 || jumps) return pmn_onnx_refuse(self, "places pixels by %.32s and %.32s", placed, rounded);
   how->placing = (placing)p;
   how->rounding = (rounding)r;
   if (pmn_onnx_attribute_int(node, "antialias", 0) != 0) return pmn_onnx_refuse(self, "smooths before it shrinks");
@@ -106,17 +116,25 @@ static float place(placing how, int64_t at, float scale, int64_t in, int64_t out
     return x / scale;
   case HALF_PIXEL_FOR_NEAREST:
     return (x + 0.5f) / scale;
+  case HALF_PIXEL_SYMMETRIC: { /* the size before it was rounded is spread around the middle */
+    float adjusted = (float)out / (scale * (float)in);
+    return (float)in / 2 * (1 - adjusted) + (x + 0.5f) / scale - 0.5f;
+  }
   default:
     return scale == 1.0f ? x : (x + 0.5f) / scale - 0.5f;
   }
 }
 
+/* ONNX Runtime takes what is this near to the middle of two pixels for the middle. */
+static const float tie = 1e-6f;
+
 static float nearest(rounding how, float x, bool shrinks) {
+  bool middle = fabsf(x - floorf(x) - 0.5f) < tie;
   switch (how) {
   case PREFER_FLOOR:
-    return ceilf(x - 0.5f);
+    return middle ? floorf(x) : roundf(x);
   case PREFER_CEIL:
-    return floorf(x + 0.5f);
+    return middle ? ceilf(x) : roundf(x);
   case FLOOR:
     return floorf(x);
   case CEIL:
@@ -145,7 +163,7 @@ static void lower_resize(pmn_onnx_lowering *self) {
   float scales[4];
   int64_t sizes[4];
   int32_t h, w;
-  if (!pmn_onnx_input_view(self, 0, &view) || !read_resizing(self, &how)) return;
+  if (!read_resizing(self, &how) || !pmn_onnx_input_view(self, 0, &view)) return;
   if (view.rank != 4) {
     pmn_onnx_refuse(self, "resizes %d dimensions", view.rank);
     return;
@@ -155,6 +173,7 @@ static void lower_resize(pmn_onnx_lowering *self) {
   for (int32_t d = 0; d < 4; d++) mask |= sizes[d] != view.dims[d] || scales[d] != 1.0f ? 1u << d : 0u;
   if (!pmn_onnx_spatial(self, mask, &view, &h, &w)) return;
   size_t lines = (size_t)sizes[h] + (size_t)sizes[w];
+  if (!pmn_onnx_charge(self, lines, 3 * sizeof(float))) return;
   float *taps = pmn_alloc(lines * 3, sizeof *taps);
   if (taps != NULL) {
     fill_taps(&how, view.dims[h], sizes[h], scales[h], taps);

@@ -32,9 +32,10 @@ bool pmn_onnx_input_view(pmn_onnx_lowering *self, int32_t index, pmn_onnx_view *
     return pmn_onnx_refuse(self, "reads padding of -infinity, which only MaxPool may");
   case PMN_ONNX_CONSTANT:
     return pmn_onnx_refuse(self, "input %d is constant", index);
-  default:
-    return pmn_onnx_refuse(self, "input %d is not known", index);
+  case PMN_ONNX_UNKNOWN: /* whoever should have written it is listed */
+    return false;
   }
+  return false;
 }
 
 const pmn_onnx_value *pmn_onnx_input_constant(pmn_onnx_lowering *self, int32_t index) {
@@ -114,6 +115,12 @@ double pmn_onnx_value_at(const pmn_onnx_value *value, size_t i) {
 bool pmn_onnx_value_scalar(const pmn_onnx_value *value, double *number) {
   if (value == NULL || value->count != 1) return false;
   *number = pmn_onnx_value_at(value, 0);
+  return true;
+}
+
+bool pmn_onnx_finite(pmn_onnx_lowering *self, const pmn_onnx_value *value, const char *what) {
+  for (size_t i = 0; i < value->count; i++)
+    if (!isfinite(pmn_onnx_value_at(value, i))) return pmn_onnx_refuse(self, "%s that are not finite numbers", what);
   return true;
 }
 
@@ -214,10 +221,15 @@ bool pmn_onnx_affine(
     pmn_onnx_refuse_memory(self, count);
     good = false;
   }
-  if (good) {
+  for (size_t c = 0; good && c < count; c++)
+    if (!isfinite(scale[places[c]]) || !isfinite(shift[places[c]]))
+      good = pmn_onnx_refuse(self, "times %g plus %g", scale[places[c]], shift[places[c]]);
+  if (good && pmn_onnx_charge(self, count, 2 * sizeof *scale)) {
     view->node = pmn_graph_affine(self->graph, named ? pmn_onnx_output_name(self, view) : NULL, view->node,
         gather(scale, places, count), gather(shift, places, count));
     good = !pmn_graph_failed(self->graph);
+  } else {
+    good = false;
   }
   pmn_free(places);
   pmn_free(scale);
@@ -225,16 +237,19 @@ bool pmn_onnx_affine(
   return good;
 }
 
+pmn_node pmn_onnx_scaled(
+    pmn_onnx_lowering *self, const char *name, const pmn_onnx_view *like, pmn_node node, double factor) {
+  if (factor == 1) return node;
+  size_t channels = (size_t)like->layout.c;
+  double *scale = pmn_alloc(channels, sizeof *scale), *shift = pmn_calloc(channels, sizeof *shift);
+  for (size_t c = 0; scale != NULL && c < channels; c++) scale[c] = factor;
+  return pmn_graph_affine(self->graph, name, node, scale, shift);
+}
+
 void pmn_onnx_output_scaled(pmn_onnx_lowering *self, const pmn_onnx_item *item, double factor) {
   double product = item->scale * factor;
   pmn_onnx_view view = item->view;
-  view.node = item->base;
-  if (product != 1.0) {
-    size_t channels = (size_t)view.layout.c;
-    double *scale = pmn_alloc(channels, sizeof *scale), *shift = pmn_calloc(channels, sizeof *shift);
-    for (size_t c = 0; scale != NULL && c < channels; c++) scale[c] = product;
-    view.node = pmn_graph_affine(self->graph, pmn_onnx_output_name(self, &view), view.node, scale, shift);
-  }
+  view.node = pmn_onnx_scaled(self, pmn_onnx_output_name(self, &view), &view, item->base, product);
   pmn_onnx_output_view(self, 0, &view);
   pmn_onnx_item *output = output_item(self, 0);
   if (output == NULL) return;

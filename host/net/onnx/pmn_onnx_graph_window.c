@@ -39,9 +39,23 @@ static void pad_same(axis_window *a, int64_t in, bool upper) {
   a->after = upper ? more : less;
 }
 
-/* Both axes of the node's window over a picture of h x w. kernel: of the weights, or 0 to read kernel_shape. */
-static bool read_axes(pmn_onnx_lowering *self, const int64_t kernel[2], int64_t h, int64_t w, axis_window axes[2]) {
+/* How the window is padded beside its pads. */
+typedef enum auto_pad { AUTO_PAD_NOTSET, AUTO_PAD_VALID, AUTO_PAD_SAME_UPPER, AUTO_PAD_SAME_LOWER } auto_pad;
+
+static bool read_auto_pad(pmn_onnx_lowering *self, auto_pad *found) {
+  static const char *const names[] = {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"};
+  const char *text = pmn_onnx_attribute_text(self->node, "auto_pad", "NOTSET");
+  for (int i = 0; i < 4; i++) {
+    *found = (auto_pad)i;
+    if (strcmp(text, names[i]) == 0) return true;
+  }
+  return pmn_onnx_refuse(self, "auto_pad %.32s", text);
+}
+
+/* Both axes of the node's window, as far as the node says. kernel: of the weights, or 0 to read kernel_shape. */
+static bool read_axes(pmn_onnx_lowering *self, const int64_t kernel[2], axis_window axes[2]) {
   int64_t shape[2], strides[2], dilations[2], pads[4];
+  auto_pad padding;
   if (!read_numbers(self, "kernel_shape", 2, kernel[0], 1, shape) || !read_numbers(self, "strides", 2, 1, 1, strides) ||
       !read_numbers(self, "dilations", 2, 1, 1, dilations) || !read_numbers(self, "pads", 4, 0, 0, pads))
     return false;
@@ -52,14 +66,17 @@ static bool read_axes(pmn_onnx_lowering *self, const int64_t kernel[2], int64_t 
       return pmn_onnx_refuse(self, "kernel_shape is not that of its weights");
     axes[i] = (axis_window){shape[i], strides[i], dilations[i], pads[i], pads[i + 2]};
   }
-  const char *auto_pad = pmn_onnx_attribute_text(self->node, "auto_pad", "NOTSET");
-  if (strcmp(auto_pad, "SAME_UPPER") == 0 || strcmp(auto_pad, "SAME_LOWER") == 0) {
-    pad_same(&axes[0], h, strcmp(auto_pad, "SAME_UPPER") == 0);
-    pad_same(&axes[1], w, strcmp(auto_pad, "SAME_UPPER") == 0);
-  } else if (strcmp(auto_pad, "VALID") == 0) {
-    axes[0].before = axes[0].after = axes[1].before = axes[1].after = 0;
-  } else if (strcmp(auto_pad, "NOTSET") != 0) {
-    return pmn_onnx_refuse(self, "auto_pad %.32s", auto_pad);
+  return read_auto_pad(self, &padding);
+}
+
+/* The padding that the node leaves to the picture. */
+static bool place_axes(pmn_onnx_lowering *self, int64_t h, int64_t w, axis_window axes[2]) {
+  auto_pad padding;
+  int64_t in[2] = {h, w};
+  if (!read_auto_pad(self, &padding)) return false;
+  for (int i = 0; i < 2 && padding != AUTO_PAD_NOTSET; i++) {
+    axes[i].before = axes[i].after = 0;
+    if (padding != AUTO_PAD_VALID) pad_same(&axes[i], in[i], padding == AUTO_PAD_SAME_UPPER);
   }
   return true;
 }
@@ -106,16 +123,19 @@ static void lower_conv(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   axis_window axes[2];
   if (weights == NULL) {
-    pmn_onnx_refuse(self, "weights are computed, not constant");
+    pmn_onnx_refuse(self, pmn_onnx_input_has(self, 1) ? "weights are computed, not constant" : "has no weights");
     return;
   }
   if (weights->rank != 4) {
-    pmn_onnx_refuse(self, "%d-dimensional kernel", weights->rank - 2);
+    pmn_onnx_refuse(self, "weights of %d dimensions, where those of a 2-dimensional kernel have 4", weights->rank);
     return;
   }
-  if (!pmn_onnx_input_known(self, 2, "biases") || !pmn_onnx_input_image(self, 0, &view)) return;
+  int64_t kernel[2] = {weights->dims[2], weights->dims[3]};
+  if (!pmn_onnx_input_known(self, 2, "biases") || !read_axes(self, kernel, axes) ||
+      !pmn_onnx_input_image(self, 0, &view))
+    return;
   int64_t groups = pmn_onnx_attribute_int(self->node, "group", 1), filters = weights->dims[0];
-  int64_t kernel[2] = {weights->dims[2], weights->dims[3]}, channels = view.layout.c;
+  int64_t channels = view.layout.c;
   bool small = weights->count > 0 && weights->count <= INT32_MAX && groups >= 1 && groups <= channels;
   if (!small || channels % groups != 0 || filters % groups != 0 || weights->dims[1] != channels / groups) {
     pmn_onnx_refuse(self, "weights [%lld, %lld, %lld, %lld] in %lld groups on %lld channels", (long long)filters,
@@ -127,8 +147,9 @@ static void lower_conv(pmn_onnx_lowering *self) {
     pmn_onnx_refuse(self, "%zu biases of %lld filters", bias->count, (long long)filters);
     return;
   }
-  if (!read_axes(self, kernel, view.layout.h, view.layout.w, axes) || !check_fit(self, &axes[0], view.layout.h) ||
-      !check_fit(self, &axes[1], view.layout.w))
+  if (!place_axes(self, view.layout.h, view.layout.w, axes) || !check_fit(self, &axes[0], view.layout.h) ||
+      !check_fit(self, &axes[1], view.layout.w) || !pmn_onnx_charge(self, weights->count, sizeof(float)) ||
+      !pmn_onnx_finite(self, weights, "weights") || (bias != NULL && !pmn_onnx_finite(self, bias, "biases")))
     return;
   float *biases = bias != NULL ? pmn_onnx_value_floats(bias) : NULL;
   if (bias != NULL && biases == NULL) {
@@ -153,14 +174,19 @@ static int64_t ceil_padding(const axis_window *a, int64_t in) {
   return after > a->after ? after : a->after;
 }
 
-/* The window of a pool and, in *counted, its padding without that of ceil_mode. */
-static bool read_pool(pmn_onnx_lowering *self, const pmn_onnx_view *view, pmn_window *window, pmn_window *counted) {
+/* The axes of a pool's window as far as the node says. */
+static bool read_pool(pmn_onnx_lowering *self, axis_window axes[2]) {
   static const int64_t unknown[2] = {0, 0};
-  axis_window axes[2];
-  int64_t in[2] = {view->layout.h, view->layout.w};
   if (pmn_onnx_output_read(self, 1)) return pmn_onnx_refuse(self, "gives the places of its maxima");
   if (pmn_onnx_attribute_find(self->node, "kernel_shape") == NULL) return pmn_onnx_refuse(self, "has no kernel_shape");
-  if (!read_axes(self, unknown, in[0], in[1], axes)) return false;
+  return read_axes(self, unknown, axes);
+}
+
+/* The window of a pool and, in *counted, its padding without that of ceil_mode. */
+static bool place_pool(
+    pmn_onnx_lowering *self, const pmn_onnx_view *view, axis_window axes[2], pmn_window *window, pmn_window *counted) {
+  int64_t in[2] = {view->layout.h, view->layout.w};
+  if (!place_axes(self, in[0], in[1], axes)) return false;
   *counted = make_window(axes);
   for (int i = 0; i < 2; i++) {
     if (!check_fit(self, &axes[i], in[i])) return false;
@@ -176,13 +202,15 @@ static bool read_pool(pmn_onnx_lowering *self, const pmn_onnx_view *view, pmn_wi
 static bool max_pool_input(pmn_onnx_lowering *self, pmn_onnx_view *view, pmn_window *window) {
   const pmn_onnx_item *item = pmn_onnx_input_item(self, 0);
   pmn_window counted;
+  axis_window axes[2];
+  if (!read_pool(self, axes)) return false;
   if (item == NULL || item->kind != PMN_ONNX_PADDED)
-    return pmn_onnx_input_image(self, 0, view) && read_pool(self, view, window, &counted);
+    return pmn_onnx_input_image(self, 0, view) && place_pool(self, view, axes, window, &counted);
   *view = item->view;
   pmn_onnx_view padded = item->view;
   padded.layout.h += item->pads[0] + item->pads[2];
   padded.layout.w += item->pads[1] + item->pads[3];
-  if (!read_pool(self, &padded, window, &counted)) return false;
+  if (!place_pool(self, &padded, axes, window, &counted)) return false;
   window->pad_top += item->pads[0];
   window->pad_left += item->pads[1];
   window->pad_bottom += item->pads[2];
@@ -202,11 +230,13 @@ static void lower_max_pool(pmn_onnx_lowering *self) {
 static void lower_average_pool(pmn_onnx_lowering *self) {
   pmn_onnx_view view;
   pmn_window window, counted;
-  if (!pmn_onnx_input_image(self, 0, &view) || !read_pool(self, &view, &window, &counted)) return;
-  if (window.dilation_h != 1 || window.dilation_w != 1) {
+  axis_window axes[2];
+  if (!read_pool(self, axes)) return;
+  if (axes[0].dilation != 1 || axes[1].dilation != 1) {
     pmn_onnx_refuse(self, "an average with dilation");
     return;
   }
+  if (!pmn_onnx_input_image(self, 0, &view) || !place_pool(self, &view, axes, &window, &counted)) return;
   const char *name = pmn_onnx_output_name(self, NULL);
   bool all = pmn_onnx_attribute_int(self->node, "count_include_pad", 0) != 0;
   bool padded = window.pad_top > 0 || window.pad_left > 0 || window.pad_bottom > 0 || window.pad_right > 0;

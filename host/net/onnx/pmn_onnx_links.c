@@ -304,16 +304,14 @@ static pmn_status find_input(
   }
   const Onnx__TensorShapeProto *shape = type->shape;
   graph->input = id_of(graph, input->name);
-  graph->input_rank = 4;
   /* Exporters write open dimensions as names, as nothing, or as 0 and -1. */
   for (size_t i = 0; i < 4 && shape != NULL && shape->n_dim == 4; i++) {
     graph->input_dims[i] = shape->dim[i]->has_dim_value && shape->dim[i]->dim_value > 0 ? shape->dim[i]->dim_value : -1;
   }
   if (!picture_shape(graph->input_dims)) {
     PMN_FAIL(err, PMN_STATUS_MODEL,
-        "%s: input %s is not of the shape of pictures, [1, 3, height, width] or [1, height, width, 3]; the first may "
-        "be "
-        "open, the 3 not",
+        "%s: input %s is not of the shape of pictures, [1, 3, height, width] or [1, height, width, 3]; the "
+        "first may be open, the 3 not",
         graph->origin, input->name);
   }
 done:

@@ -1,8 +1,9 @@
 /* pmn_onnx_lowering.h - the walk from ONNX nodes to layers, as the operators see it; inside pmn_onnx_graph*.c only.
  *
- * Nodes are visited once, in order. An operator asks for its inputs, and either sets its outputs or refuses: a refused
- * node is listed with its reason, its outputs stay unknown, and nodes that read them are passed over. What goes wrong
- * in building layers (memory, shapes) is the graph's error and ends the walk.
+ * Nodes are visited once, in order. An operator checks what needs no shape, asks for its inputs, and either sets its
+ * outputs or refuses: a refused node is listed with its reason, its outputs stay unknown, and a node whose first input
+ * is unknown ends without a word where it asks for it. A layer that the graph refuses is its node's refusal, too; only
+ * memory ends the walk.
  */
 #ifndef PMN_ONNX_LOWERING_H
 #define PMN_ONNX_LOWERING_H
@@ -15,8 +16,8 @@ typedef enum pmn_onnx_kind {
   PMN_ONNX_CONSTANT,
   PMN_ONNX_COMPUTED, /* from the picture: a view */
   /* Steps on the way to layers that ONNX writes as several nodes; only the next step can read them. */
-  PMN_ONNX_ERF,       /* erf(view / sqrt(2)) */
-  PMN_ONNX_GATE,      /* gate * (1 + erf(view / sqrt(2))): half of a GELU */
+  PMN_ONNX_ERF,       /* erf(inner * view / sqrt(2)) */
+  PMN_ONNX_GATE,      /* gate * (1 + erf(inner * view / sqrt(2))): half of a GELU */
   PMN_ONNX_DEVIATION, /* sqrt(variance of view along `mask` + gate), for what `centred` is the name of */
   PMN_ONNX_PADDED,    /* the image `view` with `pads` (top, left, bottom, right) of -infinity, for a MaxPool */
 } pmn_onnx_kind;
@@ -28,13 +29,14 @@ typedef struct pmn_onnx_item {
   /* view.node is base * scale, base having the same layout: so products with numbers are one product. */
   pmn_node base;
   double scale;
-  double gate;
+  double gate, inner;
   int32_t pads[4];
   uint32_t mask;
   pmn_onnx_id centred; /* the view less its mean */
   pmn_node published;  /* the node that carries the value's name, in an order that people expect */
   int32_t writer;      /* index of the node that writes the value; -1 for none */
   bool read;           /* by a node, or an output of the file */
+  bool of_shapes;      /* unknown, but it would be a constant */
 } pmn_onnx_item;
 
 struct pmn_onnx_lowering {
@@ -44,6 +46,7 @@ struct pmn_onnx_lowering {
   pmn_onnx_item *items;      /* [file->value_count]; NULL after the walk */
   pmn_onnx_value *computed;  /* constants that nodes computed; NULL after the walk */
   int32_t computed_count;
+  pmn_onnx_budget budget; /* for these, and for parameters of layers */
   pmn_buf *unsupported;
   bool refused; /* the current node was */
   int32_t refused_count;
@@ -74,12 +77,14 @@ extern const pmn_onnx_operator pmn_onnx_operators_resize[];
 bool pmn_onnx_refuse(pmn_onnx_lowering *self, const char *format, ...) PMN_PRINTF(2, 3);
 /* Memory that could not be had: the graph's error. */
 void pmn_onnx_refuse_memory(pmn_onnx_lowering *self, size_t count);
+/* Takes the memory of parameters of a layer from the budget, or refuses. */
+bool pmn_onnx_charge(pmn_onnx_lowering *self, size_t count, size_t size);
 
 /* Whether the node carries a name of an image [1, c, h, w]. */
 bool pmn_onnx_node_is_image(const pmn_onnx_lowering *self, pmn_node node);
 
-/* Inputs by index. has: the node has it. item: NULL if it has not. view: refuses what is not computed. constant: NULL
- * if it is left out or not constant. */
+/* Inputs by index. has: the node has it. item: NULL if it has not. view: refuses what is not computed, but of an
+ * unknown value only says false. constant: NULL if it is left out or not constant. */
 bool pmn_onnx_input_has(const pmn_onnx_lowering *self, int32_t index);
 pmn_onnx_item *pmn_onnx_input_item(pmn_onnx_lowering *self, int32_t index);
 bool pmn_onnx_input_view(pmn_onnx_lowering *self, int32_t index, pmn_onnx_view *view);
@@ -104,6 +109,8 @@ const pmn_onnx_node *pmn_onnx_writer(const pmn_onnx_lowering *self, pmn_onnx_id 
 double pmn_onnx_value_at(const pmn_onnx_value *value, size_t i);
 /* A constant of a single element that is a real number. */
 bool pmn_onnx_value_scalar(const pmn_onnx_value *value, double *number);
+/* Refuses values of which one is not a number or infinite. */
+bool pmn_onnx_finite(pmn_onnx_lowering *self, const pmn_onnx_value *value, const char *what);
 /* A copy of a constant's elements as f32; NULL only when memory cannot be had. */
 float *pmn_onnx_value_floats(const pmn_onnx_value *value);
 
@@ -121,9 +128,11 @@ bool pmn_onnx_affine(
 /* Layer normalisation of the view along the dimensions of `mask`, as output 0; no gain: 1, no bias: 0. */
 void pmn_onnx_normalise(pmn_onnx_lowering *self, uint32_t mask, float epsilon, const pmn_onnx_value *gain,
     const pmn_onnx_value *bias, pmn_onnx_view *view);
-/* The extents for that of a constant that broadcasts to the view, whose rank grows to the constant's. Refuses others.
- */
+/* The extents for that of a constant; the view grows to the shape that both have together. Refuses if there is none. */
 bool pmn_onnx_extents(pmn_onnx_lowering *self, const pmn_onnx_value *value, pmn_onnx_view *view, int64_t *extents);
+/* A node times a number, laid out as `like`. */
+pmn_node pmn_onnx_scaled(
+    pmn_onnx_lowering *self, const char *name, const pmn_onnx_view *like, pmn_node node, double factor);
 /* The product of the item's value with a number, as output 0. */
 void pmn_onnx_output_scaled(pmn_onnx_lowering *self, const pmn_onnx_item *item, double factor);
 /* Leading dimensions of 1 until there are `rank`. */

@@ -88,10 +88,9 @@ pmn_status pmn_onnx_tensor_read(const Onnx__TensorProto *tensor, const char *ori
         pmn_onnx_type_name(tensor->data_type), tensor->data_type);
   }
   pmn_onnx_type type = (pmn_onnx_type)tensor->data_type;
-  if (tensor->n_dims > PMN_ONNX_RANK_MAX || !pmn_onnx_dims_count(tensor->dims, (int32_t)tensor->n_dims, &count)) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s %s has more than %d dimensions or %d elements, or a negative dimension",
-        origin, what, name, PMN_ONNX_RANK_MAX, PMN_ONNX_COUNT_MAX);
-  }
+  int32_t rank = tensor->n_dims > INT32_MAX ? INT32_MAX : (int32_t)tensor->n_dims;
+  const char *wrong = pmn_onnx_dims_wrong(tensor->dims, rank, &count);
+  if (wrong != NULL) PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s %s has %s", origin, what, name, wrong);
   if (tensor->has_segment) PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s %s is cut into segments", origin, what, name);
   if (!typed_count(tensor, type, &typed) || (raw && typed > 0) || (size > 0 && pmn_onnx_external_named(tensor))) {
     PMN_FAIL(
@@ -105,7 +104,7 @@ pmn_status pmn_onnx_tensor_read(const Onnx__TensorProto *tensor, const char *ori
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %s %s has %zu %s of data where its shape needs %zu", origin, what, name, found,
         raw ? "bytes" : "elements", needed);
   }
-  PMN_TRY(pmn_onnx_value_create(type, tensor->dims, (int32_t)tensor->n_dims, value, err));
+  PMN_TRY(pmn_onnx_value_create(type, tensor->dims, rank, value, err));
   if (raw) {
     take_raw(bytes, value);
   } else {

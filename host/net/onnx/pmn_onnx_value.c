@@ -29,26 +29,32 @@ bool pmn_onnx_type_known(int32_t type) {
   }
 }
 
-bool pmn_onnx_dims_count(const int64_t *dims, int32_t rank, size_t *count) {
+size_t pmn_onnx_type_width(pmn_onnx_type type) {
+  return type == PMN_ONNX_FLOAT || type == PMN_ONNX_FLOAT16 ? sizeof(float) : sizeof(int64_t);
+}
+
+const char *pmn_onnx_dims_wrong(const int64_t *dims, int32_t rank, size_t *count) {
+  static const char too_many[] = "more than 2^28 elements";
+  _Static_assert(PMN_ONNX_COUNT_MAX == 1 << 28 && PMN_ONNX_RANK_MAX == 8, "what the messages say");
   int64_t product = 1;
   bool empty = false;
-  if (rank < 0 || rank > PMN_ONNX_RANK_MAX) return false;
+  if (rank < 0 || rank > PMN_ONNX_RANK_MAX) return "more than 8 dimensions";
   for (int32_t i = 0; i < rank; i++) {
-    if (dims[i] < 0 || dims[i] > PMN_ONNX_COUNT_MAX) return false;
+    if (dims[i] < 0) return "a negative dimension";
+    if (dims[i] > PMN_ONNX_COUNT_MAX) return too_many;
     empty = empty || dims[i] == 0;
     product *= dims[i] == 0 ? 1 : dims[i];
-    if (product > PMN_ONNX_COUNT_MAX) return false;
+    if (product > PMN_ONNX_COUNT_MAX) return too_many;
   }
   *count = empty ? 0 : (size_t)product;
-  return true;
+  return NULL;
 }
 
 pmn_status pmn_onnx_value_create(
     pmn_onnx_type type, const int64_t *dims, int32_t rank, pmn_onnx_value *value, pmn_err *err) {
   *value = (pmn_onnx_value){.type = type, .rank = rank};
-  if (!pmn_onnx_dims_count(dims, rank, &value->count)) {
-    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "a constant of more than %d elements", PMN_ONNX_COUNT_MAX);
-  }
+  const char *wrong = pmn_onnx_dims_wrong(dims, rank, &value->count);
+  if (wrong != NULL) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "a constant of %s", wrong);
   if (rank > 0) memcpy(value->dims, dims, (size_t)rank * sizeof *dims);
   if (type == PMN_ONNX_FLOAT || type == PMN_ONNX_FLOAT16) {
     value->floats = pmn_alloc(value->count, sizeof *value->floats);
@@ -146,4 +152,17 @@ void pmn_onnx_strides(const int64_t *dims, int32_t rank, int64_t *strides) {
     strides[i] = stride;
     stride *= dims[i] == 0 ? 1 : dims[i];
   }
+}
+
+void pmn_onnx_slice_bounds(int64_t extent, int64_t start, int64_t end, int64_t *step, int64_t *first, int64_t *count) {
+  const int64_t far = (int64_t)1 << 30;
+  *step = *step > far ? far : *step < -far ? -far : *step;
+  int64_t low = *step > 0 ? 0 : -1, high = *step > 0 ? extent : extent - 1;
+  if (start < 0) start += extent;
+  if (end < 0) end += extent;
+  start = start < low ? low : start > high ? high : start;
+  end = end < low ? low : end > high ? high : end;
+  int64_t span = *step > 0 ? end - start : start - end, stride = *step > 0 ? *step : -*step;
+  *first = start;
+  *count = span > 0 ? (span - 1) / stride + 1 : 0;
 }

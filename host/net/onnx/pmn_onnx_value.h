@@ -13,9 +13,12 @@ const char *pmn_onnx_type_name(int32_t type);
 /* False for types whose values we do not hold. */
 bool pmn_onnx_type_known(int32_t type);
 
-/* The number of elements; false for more than PMN_ONNX_RANK_MAX dimensions, negative ones and too many elements. */
-bool pmn_onnx_dims_count(const int64_t *dims, int32_t rank, size_t *count);
-/* A value of `type` with room for its elements, which are not set. The dimensions must pass pmn_onnx_dims_count.
+/* Bytes in memory of an element of a type whose values we hold. */
+size_t pmn_onnx_type_width(pmn_onnx_type type);
+
+/* The number of elements; or what is wrong, for a message: too many dimensions, negative ones, too many elements. */
+const char *pmn_onnx_dims_wrong(const int64_t *dims, int32_t rank, size_t *count);
+/* A value of `type` with room for its elements, which are not set. The dimensions must not be wrong.
  * PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_onnx_value_create(
     pmn_onnx_type type, const int64_t *dims, int32_t rank, pmn_onnx_value *value, pmn_err *err);
@@ -41,6 +44,9 @@ typedef struct pmn_onnx_walk {
   int64_t offsets[PMN_ONNX_WALK_TENSORS];                         /* of the present element */
 } pmn_onnx_walk;
 void pmn_onnx_walk_next(pmn_onnx_walk *walk);
+/* One dimension of a slice: where it starts, how many it takes. Positions outside are moved to the ends; a step (not 0)
+ * beyond any dimension is as good as one of 2^30, which it becomes. */
+void pmn_onnx_slice_bounds(int64_t extent, int64_t start, int64_t end, int64_t *step, int64_t *first, int64_t *count);
 /* Row-major strides of a tensor. */
 void pmn_onnx_strides(const int64_t *dims, int32_t rank, int64_t *strides);
 

@@ -166,21 +166,31 @@ static int64_t nest_longest_last(nest *n) {
   return times;
 }
 
-static bool copy_nest(pmn_graph *graph, const char *name, nest *n, int64_t in_first, pmn_tensor shape, pmn_node *node) {
+typedef struct copy_list {
+  pmn_copy *items;
+  int64_t count;
+} copy_list;
+
+/* Adds the copies that run through the nest from these first elements on. */
+static bool copies_append(
+    pmn_graph *graph, const char *name, nest *n, int64_t in_first, int64_t out_first, copy_list *list) {
   int64_t times = nest_longest_last(n);
-  if (times > COPIES_MAX) {
+  if (times > COPIES_MAX - list->count) {
     pmn_graph_fail(graph, PMN_STATUS_MODEL, "tensor %s has its elements in too scattered an order",
         name != NULL ? name : "between two nodes");
     return false;
   }
-  pmn_copy *copies = pmn_alloc((size_t)times, sizeof *copies);
+  pmn_copy *copies = pmn_realloc(list->items, (size_t)(list->count + times), sizeof *copies);
   if (copies == NULL) {
     pmn_graph_fail(graph, PMN_STATUS_NO_MEMORY, "no memory for %lld copies", (long long)times);
     return false;
   }
+  list->items = copies;
+  copies += list->count;
+  list->count += times;
   int32_t outer = n->count > 3 ? n->count - 3 : 0;
   for (int64_t t = 0; t < times; t++) {
-    int64_t in = in_first, out = 0, rest = t;
+    int64_t in = in_first, out = out_first, rest = t;
     for (int32_t i = outer - 1; i >= 0; i--) {
       in += rest % n->steps[i].extent * n->steps[i].in;
       out += rest % n->steps[i].extent * n->steps[i].out;
@@ -194,9 +204,16 @@ static bool copy_nest(pmn_graph *graph, const char *name, nest *n, int64_t in_fi
       copies[t].out_stride[d] = (int32_t)n->steps[i].out;
     }
   }
-  *node = pmn_graph_copy(graph, name, *node, shape, copies, (int32_t)times);
-  pmn_free(copies);
-  return !pmn_graph_failed(graph);
+  return true;
+}
+
+/* *node becomes the tensor that the copies make of it, if `good`. Takes the list. */
+static bool copies_apply(
+    pmn_graph *graph, const char *name, bool good, copy_list *list, const pmn_onnx_layout *layout, pmn_node *node) {
+  pmn_tensor shape = {.h = layout->h, .w = layout->w, .c = layout->c};
+  if (good) *node = pmn_graph_copy(graph, name, *node, shape, list->items, (int32_t)list->count);
+  pmn_free(list->items);
+  return good && !pmn_graph_failed(graph);
 }
 
 bool pmn_onnx_view_arrange(pmn_onnx_view *view, pmn_graph *graph, const char *name, const pmn_onnx_layout *target) {
@@ -206,8 +223,9 @@ bool pmn_onnx_view_arrange(pmn_onnx_view *view, pmn_graph *graph, const char *na
     pmn_onnx_layout row = layout_of_row(pmn_onnx_view_size(view));
     return pmn_onnx_view_arrange(view, graph, NULL, &row) && pmn_onnx_view_arrange(view, graph, name, target);
   }
-  pmn_tensor shape = {.h = target->h, .w = target->w, .c = target->c};
-  if (!copy_nest(graph, name, &n, 0, shape, &view->node)) return false;
+  copy_list list = {0};
+  bool good = copies_append(graph, name, &n, 0, 0, &list);
+  if (!copies_apply(graph, name, good, &list, target, &view->node)) return false;
   view->layout = *target;
   return true;
 }
@@ -275,7 +293,7 @@ static pmn_onnx_layout slice_layout(
     strides[d] = size;
     size *= counts[d];
   }
-  if (view->rank != 4 || dims[0] != 1) {
+  if (view->rank != 4 || dims[0] != 1 || counts[0] != 1) {
     int64_t last = view->rank > 0 ? counts[view->rank - 1] : 1;
     return pmn_onnx_layout_flat(1, (int32_t)(size / last), (int32_t)last);
   }
@@ -288,32 +306,89 @@ static pmn_onnx_layout slice_layout(
   return pmn_onnx_layout_image(n[2], n[3], n[1]);
 }
 
+/* The cut of a view whose dimensions of `mask` have one factor each: others are moved into a row first. */
+static bool cut_simply(pmn_onnx_view *view, pmn_graph *graph, uint32_t mask, pmn_onnx_cut *cut) {
+  bool simple = pmn_onnx_view_cut(view, cut);
+  for (int32_t d = 0; simple && d < view->rank; d++)
+    simple = (mask >> d & 1) == 0 || cut->first[d + 1] - cut->first[d] <= 1;
+  if (simple) return true;
+  pmn_onnx_layout row = layout_of_row(pmn_onnx_view_size(view));
+  return pmn_onnx_view_arrange(view, graph, NULL, &row) && pmn_onnx_view_cut(view, cut);
+}
+
 bool pmn_onnx_view_slice(pmn_onnx_view *view, pmn_graph *graph, const char *name, const int64_t *starts,
     const int64_t *counts, const int64_t *steps) {
   pmn_onnx_cut cut;
-  bool simple = pmn_onnx_view_cut(view, &cut);
-  for (int32_t d = 0; simple && d < view->rank; d++)
-    simple = counts[d] == view->dims[d] || cut.first[d + 1] - cut.first[d] <= 1;
-  if (!simple) {
-    pmn_onnx_layout row = layout_of_row(pmn_onnx_view_size(view));
-    if (!pmn_onnx_view_arrange(view, graph, NULL, &row) || !pmn_onnx_view_cut(view, &cut)) return false;
-  }
+  uint32_t sliced = 0;
+  for (int32_t d = 0; d < view->rank; d++)
+    if (counts[d] != view->dims[d] || steps[d] < 0) sliced |= 1u << d;
+  if (!cut_simply(view, graph, sliced, &cut)) return false;
   int64_t strides[PMN_ONNX_RANK_MAX], in_first = 0;
   pmn_onnx_layout layout = slice_layout(view, counts, strides);
   nest n = {.count = 0};
   for (int32_t d = 0; d < view->rank; d++) {
     int64_t inner = view->dims[d];
-    bool sliced = counts[d] != view->dims[d];
+    bool part = (sliced >> d & 1) != 0;
     for (int32_t i = cut.first[d]; i < cut.first[d + 1]; i++) {
       pmn_onnx_factor f = cut.factors[i];
       inner /= f.extent;
-      if (sliced) in_first += starts[d] * f.stride;
-      nest_append(&n, sliced ? counts[d] : f.extent, sliced ? f.stride * steps[d] : f.stride, strides[d] * inner);
+      if (part) in_first += starts[d] * f.stride;
+      nest_append(&n, part ? counts[d] : f.extent, part ? f.stride * steps[d] : f.stride, strides[d] * inner);
     }
   }
-  pmn_tensor shape = {.h = layout.h, .w = layout.w, .c = layout.c};
-  if (!copy_nest(graph, name, &n, in_first, shape, &view->node)) return false;
+  copy_list list = {0};
+  bool good = copies_append(graph, name, &n, in_first, 0, &list);
+  if (!copies_apply(graph, name, good, &list, &layout, &view->node)) return false;
   view->layout = layout;
   for (int32_t d = 0; d < view->rank; d++) view->dims[d] = counts[d];
+  return true;
+}
+
+bool pmn_onnx_view_pick(
+    pmn_onnx_view *view, pmn_graph *graph, const char *name, int32_t axis, const int64_t *indices, int64_t count) {
+  pmn_onnx_cut cut;
+  int64_t counts[PMN_ONNX_RANK_MAX], strides[PMN_ONNX_RANK_MAX], others = pmn_onnx_view_size(view) / view->dims[axis];
+  if (count > INT32_MAX / others) {
+    pmn_graph_fail(graph, PMN_STATUS_MODEL, "%lld x %lld elements: 2^31 or more", (long long)count, (long long)others);
+    return false;
+  }
+  if (!cut_simply(view, graph, 1u << axis, &cut)) return false;
+  for (int32_t d = 0; d < view->rank; d++) counts[d] = d == axis ? count : view->dims[d];
+  pmn_onnx_layout layout = slice_layout(view, counts, strides);
+  int64_t along = cut.first[axis + 1] > cut.first[axis] ? cut.factors[cut.first[axis]].stride : 0;
+  copy_list list = {0};
+  bool good = true;
+  for (int64_t at = 0, run; good && at < count; at += run) { /* runs of evenly spaced indices */
+    int64_t by = at + 1 < count ? indices[at + 1] - indices[at] : 0;
+    for (run = 1; at + run < count && indices[at + run] - indices[at + run - 1] == by; run++) continue;
+    nest n = {.count = 0};
+    for (int32_t d = 0; d < view->rank; d++) {
+      int64_t inner = view->dims[d];
+      if (d == axis) nest_append(&n, run, along * by, strides[d]);
+      for (int32_t i = cut.first[d]; d != axis && i < cut.first[d + 1]; i++) {
+        inner /= cut.factors[i].extent;
+        nest_append(&n, cut.factors[i].extent, cut.factors[i].stride, strides[d] * inner);
+      }
+    }
+    good = copies_append(graph, name, &n, indices[at] * along, at * strides[axis], &list);
+  }
+  if (!copies_apply(graph, name, good, &list, &layout, &view->node)) return false;
+  view->layout = layout;
+  view->dims[axis] = count;
+  return true;
+}
+
+bool pmn_onnx_view_expand(pmn_onnx_view *view, pmn_graph *graph, const int64_t *dims) {
+  for (int32_t d = 0; d < view->rank; d++) {
+    if (view->dims[d] == dims[d]) continue;
+    int64_t *zeros = pmn_calloc((size_t)dims[d], sizeof *zeros);
+    if (zeros == NULL) {
+      pmn_graph_fail(graph, PMN_STATUS_NO_MEMORY, "no memory for %lld indices", (long long)dims[d]);
+      return false;
+    }
+    bool good = pmn_onnx_view_pick(view, graph, NULL, d, zeros, dims[d]);
+    pmn_free(zeros);
+    if (!good) return false;
+  }
   return true;
 }

@@ -67,8 +67,13 @@ bool pmn_onnx_view_channels(pmn_onnx_view *view, pmn_graph *graph, uint32_t mask
 bool pmn_onnx_view_transpose(pmn_onnx_view *view, pmn_graph *graph, const int32_t *perm);
 
 /* A new node of `out` from steps start, start + step, ... of each dimension (all of one dimension: 0, its extent, 1),
- * counts[d] of them, in order of memory or, for an image [1, c, h, w], as an image. */
+ * counts[d] of them (steps may be negative), in order of memory or, for an image [1, c, h, w], as an image. */
 bool pmn_onnx_view_slice(pmn_onnx_view *view, pmn_graph *graph, const char *name, const int64_t *starts,
     const int64_t *counts, const int64_t *steps);
+/* The same of one dimension with any indices, again and again if need be. */
+bool pmn_onnx_view_pick(
+    pmn_onnx_view *view, pmn_graph *graph, const char *name, int32_t axis, const int64_t *indices, int64_t count);
+/* Repeats what has 1 along a dimension until it has as many as dims says there. */
+bool pmn_onnx_view_expand(pmn_onnx_view *view, pmn_graph *graph, const int64_t *dims);
 
 #endif

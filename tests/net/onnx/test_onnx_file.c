@@ -43,7 +43,6 @@ static void test_sound(void **state) {
   assert_int_equal(g->outputs[0], g->nodes[1].outputs[0]);
   assert_string_equal(g->names[g->input], "x");
   const int64_t dims[] = {1, 3, 4, 5};
-  assert_int_equal(g->input_rank, 4);
   assert_memory_equal(g->input_dims, dims, sizeof dims);
   assert_null(g->constants[g->input]);
   const pmn_onnx_value *w = g->constants[find_id(g, "w")];
@@ -416,10 +415,10 @@ static void test_tensor_refused(void **state) {
       {{3}, 1, FLOAT, 0, 0, "0 elements of data where its shape needs 3"},
       {{0}, 0, FLOAT, 0, 0, "0 elements of data where its shape needs 1"},
       {{0, 5}, 2, FLOAT, TENSOR_RAW, 4, "4 bytes of data where its shape needs 0"},
-      {{-1}, 1, FLOAT, TENSOR_RAW, 4, "or a negative dimension"},
-      {{1ll << 32, 1ll << 32}, 2, FLOAT, TENSOR_RAW, 4, "more than 8 dimensions or 268435456 elements"},
-      {{1 << 28, 2}, 2, FLOAT, TENSOR_RAW, 4, "more than 8 dimensions or 268435456 elements"},
-      {{1 << 28, 1 << 28, 0}, 3, FLOAT, 0, 0, "more than 8 dimensions or 268435456 elements"},
+      {{-1}, 1, FLOAT, TENSOR_RAW, 4, "has a negative dimension"},
+      {{1ll << 32, 1ll << 32}, 2, FLOAT, TENSOR_RAW, 4, "has more than 2^28 elements"},
+      {{1 << 28, 2}, 2, FLOAT, TENSOR_RAW, 4, "has more than 2^28 elements"},
+      {{1 << 28, 1 << 28, 0}, 3, FLOAT, 0, 0, "has more than 2^28 elements"},
       {{1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, FLOAT, TENSOR_RAW, 4, "more than 8 dimensions"},
       {{1}, 1, DOUBLE, TENSOR_FLOAT_DATA, 4, "in that of another type"},
       {{1}, 1, STRING, TENSOR_RAW, 1, "initializer t is of type STRING (8), which is not taken"},

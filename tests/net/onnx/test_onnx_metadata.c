@@ -1,5 +1,6 @@
 /* test_onnx_metadata.c - preprocessing records in models, sound and not. */
 #include "onnx_sketch.h"
+#include "pmn_model.h"
 
 /* A model with up to three metadata entries, "KEY=VALUE" each. */
 static pmn_onnx *open_with(const sketch_case *f, const char *const entries[3]) {
@@ -158,12 +159,35 @@ static void test_open_size(void **state) {
   }
 }
 
+/* A record that makes no sense, or pictures of another size, do not keep anybody from saying how it is. */
+static void test_overridden(void **state) {
+  const sketch_case *f = *state;
+  static const char *const records[] = {"{\"scale\":\"x\"}", "{\"size\":[4,5]}"};
+  for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+    pmn_buf graph = sketch_graph(PART_ALL);
+    pmn_buf bytes = sketch_model(&graph, 13);
+    sketch_metadata(&bytes, "pomona.preprocess", records[i]);
+    sketch_file(f->folder, "m.onnx", bytes.data, bytes.size);
+    pmn_buf_reset(&bytes);
+    pmn_err err = PMN_ERR_INIT;
+    pmn_model *model = NULL;
+    pmn_model_options options = {.network = f->path};
+    check_fails(pmn_model_create(&options, &model, &err), PMN_STATUS_MODEL, "; --preprocess NAME takes its place");
+    options.preprocess = "tf";
+    check_ok(pmn_model_create(&options, &model, &err));
+    assert_string_equal(pmn_model_preprocess(model)->name, "tf");
+    assert_int_equal(pmn_model_preprocess(model)->width, 5);
+    pmn_model_destroy(model);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_sound, sketch_setup, sketch_teardown),
       cmocka_unit_test_setup_teardown(test_none, sketch_setup, sketch_teardown),
       cmocka_unit_test_setup_teardown(test_refused, sketch_setup, sketch_teardown),
       cmocka_unit_test_setup_teardown(test_open_size, sketch_setup, sketch_teardown),
+      cmocka_unit_test_setup_teardown(test_overridden, sketch_setup, sketch_teardown),
   };
   return cmocka_run_group_tests_name("onnx_metadata", tests, NULL, NULL);
 }
