@@ -477,8 +477,7 @@ static void test_hostile_files(void **state) {
   assert_non_null(at);
   at[0] = 'P';
   check_ok(create_from(name, bytes.data, bytes.size, features, &err));
-  check_fails(
-      create_from(name, bytes.data, bytes.size, logits, &err), PMN_STATUS_MODEL, "predictions/kernel is missing");
+  check_fails(create_from(name, bytes.data, bytes.size, logits, &err), PMN_STATUS_MODEL, "holds no classifier");
   at[0] = 'p';
   memset(bytes.data + bytes.size - 4, 0xff, 4); /* the last float of predictions/bias */
   check_ok(create_from(name, bytes.data, bytes.size, features, &err));
