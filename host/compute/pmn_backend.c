@@ -58,6 +58,13 @@ void pmn_network_destroy(pmn_network *network) {
   if (network != NULL) network->device->backend->network_destroy(network);
 }
 
+bool pmn_network_times(const pmn_network *network, double *seconds) {
+  const pmn_backend *backend = network->device->backend;
+  if (backend->network_times == NULL) return false;
+  backend->network_times(network, seconds);
+  return true;
+}
+
 pmn_status pmn_device_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   if (n < 1 || d < 1) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "syrk of %d rows and %d columns: both must be 1 or more", n, d);

@@ -34,7 +34,8 @@ typedef struct pmn_backend {
   pmn_status (*network_create)(
       pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
   pmn_status (*network_run)(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
-  void (*network_destroy)(pmn_network *network); /* not NULL */
+  void (*network_destroy)(pmn_network *network);                      /* not NULL */
+  void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
   pmn_status (*syrk)(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
   pmn_status (*gemm)(
       pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
@@ -69,6 +70,10 @@ PMN_MUST_USE pmn_status pmn_network_create(
 PMN_MUST_USE pmn_status pmn_network_run(
     pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
 void pmn_network_destroy(pmn_network *network);
+/* Seconds that each operation of the program took in all runs so far, of all threads together, in seconds [op_count];
+ * an operation that was fused with a later one has 0, the later one has the time of both. False: the backend does not
+ * tell. */
+bool pmn_network_times(const pmn_network *network, double *seconds);
 
 /* c += x' x for x [n, d] f32 row-major; c [d, d] f64 row-major, of which only the upper triangle (column >= row) is
  * read and written. Products and sums carry fp64 accuracy where the device has fp64; a device without it sums at most

@@ -26,8 +26,9 @@ static inline size_t pmn_tensor_size(const pmn_tensor *t) {
   return (size_t)t->h * (size_t)t->w * (size_t)t->c;
 }
 
-/* Windows: output (y, x) looks at input rows y*stride_h + r*dilation_h - pad_top for r < kernel_h, and columns likewise.
- * `end(v) = act(v + residual[y, x, c])`, residual being 0 if there is none, is the epilogue of every operation. */
+/* Windows: output (y, x) looks at input rows y*stride_h + r*dilation_h - pad_top for r < kernel_h, and columns
+ * likewise. `end(v) = act(v + residual[y, x, c])`, residual being 0 if there is none, is the epilogue of every
+ * operation. */
 typedef enum pmn_op_kind {
   /* out[y, x, o] = end(bias[o] + sum over r, s, i of in[row(r), column(s), first + i] * weights[r, s, i, o]),
    * in = 0 outside the picture; first = o / (out_c / groups) * (in_c / groups), i < in_c / groups.
@@ -43,7 +44,8 @@ typedef enum pmn_op_kind {
   /* out[y, x, c] = end(sum of the window's pixels that lie in the picture, at least one, / divisor); the divisor is
    * their number or, with `count_padding`, the number that lie in the picture enlarged by its four pads. Dilation 1. */
   PMN_OP_AVERAGE_POOL,
-  /* out[y, x, c] = end(in[y, x, c] * factor[y or 0, x or 0, c or 0]): of the factor's h, w and c each is the input's or 1. */
+  /* out[y, x, c] = end(in[y, x, c] * factor[y or 0, x or 0, c or 0]): of the factor's h, w and c each is the input's
+     or 1. */
   PMN_OP_MULTIPLY,
   /* out[out_first + sum of i_d * out_stride[d]] = in[in_first + sum of i_d * in_stride[d]] for every i_d < extent[d],
    * d = 0, 1, 2, indices counting floats of a tensor. Several of these may write one tensor, each element once. No
@@ -53,13 +55,15 @@ typedef enum pmn_op_kind {
   PMN_OP_SOFTMAX,
   /* Local response normalisation (Krizhevsky et al. 2012, section 3.3), as ONNX has it:
    * out[y, x, c] = end(in[y, x, c] / (lrn_bias + lrn_alpha / lrn_size * sum over j of in[y, x, j]^2)^lrn_beta),
-   * j from max(0, c - (lrn_size - 1) / 2) to min(channels - 1, c + lrn_size / 2), divisions of integers rounding down. */
+   * j from max(0, c - (lrn_size - 1) / 2) to min(channels - 1, c + lrn_size / 2), divisions of integers rounding down.
+   */
   PMN_OP_LRN,
   /* Layer normalisation over channels (Ba et al. 2016): out[y, x, c] = end((in[y, x, c] - mean) / sqrt(variance +
    * epsilon) * weights[c] + bias[c]), mean and population variance of in[y, x, .]. */
   PMN_OP_LAYER_NORM,
-  /* Bilinear or nearest: rows y0 = int(weights[3y]), y1 = int(weights[3y + 1]), f = weights[3y + 2] for every output row,
-   * then the same three for every column: out = end((1-f) (1-g) in[y0, x0] + (1-f) g in[y0, x1] + f (1-g) in[y1, x0]
+  /* Bilinear or nearest: rows y0 = int(weights[3y]), y1 = int(weights[3y + 1]), f = weights[3y + 2] for every output
+   * row, then the same three for every column: out = end((1-f) (1-g) in[y0, x0] + (1-f) g in[y0, x1] + f (1-g) in[y1,
+   * x0]
    * + f g in[y1, x1]). weights [(h' + w') * 3]. No bias. */
   PMN_OP_RESIZE,
   PMN_OP_KIND_COUNT
@@ -109,7 +113,8 @@ typedef struct pmn_op {
   float clamp_min, clamp_max;
 } pmn_op;
 
-/* An operation without residual, factor, activation or clamp, with a 1x1 window of stride and dilation 1 and 1 group. */
+/* An operation without residual, factor, activation or clamp, with a 1x1 window of stride and dilation 1 and 1 group.
+ */
 pmn_op pmn_op_init(pmn_op_kind kind, const char *name, int32_t input, int32_t output);
 
 /* Floats at op->weights and at op->bias; 0 for none. Sizes must have been checked. */

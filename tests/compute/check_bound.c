@@ -146,6 +146,91 @@ static void sum_bound(const pmn_program *program, const pmn_op *op, const comput
   free(sums);
 }
 
+/* The matrices of F(4x4, 3x3) over absolute values. */
+enum { TILE = 4, SIDE = 6, TAPS = 3 };
+static const double abs_bt[SIDE][SIDE] = {{4, 0, 5, 0, 1, 0}, {0, 4, 4, 1, 1, 0}, {0, 4, 4, 1, 1, 0},
+    {0, 2, 1, 2, 1, 0}, {0, 2, 1, 2, 1, 0}, {0, 4, 0, 5, 0, 1}};
+static const double abs_g[SIDE][TAPS] = {{1. / 4, 0, 0}, {1. / 6, 1. / 6, 1. / 6}, {1. / 6, 1. / 6, 1. / 6},
+    {1. / 24, 1. / 12, 1. / 6}, {1. / 24, 1. / 12, 1. / 6}, {0, 0, 1}};
+static const double abs_at[TILE][SIDE] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, 1, 8, 8, 1}};
+
+/* y = m x m', x [n, n], m [rows, n] of row-major matrices. */
+static void both_sides(const double *m, int rows, int n, const double *x, double *y) {
+  double half[SIDE][SIDE];
+  for (int i = 0; i < rows; i++) {
+    for (int j = 0; j < n; j++) {
+      half[i][j] = 0.0;
+      for (int k = 0; k < n; k++) half[i][j] += m[i * n + k] * x[k * n + j];
+    }
+  }
+  for (int i = 0; i < rows; i++) {
+    for (int j = 0; j < rows; j++) {
+      y[i * rows + j] = 0.0;
+      for (int k = 0; k < n; k++) y[i * rows + j] += half[i][k] * m[j * n + k];
+    }
+  }
+}
+
+/* What may take Winograd's way: more than what does. */
+static bool winograd_may(const pmn_op *op) {
+  return op->kind == PMN_OP_CONV2D && op->kernel_h == TAPS && op->kernel_w == TAPS && op->stride_h == 1 &&
+         op->stride_w == 1 && op->dilation_h == 1 && op->dilation_w == 1 && op->groups == 1;
+}
+
+/* bound[] of one tile: rows and columns of it that lie in the picture. */
+static void winograd_tile(const pmn_program *program, const pmn_op *op, const float *magnitudes, const double *taps,
+    int32_t y, int32_t x, double *bound) {
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  size_t pairs = (size_t)in->c * (size_t)out->c;
+  double *spectrum = compute_alloc((size_t)(in->c * SIDE * SIDE), sizeof *spectrum);
+  for (int32_t c = 0; c < in->c; c++) {
+    double d[SIDE * SIDE] = {0};
+    for (int i = 0; i < SIDE * SIDE; i++) {
+      int32_t row = y + i / SIDE - op->pad_top, column = x + i % SIDE - op->pad_left;
+      if (row < 0 || row >= in->h || column < 0 || column >= in->w) continue;
+      d[i] = (double)magnitudes[(row * in->w + column) * in->c + c];
+    }
+    both_sides(&abs_bt[0][0], SIDE, SIDE, d, spectrum + c * SIDE * SIDE);
+  }
+  for (int32_t o = 0; o < out->c; o++) {
+    double products[SIDE * SIDE] = {0}, tile[TILE * TILE];
+    for (int32_t c = 0; c < in->c; c++) {
+      for (size_t p = 0; p < SIDE * SIDE; p++) {
+        products[p] += spectrum[(size_t)c * SIDE * SIDE + p] * taps[p * pairs + (size_t)(c * out->c + o)];
+      }
+    }
+    both_sides(&abs_at[0][0], TILE, SIDE, products, tile);
+    for (int32_t i = 0; i < TILE * TILE; i++) {
+      int32_t row = y + i / TILE, column = x + i % TILE;
+      if (row >= out->h || column >= out->w) continue;
+      double size = tile[i] + fabs((double)op->bias[o]);
+      bound[(row * out->w + column) * out->c + o] = (double)(in->c + 24) * EPSILON * size;
+    }
+  }
+  free(spectrum);
+}
+
+static void winograd_bound(
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  size_t pairs = (size_t)in->c * (size_t)out->c;
+  double *taps = compute_alloc(SIDE * SIDE * pairs, sizeof *taps);
+  for (size_t i = 0; i < pairs; i++) {
+    double g[SIDE * SIDE] = {0}, u[SIDE * SIDE];
+    for (size_t t = 0; t < TAPS * TAPS; t++) g[t] = fabs((double)op->weights[t * pairs + i]);
+    both_sides(&abs_g[0][0], SIDE, TAPS, g, u);
+    for (size_t p = 0; p < SIDE * SIDE; p++) taps[p * pairs + i] = u[p];
+  }
+  float *magnitudes =
+      compute_absolute(operands->magnitudes != NULL ? operands->magnitudes : operands->in, pmn_tensor_size(in));
+  for (int32_t y = 0; y < out->h; y += TILE) {
+    for (int32_t x = 0; x < out->w; x += TILE) winograd_tile(program, op, magnitudes, taps, y, x, bound);
+  }
+  free(magnitudes);
+  free(taps);
+}
+
 /* exp(x - m) is off by the rounding of x - m, |x - m| eps / 2 of its value, and by the 3 units of exp. The sum below it
  * is off by (terms) eps and by the mean of its terms' errors: weighted by themselves, their |x - m| average to log c at
  * most, since that is the largest entropy. Below the smallest normal number terms may be flushed to 0. */
@@ -236,7 +321,7 @@ double compute_activation_bound(pmn_activation activation, double v, double f, d
 }
 
 float *compute_bound(
-    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double activation_units) {
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, const compute_config *config) {
   size_t count = pmn_tensor_size(&program->tensors[op->output]);
   double *bound = compute_alloc(count, sizeof(double)), *y = compute_alloc(count, sizeof(double));
   float *result = compute_alloc(count, sizeof(float));
@@ -248,7 +333,10 @@ float *compute_bound(
   bare.residual = op->residual;
   float *activated = single_run(program, bare, operands->in, operands->residual, operands->factor);
   for (size_t i = 0; i < count; i++) y[i] = (double)values[i];
-  sum_bound(program, op, operands, bound);
+  if (config->has_winograd && winograd_may(op))
+    winograd_bound(program, op, operands, bound);
+  else
+    sum_bound(program, op, operands, bound);
   pixel_bound(program, op, operands->in, y, bound);
   for (size_t i = 0; i < count; i++) {
     double v = y[i];
@@ -257,8 +345,8 @@ float *compute_bound(
       bound[i] += (double)(sum_length(op, &program->tensors[op->input]) + 4) * EPSILON * (fabs(v) + fabs(added));
       v += added;
     }
-    bound[i] =
-        slope_most(op) * bound[i] + compute_activation_bound(op->activation, v, (double)activated[i], activation_units);
+    bound[i] = slope_most(op) * bound[i] +
+               compute_activation_bound(op->activation, v, (double)activated[i], config->activation_units);
     result[i] = (float)bound[i];
   }
   free(bound);

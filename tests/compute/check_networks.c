@@ -254,7 +254,7 @@ static double chain_check(const chain *c, const compute_config *config, const fl
     size_t size = pmn_tensor_size(&c->tensors[op->output]);
     float *expected = copies ? chain_copied(c, i, values) : compute_apply(&c->program, op, &operands);
     float *bound = copies ? compute_alloc(size, sizeof *bound)
-                          : compute_bound(&c->program, op, &operands, config->activation_units);
+                          : compute_bound(&c->program, op, &operands, config);
     worst = fmax(worst, compute_compare(values[op->output], expected, bound, size, config->label, name));
     free(expected);
     free(bound);

@@ -19,7 +19,7 @@ static double case_check(const compute_case *c) {
   float *expected = compute_run(compute_reference, &p.program, input, 1, 1);
   double worst = 0.0;
   for (int i = 0; i < compute_config_count; i++) {
-    float *bound = compute_bound(&p.program, p.op, &operands, compute_configs[i].activation_units);
+    float *bound = compute_bound(&p.program, p.op, &operands, &compute_configs[i]);
     float *y = compute_run(compute_configs[i].device, &p.program, input, n, n);
     worst = fmax(worst, compute_compare(y, expected, bound, out_size, compute_configs[i].label, c->name));
     /* The last picture alone gives the bits it gave in the batch. */
@@ -95,6 +95,7 @@ void check_ops_goldens(void **state) {
   check_npy golden = check_npy_read("tests/golden/compute_ops.npy");
   assert_string_equal(golden.type, "<f8");
   const double *next = golden.data, *end = next + golden.size / sizeof(double);
+  const compute_config judge = {compute_reference, "ref", 1.0, false};
   double worst = 0.0;
   int count = 0;
   for (int i = 0; next < end; i++, count++) {
@@ -108,8 +109,8 @@ void check_ops_goldens(void **state) {
     compute_operands operands = case_operands(&p, c, input);
     for (int d = -1; d < compute_config_count; d++) {
       pmn_device *device = d < 0 ? compute_reference : compute_configs[d].device;
-      double units = d < 0 ? 1.0 : compute_configs[d].activation_units;
-      float *bound = compute_bound(&p.program, p.op, &operands, units);
+      const compute_config *config = d < 0 ? &judge : &compute_configs[d];
+      float *bound = compute_bound(&p.program, p.op, &operands, config);
       float *y = compute_run(device, &p.program, input, 1, 1);
       for (size_t o = 0; o < size; o++) {
         /* Half a unit in the last place of f32, denormal or not, and what fp64 rounding of the sum can move. */
@@ -154,7 +155,7 @@ void check_ops_means(void **state) {
     for (int d = 0; d < compute_config_count; d++) {
       const compute_config *config = &compute_configs[d];
       float *y = compute_run(config->device, &program, input, 1, 1);
-      float *bound = compute_bound(&program, &op, &operands, config->activation_units);
+      float *bound = compute_bound(&program, &op, &operands, config);
       worst = fmax(worst, compute_compare(y, expected, bound, CHANNELS, config->label, "mean"));
       free(y);
       free(bound);

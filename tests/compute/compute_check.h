@@ -6,7 +6,10 @@
  * L terms in the sum; M the same sum over absolute values, plus |bias| and |residual|; P what errors already in the
  * input grow to. M and P come from running `ref` on absolute values and on errors. The 4: bias, residual, and the
  * loading and storing of values. See Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
- * Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
+ * Where a convolution takes Winograd's way, M is instead its own formula over absolute values,
+ *   |A'| [ sum over in channels of |G| |g| |G'| * |B'| |d| |B| ] |A|      (pmn_cpu_winograd.h)
+ * and L + 24 its longest chain of roundings: L channels, then 4 + 4 in either transform of d and of the products, and
+ * g. Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
  * check_bound.c. An activation f then adds
  *   S * (the bound so far) + U * FLT_EPSILON * |f|
  * S its steepest slope, U units in the last place that its own computation may cost on the backend.
@@ -22,6 +25,7 @@ typedef struct compute_config {
   pmn_device *device;
   const char *label;
   double activation_units; /* U above */
+  bool has_winograd;       /* convolutions may take Winograd's way, with its bound */
 } compute_config;
 enum { COMPUTE_CONFIGS_MAX = 8 };
 extern compute_config compute_configs[COMPUTE_CONFIGS_MAX];
@@ -47,9 +51,9 @@ typedef struct compute_operands {
 
 /* One operation of a program by `ref`: shapes and parameters are those of the operation. free() the result. */
 float *compute_apply(const pmn_program *program, const pmn_op *op, const compute_operands *operands);
-/* The bound above for the same. free() the result. */
+/* The bound above for the same on a device that was configured so. free() the result. */
 float *compute_bound(
-    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double activation_units);
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, const compute_config *config);
 
 /* What computing f(v) in f32 may add, f being its true value: `units` in the last place of it, and what cannot be
  * relative to it. */

@@ -6,6 +6,7 @@
  * tensor is large enough in both directions for several slices and for a ring of rows that wraps.
  */
 #include "compute_check.h"
+#include "pmn_clock.h"
 
 #include "cases.h"
 #include "pmn_mem.h"
@@ -119,7 +120,7 @@ static double judge(
                                            : values[added],
         .factor = factor == PMN_NO_TENSOR ? NULL : values[factor]};
     float *expected = compute_apply(&b->program, op, &operands);
-    float *bound = compute_bound(&b->program, op, &operands, config->activation_units);
+    float *bound = compute_bound(&b->program, op, &operands, config);
     size_t size = pmn_tensor_size(&b->tensors[op->output]);
     worst = fmax(worst, compute_compare(values[op->output], expected, bound, size, config->label, name));
     free(expected);
@@ -352,6 +353,38 @@ static void multiply_adds_are_fused(void **state) {
   }
 }
 
+/* Where the time went: what was fused has its time with the last of it. */
+static void test_times(void **state) {
+  (void)state;
+  block *b = block_create(9, 9, 5, PMN_INPUT_F32);
+  int32_t t = add(b, CONV, 0, 8, 3, 1, SAME, false);
+  t = add(b, CONV, t, 50, 1, 1, SAME, true);
+  t = add(b, DEPTHWISE, t, 50, 3, 1, SAME, true);
+  add(b, CONV, t, 5, 1, 1, SAME, false);
+  float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b->tensors[0]), 1.0f);
+  float *output = compute_alloc(output_bytes(b), 1);
+  for (int i = -1; i < compute_config_count; i++) {
+    pmn_err err = PMN_ERR_INIT;
+    pmn_network *network = NULL;
+    double seconds[4] = {-1, -1, -1, -1}, once, start = pmn_clock_seconds();
+    pmn_device *device = i < 0 ? compute_reference : compute_configs[i].device;
+    check_ok(pmn_network_create(device, &b->program, PICTURES, &network, &err));
+    check_ok(pmn_network_run(network, input, PICTURES, output, &err));
+    assert_int_equal(pmn_network_times(network, seconds), i >= 0);
+    if (i >= 0) {
+      assert_true(seconds[0] > 0 && seconds[1] == 0 && seconds[2] == 0 && seconds[3] > 0);
+      once = seconds[0];
+      check_ok(pmn_network_run(network, input, PICTURES, output, &err));
+      pmn_network_times(network, seconds);
+      assert_true(seconds[0] > once && seconds[0] + seconds[3] < pmn_clock_seconds() - start);
+    }
+    pmn_network_destroy(network);
+  }
+  free(input);
+  free(output);
+  block_destroy(b);
+}
+
 int main(void) {
   static const char *const sets[] = {"baseline", "avx2", "avx512"};
   pmn_err err = PMN_ERR_INIT;
@@ -361,13 +394,14 @@ int main(void) {
     options.isa = sets[i];
     pmn_device *device = NULL;
     if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) == PMN_STATUS_OK) {
-      compute_configs[compute_config_count++] = (compute_config){device, sets[i], 4.0};
+      compute_configs[compute_config_count++] = (compute_config){device, sets[i], 4.0, true};
     } else {
       print_message("[  SKIPPED ] %s: %s\n", sets[i], err.message);
     }
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(multiply_adds_are_fused),
+      cmocka_unit_test(test_times),
       cmocka_unit_test(test_table),
       cmocka_unit_test(test_stem),
       cmocka_unit_test(test_used_elsewhere),

@@ -128,7 +128,8 @@ static pmn_status pack_last(
 
 pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
     int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
-  layer->is_block = true;
+  layer->form = PMN_CPU_BLOCK;
+  layer->op_count = 3;
   layer->copies_out = output_over_input(program, layer->op.input, program->ops[index + 2].output);
   layer->middle = program->ops[index + 1];
   layer->last = program->ops[index + 2];
@@ -142,6 +143,9 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   layer->packed_middle = pmn_alloc_aligned((size_t)slices * slice * (taps + 1), sizeof(float));
   layer->packed_last =
       pmn_alloc_aligned((size_t)slices * kernels->packed_size(layer->plan.slice, out->c), sizeof(float));
+  layer->weight_bytes = (kernels->packed_size(k, wide->c) +
+                            (size_t)slices * (slice * (taps + 1) + kernels->packed_size(layer->plan.slice, out->c))) *
+                        sizeof(float);
   if (layer->packed == NULL || layer->packed_middle == NULL || layer->packed_last == NULL) {
     return pmn_err_memory(err, kernels->packed_size(k, wide->c) * sizeof(float), op->name);
   }

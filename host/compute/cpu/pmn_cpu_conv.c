@@ -4,22 +4,31 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Windows gathered for one matrix product: as many as fit a level-1 cache beside the weights. */
-enum { PATCH_BYTES = 16 * 1024, PATCHES_MAX = 256, PATCHES_MIN = 16 };
+/* Windows gathered for one matrix product: as many as fit a level-1 cache; but every product brings the weights, and if
+ * those come from beyond level 2, as many as fit there. */
+enum {
+  PATCH_BYTES = 16 * 1024,
+  PATCH_BYTES_FAR = 384 * 1024,
+  WEIGHT_BYTES_NEAR = 1024 * 1024,
+  PATCHES_MAX = 256,
+  PATCHES_MIN = 16
+};
 
 bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
   return op->kernel_h == 1 && op->kernel_w == 1 && op->stride_h == 1 && op->stride_w == 1 && op->pad_top == 0 &&
          op->pad_left == 0 && in->h == out->h && in->w == out->w;
 }
 
-static int32_t patches_at_once(int32_t patch_size) {
-  int32_t fitting = (int32_t)(PATCH_BYTES / (4 * (int64_t)patch_size));
+static int32_t patches_at_once(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
+  int64_t patch_bytes = (int64_t)4 * op->kernel_h * op->kernel_w * (in->c / op->groups);
+  bool near = patch_bytes * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
+  int32_t fitting = (int32_t)((near ? PATCH_BYTES : PATCH_BYTES_FAR) / patch_bytes);
   return fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
 }
 
 size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  int32_t patch = op->kernel_h * op->kernel_w * (in->c / op->groups);
-  return pmn_cpu_is_pointwise(op, in, out) ? 0 : (size_t)patches_at_once(patch) * (size_t)patch;
+  size_t patch = (size_t)(op->kernel_h * op->kernel_w) * (size_t)(in->c / op->groups);
+  return pmn_cpu_is_pointwise(op, in, out) ? 0 : (size_t)patches_at_once(op, in, out) * patch;
 }
 
 /* Copies `size` floats; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
@@ -106,7 +115,7 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
     kernels->gemm(&gemm);
     return;
   }
-  int32_t piece = patches_at_once(gemm.k);
+  int32_t piece = patches_at_once(op, in, out);
   gemm.a = patches;
   gemm.a_stride = (size_t)gemm.k;
   for (int32_t done = 0; done < count; done += piece) {

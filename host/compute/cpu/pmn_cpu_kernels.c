@@ -18,6 +18,8 @@
  */
 #include "pmn_cpu_vector.h"
 
+#include <math.h>
+
 enum { PANEL = LANES * VECTORS };
 
 /* -------------------------------------------------------------------------------------------------- matrices -- */
@@ -42,8 +44,16 @@ static void pack_weights(const float *w, const float *bias, int32_t k, int32_t n
   }
 }
 
-INLINE void tile(
-    const int rows, const int vectors, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+/* Where a tile is, and what to bring into level 2 meanwhile: `step` floats with every row of weights. */
+typedef struct tile_place {
+  int32_t row, column;
+  const float *w, *coming;
+  int step;
+} tile_place;
+
+INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const tile_place *at) {
+  int32_t row = at->row, column = at->column;
+  const float *w = at->w, *coming = at->coming;
   vec acc[ROWS][VECTORS];
   const float *a[ROWS];
 #pragma GCC unroll 16
@@ -56,6 +66,8 @@ INLINE void tile(
   int32_t k = g->k;
   for (int32_t kk = 0; kk < k; kk++) {
     w += vectors * LANES;
+    __builtin_prefetch(coming, 0, 2);
+    coming += at->step;
     vec b[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) b[v] = load(w + v * LANES);
@@ -76,41 +88,41 @@ INLINE void tile(
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
-      size_t at = (size_t)i * stride + (size_t)(v * LANES);
-      finish(y + at, acc[i][v], count - v * LANES, residual == NULL ? NULL : residual + at, &b);
+      size_t offset = (size_t)i * stride + (size_t)(v * LANES);
+      finish(y + offset, acc[i][v], count - v * LANES, residual == NULL ? NULL : residual + offset, &b);
     }
   }
 }
 
 /* Every height of tile is its own straight code: a short last tile costs no more than its rows. */
-INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const tile_place *at) {
   switch (rows) {
   case 1:
-    tile(1, vectors, g, row, column, w);
+    tile(1, vectors, g, at);
     break;
   case 2:
-    tile(2, vectors, g, row, column, w);
+    tile(2, vectors, g, at);
     break;
   case 3:
-    tile(3, vectors, g, row, column, w);
+    tile(3, vectors, g, at);
     break;
   case 4:
-    tile(4, vectors, g, row, column, w);
+    tile(4, vectors, g, at);
     break;
 #if ROWS > 4
   case 5:
-    tile(5, vectors, g, row, column, w);
+    tile(5, vectors, g, at);
     break;
   case 6:
-    tile(6, vectors, g, row, column, w);
+    tile(6, vectors, g, at);
     break;
 #endif
 #if ROWS > 6
   case 7:
-    tile(7, vectors, g, row, column, w);
+    tile(7, vectors, g, at);
     break;
   case 8:
-    tile(8, vectors, g, row, column, w);
+    tile(8, vectors, g, at);
     break;
 #endif
   default:
@@ -118,48 +130,74 @@ INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, int32_
   }
 }
 
-static void tile_1(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
-  tile_rows(1, rows, g, row, column, w);
+static void tile_1(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+  tile_rows(1, rows, g, at);
 }
-static void tile_2(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
-  tile_rows(2, rows, g, row, column, w);
+static void tile_2(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+  tile_rows(2, rows, g, at);
 }
 #if VECTORS > 2
-static void tile_3(int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
-  tile_rows(3, rows, g, row, column, w);
+static void tile_3(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+  tile_rows(3, rows, g, at);
 }
 #endif
 
-static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, int32_t row, int32_t column, const float *w) {
+static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const tile_place *at) {
   if (vectors == 1) {
-    tile_1(rows, g, row, column, w);
+    tile_1(rows, g, at);
   } else if (vectors == 2) {
-    tile_2(rows, g, row, column, w);
+    tile_2(rows, g, at);
   } else {
 #if VECTORS > 2
-    tile_3(rows, g, row, column, w);
+    tile_3(rows, g, at);
 #endif
   }
 }
 
-/* Rows are taken in blocks that stay in level-2 cache while all panels of weights pass over them. */
-static void gemm(const pmn_cpu_gemm *g) {
-  enum { BLOCK_BYTES = 192 * 1024 };
-  int32_t block = (int32_t)(BLOCK_BYTES / (4 * (int64_t)g->k));
-  block = block < ROWS ? ROWS : block / ROWS * ROWS;
+/* All rows and columns, for rows [depth_first, depth_first + g->k) of weights that have `depth` of them. Rows of a are
+ * taken in blocks that stay in level-2 cache while all panels of weights pass over them; as few blocks as can be, for
+ * each brings the weights from wherever they are. While a panel is at work, the next one is brought, each tile its
+ * share. */
+static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first) {
+  enum { BLOCK_BYTES = 448 * 1024 };
+  int32_t most = (int32_t)(BLOCK_BYTES / (4 * (int64_t)g->k));
+  int32_t blocks = most < ROWS ? (g->m + ROWS - 1) / ROWS : (g->m + most - 1) / most;
+  int32_t block = ((g->m + blocks - 1) / blocks + ROWS - 1) / ROWS * ROWS;
   for (int32_t start = 0; start < g->m; start += block) {
     int32_t rows = g->m - start < block ? g->m - start : block;
     int32_t tiles = (rows + ROWS - 1) / ROWS;
-    const float *w = g->w;
+    const float *panel = g->w;
     for (int32_t column = 0; column < g->n; column += PANEL) {
       int vectors = panel_vectors(column, g->n);
+      size_t row_size = (size_t)(vectors * LANES), skipped = (size_t)depth_first * row_size;
+      const float *next = panel + (size_t)(depth + 1) * row_size;
+      const float *coming = column + PANEL < g->n ? next + skipped : panel;
+      tile_place at = {.column = column, .w = panel + skipped, .step = (PANEL + tiles - 1) / tiles};
       for (int32_t t = 0; t < tiles; t++) {
         /* Tiles of nearly equal height: 49 rows are 7 x 7, not 6 x 8 + 1. */
-        int32_t first = (int32_t)((int64_t)rows * t / tiles), next = (int32_t)((int64_t)rows * (t + 1) / tiles);
-        run_tile(vectors, next - first, g, start + first, column, w);
+        int32_t from = (int32_t)((int64_t)rows * t / tiles), to = (int32_t)((int64_t)rows * (t + 1) / tiles);
+        at.row = start + from;
+        at.coming = coming + (size_t)t * (size_t)g->k * (size_t)at.step;
+        run_tile(vectors, to - from, g, &at);
       }
-      w += (size_t)(g->k + 1) * (size_t)(vectors * LANES);
+      panel = next;
     }
+  }
+}
+
+/* Long sums are cut, so that a panel of weights stays in level-2 cache for all rows; y holds the partial sums. */
+static void gemm(const pmn_cpu_gemm *g) {
+  enum { DEPTH_MAX = 1024 };
+  int32_t parts = g->epilogue.residual == g->y ? 1 : (g->k + DEPTH_MAX - 1) / DEPTH_MAX;
+  pmn_cpu_gemm part = *g;
+  for (int32_t i = 0; i < parts; i++) {
+    int32_t first = (int32_t)((int64_t)g->k * i / parts);
+    part.k = (int32_t)((int64_t)g->k * (i + 1) / parts) - first;
+    part.a = g->a + first;
+    part.epilogue = i + 1 == parts ? g->epilogue : (pmn_cpu_epilogue){NULL, -INFINITY, INFINITY};
+    gemm_part(&part, g->k, first);
+    part.start = g->y;
+    part.start_stride = g->y_stride;
   }
 }
 
@@ -315,4 +353,5 @@ const pmn_cpu_kernels PASTE(pmn_cpu_kernels_, ISA) = {
     .average = average,
     .normalize = normalize,
     .pixel = &PASTE(pmn_cpu_pixels_, ISA),
+    .transforms = &PASTE(pmn_cpu_transforms_, ISA),
 };

@@ -66,6 +66,22 @@ typedef struct pmn_cpu_pixel_kernels {
   void (*blend)(const float *const x[4], const float shares[4], int32_t c, float *y, const pmn_cpu_epilogue *epilogue);
 } pmn_cpu_pixel_kernels;
 
+/* One tile of a Winograd convolution (pmn_cpu_winograd.h). Steps are in floats. */
+typedef struct pmn_cpu_tile {
+  const float *x;
+  int32_t c;         /* channels, whole vectors */
+  size_t row, pixel; /* of the picture, from one row and pixel to the next */
+  size_t position;   /* of the transformed tile, from one position to the next */
+} pmn_cpu_tile;
+
+typedef struct pmn_cpu_transforms {
+  /* v = B' x B: x is the first of 6x6 pixels, v the tile's place in the first position */
+  void (*input_tile)(const pmn_cpu_tile *tile, float *v);
+  /* y = epilogue(A' x A + bias), rows x columns pixels of it: x is the tile's place in the first position */
+  void (*output_tile)(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
+      const pmn_cpu_epilogue *epilogue);
+} pmn_cpu_transforms;
+
 typedef struct pmn_cpu_kernels {
   const char *isa;
   int32_t lanes; /* floats in a vector */
@@ -81,6 +97,7 @@ typedef struct pmn_cpu_kernels {
   /* y[pixels, 3] = x * scale + shift */
   void (*normalize)(const uint8_t *x, size_t pixels, const float scale[3], const float shift[3], float *y);
   const pmn_cpu_pixel_kernels *pixel;
+  const pmn_cpu_transforms *transforms;
 } pmn_cpu_kernels;
 
 /* The table of an instruction set by name ("baseline", "avx2", "avx512"), or the best one for NULL. NULL if this

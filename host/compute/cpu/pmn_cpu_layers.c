@@ -1,6 +1,8 @@
 /* pmn_cpu_layers.c - single convolutions, and the way to every other layer; see pmn_cpu_layers.h. */
 #include "pmn_cpu_layers.h"
 
+#include "pmn_cpu_winograd.h"
+
 #include "pmn_mem.h"
 
 #include <string.h>
@@ -19,6 +21,7 @@ static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   if (!pmn_size_mul(size, groups, &count)) return pmn_err_memory(err, SIZE_MAX, op->name);
   layer->packed = pmn_alloc_aligned(count, sizeof(float));
   float *own = pmn_alloc((size_t)k * columns, sizeof *own);
+  layer->weight_bytes = count * sizeof(float);
   if (layer->packed == NULL || own == NULL) {
     pmn_free(own);
     return pmn_err_memory(err, count * sizeof(float), op->name);
@@ -40,6 +43,7 @@ static pmn_status init_depthwise(
   const pmn_tensor *in = &program->tensors[op->input];
   size_t c = (size_t)in->c, taps = (size_t)(op->kernel_h * op->kernel_w) * c;
   layer->packed = pmn_alloc_aligned(taps + c, sizeof(float));
+  layer->weight_bytes = (taps + c) * sizeof(float);
   if (layer->packed == NULL) return pmn_err_memory(err, (taps + c) * sizeof(float), op->name);
   memcpy(layer->packed, op->weights, taps * sizeof(float));
   memcpy(layer->packed + taps, op->bias, c * sizeof(float));
@@ -49,12 +53,12 @@ static pmn_status init_depthwise(
 }
 
 pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    int32_t index, int32_t *taken, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   layer->op = program->ops[index];
-  *taken = 1;
-  if (pmn_cpu_block_matches(program, index)) {
-    *taken = 3;
-    return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
+  layer->op_count = 1;
+  if (pmn_cpu_block_matches(program, index)) return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
+  if (pmn_cpu_winograd_matches(program, &layer->op)) {
+    return pmn_cpu_winograd_init(layer, kernels, program, sizes, err);
   }
   if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, sizes, err);
   if (layer->op.kind == PMN_OP_DEPTHWISE_CONV2D) return init_depthwise(layer, program, sizes, err);
@@ -68,7 +72,7 @@ void pmn_cpu_layer_reset(pmn_cpu_layer *layer) {
 }
 
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {
-  return layer->is_block ? &layer->last : &layer->op;
+  return layer->form == PMN_CPU_BLOCK ? &layer->last : &layer->op;
 }
 
 /* Runs of pixels: all of them at once, but where something is done with a run while it is in the cache - an activation,
@@ -100,6 +104,39 @@ static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
   }
 }
 
+/* Weights that level 2 does not hold. */
+enum { HEAVY_BYTES = 768 * 1024, HEAVY_CHUNK_BYTES = 512 * 1024 };
+
+static bool is_heavy(const pmn_cpu_layer *layer, const pmn_tensor *in, const pmn_tensor *out) {
+  const pmn_op *op = &layer->op;
+  return layer->weight_bytes > HEAVY_BYTES && op->groups == 1 && op->activation == PMN_ACTIVATION_NONE &&
+         pmn_cpu_is_pointwise(op, in, out);
+}
+
+/* A pointwise convolution of several pictures: some panels of weights at a time, for all of them. */
+static void run_heavy(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
+    const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count) {
+  const pmn_op *op = &layer->op;
+  size_t row_bytes = ((size_t)in->c + 1) * sizeof(float);
+  int32_t panels = (int32_t)((size_t)HEAVY_CHUNK_BYTES / (row_bytes * (size_t)kernels->panel));
+  int32_t chunk = (panels < 1 ? 1 : panels) * kernels->panel;
+  for (int32_t column = 0; column < out->c; column += chunk) {
+    for (int32_t i = 0; i < count; i++) {
+      const float *residual = operands[i].residual == NULL ? NULL : operands[i].residual + column;
+      pmn_cpu_gemm gemm = {.m = out->h * out->w,
+          .k = in->c,
+          .n = out->c - column < chunk ? out->c - column : chunk,
+          .a = operands[i].x,
+          .a_stride = (size_t)in->c,
+          .w = layer->packed + ((size_t)in->c + 1) * (size_t)column,
+          .y = operands[i].y + column,
+          .y_stride = (size_t)out->c,
+          .epilogue = pmn_cpu_epilogue_of(op, residual)};
+      kernels->gemm(&gemm);
+    }
+  }
+}
+
 static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
     const pmn_tensor *out, const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
@@ -120,15 +157,25 @@ static void run_depthwise(const pmn_cpu_layer *layer, const pmn_cpu_kernels *ker
 }
 
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
-    const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
+    const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &tensors[op->input], *out = &tensors[op->output];
-  if (layer->is_block)
-    pmn_cpu_block_run(layer, kernels, tensors, operands->x, operands->y, operands->residual, scratch);
-  else if (op->kind == PMN_OP_CONV2D)
-    run_conv2d(layer, kernels, in, out, operands, scratch);
-  else if (op->kind == PMN_OP_DEPTHWISE_CONV2D)
-    run_depthwise(layer, kernels, in, out, operands, scratch);
-  else
-    pmn_cpu_plain_run(layer, kernels, tensors, operands, scratch);
+  if (layer->form == PMN_CPU_WINOGRAD) {
+    pmn_cpu_winograd_run(layer, kernels, in, out, operands, count, scratch);
+    return;
+  }
+  if (layer->form == PMN_CPU_SINGLE && op->kind == PMN_OP_CONV2D && count > 1 && is_heavy(layer, in, out)) {
+    run_heavy(layer, kernels, in, out, operands, count);
+    return;
+  }
+  for (int32_t i = 0; i < count; i++, operands++) {
+    if (layer->form == PMN_CPU_BLOCK)
+      pmn_cpu_block_run(layer, kernels, tensors, operands->x, operands->y, operands->residual, scratch);
+    else if (op->kind == PMN_OP_CONV2D)
+      run_conv2d(layer, kernels, in, out, operands, scratch);
+    else if (op->kind == PMN_OP_DEPTHWISE_CONV2D)
+      run_depthwise(layer, kernels, in, out, operands, scratch);
+    else
+      pmn_cpu_plain_run(layer, kernels, tensors, operands, scratch);
+  }
 }

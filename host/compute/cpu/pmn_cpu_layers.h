@@ -19,31 +19,39 @@ typedef struct pmn_cpu_block_plan {
   int32_t narrow_rows; /* rows of output whose projection is computed together */
 } pmn_cpu_block_plan;
 
+typedef enum pmn_cpu_form { PMN_CPU_SINGLE, PMN_CPU_WINOGRAD, PMN_CPU_BLOCK } pmn_cpu_form;
+
 typedef struct pmn_cpu_layer {
   pmn_op op;           /* the operation; of a block, the widening convolution */
   pmn_op middle, last; /* of a block: the depthwise and the narrowing convolution */
-  bool is_block;
-  bool copies_out; /* of a block: its output lies over its input and is put there at the end */
+  pmn_cpu_form form;
+  int32_t op_count; /* operations of the program that it covers: 3 of a block, else 1 */
+  int32_t tiles;    /* of a Winograd convolution: tiles that are transformed together */
+  bool copies_out;  /* of a block: its output lies over its input and is put there at the end */
   pmn_cpu_block_plan plan;
   float *packed, *packed_middle, *packed_last;
+  size_t weight_bytes; /* of what is packed */
 } pmn_cpu_layer;
 
-/* Where the tensors of a layer are, NULL for none. */
+/* Pictures that a layer runs for at once, at most. */
+enum { PMN_CPU_GROUP_MAX = 8 };
+
+/* Where the tensors of a layer are for one picture, NULL for none. */
 typedef struct pmn_cpu_operands {
   const float *x, *residual, *factor;
   float *y;
 } pmn_cpu_operands;
 
 /* Fills `layer` from the operation at ops[index] (and its successors, when they make a block), packs weights, raises
- * *sizes to what it needs. *taken is the number of operations it covers. On failure destroy what was packed. */
+ * *sizes to what it needs. On failure destroy what was packed. */
 PMN_MUST_USE pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
-    const pmn_program *program, int32_t index, int32_t *taken, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+    const pmn_program *program, int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_layer_reset(pmn_cpu_layer *layer);
 /* The tensor that the layer writes, and the one it adds (or PMN_NO_TENSOR). */
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer);
-/* Runs one layer of one picture. */
+/* Runs one layer of `count` pictures, operands [count]. */
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
-    const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch);
+    const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch);
 
 /* What the loops apply themselves: all of it, or only the residual where an activation passes over what they wrote. */
 static inline pmn_cpu_epilogue pmn_cpu_epilogue_of(const pmn_op *op, const float *residual) {
@@ -56,6 +64,13 @@ PMN_MUST_USE pmn_status pmn_cpu_plain_init(pmn_cpu_layer *layer, const pmn_cpu_k
     const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_plain_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch);
+
+/* pmn_cpu_winograd.c: 3x3 convolutions of stride 1. */
+bool pmn_cpu_winograd_matches(const pmn_program *program, const pmn_op *op);
+PMN_MUST_USE pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
+    const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
+    const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch);
 
 /* pmn_cpu_block.c: a block as one layer. */
 bool pmn_cpu_block_matches(const pmn_program *program, int32_t index);

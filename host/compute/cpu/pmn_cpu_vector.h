@@ -19,8 +19,9 @@ typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias))
 typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 
-/* pmn_cpu_pixels.c's part of the table. */
+/* The parts of the table that have sources of their own. */
 extern const pmn_cpu_pixel_kernels PASTE(pmn_cpu_pixels_, ISA);
+extern const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA);
 
 INLINE vec load(const float *p) {
   return *(const vec *)p;
