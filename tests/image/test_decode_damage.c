@@ -145,6 +145,13 @@ static int table_find(char names[][1024], int count, const char *name) {
   return -1;
 }
 
+/* The pixels of damaged data are what libjpeg-turbo's vector code makes of them: on another architecture others. */
+#if defined(__x86_64__)
+static const bool same_pixels = true;
+#else
+static const bool same_pixels = false;
+#endif
+
 /* Pillow opens 116 of them and refuses 799. We open those 116, with the same pixels, and two more: one whose segments
  * Pillow's own parser, not libjpeg, refuses, and one that libjpeg-turbo 2.1 forgives and 3 does not. */
 static void malformed_jpegs_get_pillows_verdict(void **state) {
@@ -184,7 +191,7 @@ static void malformed_jpegs_get_pillows_verdict(void **state) {
     } else if (strstr(err.message, "uspen") != NULL) {
       fail_msg("%s: cut short, but called \"%s\"", entry->d_name, err.message);
     }
-    if (status == PMN_STATUS_OK && row >= 0 && hashes[row][0] != '\0') {
+    if (same_pixels && status == PMN_STATUS_OK && row >= 0 && hashes[row][0] != '\0') {
       image_hash(image.rgb, image_size(&image), hex);
       if (strcmp(hex, hashes[row]) != 0) fail_msg("%s: pixels differ from Pillow's", entry->d_name);
       compared++;
@@ -197,7 +204,7 @@ static void malformed_jpegs_get_pillows_verdict(void **state) {
       seen - opened, compared);
   assert_int_equal(seen, 915);
   assert_int_equal(listed, 116);
-  assert_in_range(compared, 80, 116);
+  if (same_pixels) assert_in_range(compared, 80, 116);
   assert_in_range(beyond, 0, 2);
 }
 
