@@ -2,14 +2,17 @@
 """Pomona and its peers side by side: one table.  Called by run.sh, which builds and fetches what is needed.
 
 Rules of measuring
-- One process at a time, in turn: Pomona, peer, Pomona, peer ...  Each is warmed up first.
-- The ratio is taken pair by pair; its median is what counts, its range is the noise.
+- One process at a time, in turn: Pomona, peer, Pomona, peer ..., or with two peers Pomona, one, other, Pomona ...
+  Each is warmed up first.
+- The ratio is taken round by round, against the peer with the better median; its median is what counts, its range is
+  the noise.
 - Core time that went to anybody else during a round is read from the kernel.  A round with more than QUIET cores of it
   is run again, a few times at most; the quietest try is kept, and a row that is still loud is marked.
-- The work is checked before it is believed: the peers' networks against golden features (make_onnx.py), the two
-  pipelines against each other here.
+- The work is checked before it is believed: the peers' networks against known features (make_onnx.py), and here the
+  peers against each other and the pipelines against Pomona's.
 """
 import argparse
+import ctypes
 import dataclasses
 import datetime
 import itertools
@@ -18,6 +21,7 @@ import os
 import pathlib
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,10 +32,15 @@ import typing
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PEERS = ROOT / "bench" / "peers"
 FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "fruits-360"))
+SPARK_PYTHON = ROOT / "build" / "bench-venv-spark" / "bin" / "python"
 QUIET = 0.05  # cores used by others that a figure can bear
 THREADS = 2
 STARTS = 5  # runs in one sample of the start-up time: one alone is too short to see the neighbours
+SPARK_ROUNDS = 3  # of minutes
 ORCHARD_KINDS = 100
+NETWORK_GOALS = {"mobilenet_v2": 1.2, "efficientnet_lite0": 1.2, "resnet50": 1.2, "vgg16": 1.8}
+NETWORK_GOAL_SINGLE = 1.1  # one picture at a time on one thread
+COUNTERS = ("instructions", "cycles", "cache_misses")
 NO_GPU = "Nothing here has been measured on a GPU: every figure is of the processor named above."
 
 
@@ -56,15 +65,36 @@ class Neighbours:
         return max(0.0, self._others() - self.before) / (time.perf_counter() - self.start)
 
 
+def adopt_orphans():
+    """What children leave behind when they end (Spark's JVM and workers) becomes ours, and so does its time."""
+    PR_SET_CHILD_SUBREAPER = 36
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def wait_for_orphans():
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
 def run(command):
-    """(the JSON that the command printed or None, its figures: wall_s, cpu_s, peak_mb)."""
+    """(the JSON that the command printed or None, its figures: wall_s, cpu_s of all processes, peak_mb of the first)."""
     command = [str(part) for part in command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), children_seconds()
         process = subprocess.Popen(command, stdout=out, stderr=errors, stdin=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
+        wait_for_orphans()
         out.seek(0)
         errors.seek(0)
         if process.returncode != 0:
@@ -72,7 +102,7 @@ def run(command):
             sys.exit(f"{' '.join(command[:3])} ... failed ({process.returncode}):\n{said}")
         text = out.read()
     # The kernel counts our own small size in before the program replaces it; no program here is as small.
-    figures = {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
+    figures = {"wall_s": wall, "cpu_s": children_seconds() - before, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
     return (json.loads(text) if text.strip() else None), figures
 
 
@@ -90,20 +120,20 @@ class Row:
     goal_ratio: float | None = None  # at least this, against the peer
     goal_most: float | None = None  # at most this
     timed: bool = True  # a figure that neighbours can spoil
+    counted: bool = False  # Pomona's samples have `per_picture`, the processor's counters
 
 
 @dataclasses.dataclass
 class Case:
-    """One pair of programs, or Pomona alone.  A sample is a dict of figures."""
+    """Pomona and its peers, or Pomona alone.  A sample is a dict of figures."""
 
     group: str
     rows: list[Row]
     pomona: typing.Callable[[], dict]
-    peer: typing.Callable[[], dict] | None = None
-    peer_name: str = ""
+    peers: dict[str, typing.Callable[[], dict]] = dataclasses.field(default_factory=dict)  # by name
     warm_up: bool = True  # run each once unmeasured; no: they do that themselves
     rounds: int | None = None  # None: as asked for
-    check: typing.Callable[[dict, dict], None] | None = None  # of the samples of a pair
+    check: typing.Callable[..., None] | None = None  # of the samples of a round: Pomona's, peers'
 
 
 class Bench:
@@ -129,44 +159,71 @@ class Bench:
 
     def _model_options(self, model):
         options = ["--features", model]
-        return options + ["--weights", self.work / "mobilenet_v2.safetensors"] if model == "mobilenet_v2" else options
+        shipped = model == "efficientnet_lite0"
+        return options if shipped else options + ["--weights", self.work / f"{model}.safetensors"]
 
     # ---- network
 
     def network_cases(self):
-        for model, threads in itertools.product(("mobilenet_v2", "efficientnet_lite0"), (2, 1)):
-            common = ["--threads", threads, "--batch", 16, "--seconds", self.args.seconds, "--repeats", 1]
+        for (batch, threads), model in itertools.product(((16, 2), (1, 1)), NETWORK_GOALS):
+            yield self.network_case(model, batch, threads)
 
-            def pomona(model=model, common=common):
-                command = [self.bin / "pomona-bench", "network", *self._model_options(model), "--backend", "cpu"]
-                figures, _ = run([*command, *common])
-                return {"img_s": figures["img_s_median"]}
+    def network_case(self, model, batch, threads):
+        common = ["--threads", threads, "--seconds", self.args.seconds, "--repeats", 1]
+        onnx = ["--model", self.work / f"{model}.onnx"]
 
-            def peer(model=model, common=common):
-                command = [self.python, PEERS / "ort_network.py", "--model", self.work / f"{model}.onnx"]
-                figures, _ = run([*command, *common])
-                self.versions["ONNX Runtime"] = figures["onnxruntime"]
-                return {"img_s": figures["img_s_median"]}
+        def pomona():
+            command = [self.bin / "pomona-bench", "network", *self._model_options(model), "--backend", "cpu"]
+            figures, _ = run([*command, *common, "--batch", batch])
+            return {"img_s": figures["img_s_median"], "per_picture": figures["per_picture"]}
 
-            plural = "s" if threads > 1 else ""
-            title = f"network {model}, 224, batch 16, {threads} thread{plural}"
-            row = Row(title, "img_s", "img/s", more_is_better=True, goal_ratio=0.9)
-            yield Case("network", [row], pomona, peer, "ONNX Runtime", warm_up=False)
+        def onnxruntime():
+            batches = sorted({batch, 1}, reverse=True)
+            figures, _ = run([self.python, PEERS / "ort_network.py", *onnx, *common, "--batch", *batches])
+            self.versions["ONNX Runtime"] = figures["onnxruntime"]
+            return {"img_s": figures["img_s_median"]} | {name: figures[name] for name in ("ways", "first_features")}
+
+        def openvino():
+            figures, _ = run([self.python, PEERS / "ov_network.py", *onnx, *common, "--batch", batch])
+            self.versions["OpenVINO"] = figures["openvino"].partition("-")[0]
+            return {"img_s": figures["img_s_median"]} | {name: figures[name] for name in ("ways", "first_features")}
+
+        def check(_ours, *theirs):
+            features = [figures["first_features"] for figures in theirs]
+            if max(features) - min(features) > 1e-3 * min(features):
+                sys.exit(f"the peers' features of {model} disagree: {features}")
+
+        goal = NETWORK_GOALS[model] if batch > 1 else NETWORK_GOAL_SINGLE
+        title = f"network {model}, 224, batch {batch}, {threads} thread{'s' if threads > 1 else ''}"
+        row = Row(title, "img_s", "img/s", more_is_better=True, goal_ratio=goal, counted=True)
+        peers = {"ONNX Runtime": onnxruntime, "OpenVINO": openvino}
+        return Case("network", [row], pomona, peers, warm_up=False, check=check)
 
     # ---- pipeline A
+
+    def pomona_pipeline(self, pictures):
+        command = [self.bin / "pomona", "extract", pictures, *self._model_options("mobilenet_v2")]
+        command += ["--standardize", "--pca", 100, "--limit", self.args.limit, "--backend", "cpu", "--threads", THREADS]
+        record, figures = run([*command, "-o", self.work / "pomona.parquet", "--overwrite", "--json", "-q"])
+        figures["rows"] = record["counts"]["rows"]
+        figures["explained"] = sum(record["statistics"]["explained_variance_ratio"])
+        figures["stages_s"] = {name: stage["busy_seconds"] for name, stage in record["stages"].items()}
+        figures["bound"] = record["bound"]
+        return figures
+
+    @staticmethod
+    def check_pipelines(ours, theirs):
+        if ours["rows"] != theirs["rows"] or abs(ours["explained"] - theirs["explained"]) > 1e-3:
+            sys.exit(
+                f"the pipelines disagree: {ours['rows']} and {theirs['rows']} rows, "
+                f"{ours['explained']:.4f} and {theirs['explained']:.4f} of the variance explained"
+            )
 
     def pipeline_cases(self):
         limit = self.args.limit
 
         def pomona():
-            command = [self.bin / "pomona", "extract", self.pictures, *self._model_options("mobilenet_v2")]
-            command += ["--standardize", "--pca", 100, "--limit", limit, "--backend", "cpu", "--threads", THREADS]
-            record, figures = run([*command, "-o", self.work / "pomona.parquet", "--overwrite", "--json", "-q"])
-            figures["rows"] = record["counts"]["rows"]
-            figures["explained"] = sum(record["statistics"]["explained_variance_ratio"])
-            figures["stages_s"] = {name: stage["busy_seconds"] for name, stage in record["stages"].items()}
-            figures["bound"] = record["bound"]
-            return figures
+            return self.pomona_pipeline(self.pictures)
 
         def peer():
             command = [self.python, PEERS / "pipeline_a.py", self.pictures, "--model", self.work / "mobilenet_v2.onnx"]
@@ -178,20 +235,43 @@ class Bench:
             figures |= {"import_s": record["import_s"], "stages_s": record["seconds"]}
             return figures
 
-        def check(ours, theirs):
-            if ours["rows"] != theirs["rows"] or abs(ours["explained"] - theirs["explained"]) > 1e-3:
-                sys.exit(
-                    f"the pipelines disagree: {ours['rows']} and {theirs['rows']} rows, "
-                    f"{ours['explained']:.4f} and {theirs['explained']:.4f} of the variance explained"
-                )
-
         title = f"pipeline A, {limit:,} pictures, whole process"
         rows = [
-            Row(f"{title}: time", "wall_s", "s", goal_ratio=1.0),
+            Row(f"{title}: time", "wall_s", "s", goal_ratio=1.5),
             Row(f"{title}: processor time", "cpu_s", "s"),
             Row(f"{title}: peak memory", "peak_mb", "MB", timed=False),
         ]
-        yield Case("pipeline", rows, pomona, peer, "Pillow + ONNX Runtime + scikit-learn", check=check)
+        peers = {"Pillow + ONNX Runtime + scikit-learn": peer}
+        yield Case("pipeline", rows, pomona, peers, check=self.check_pipelines)
+
+    def spark_cases(self):
+        folder = self.first_pictures(self.args.limit)
+
+        def pomona():
+            return self.pomona_pipeline(folder)
+
+        def peer():
+            command = [SPARK_PYTHON, PEERS / "spark_pipeline.py", folder, "--pca", 100, "--threads", THREADS]
+            record, figures = run([*command, "--out", self.work / "spark.parquet"])
+            self.versions |= {"PySpark": record["pyspark"], "TensorFlow": record["tensorflow"]}
+            figures |= {"rows": record["rows"], "explained": record["explained_variance"]}
+            return figures | {"stages_s": record["seconds"]}
+
+        title = f"pipeline A, {self.args.limit:,} pictures, whole process, against Spark"
+        rows = [Row(f"{title}: time", "wall_s", "s", goal_ratio=15), Row(f"{title}: processor time", "cpu_s", "s")]
+        quick = self.args.quick
+        options = {"rounds": 1 if quick else SPARK_ROUNDS, "warm_up": not quick, "check": self.check_pipelines}
+        yield Case("spark", rows, pomona, {"PySpark + TensorFlow": peer}, **options)
+
+    def first_pictures(self, count):
+        """A folder of the first pictures: Spark reads whole folders."""
+        folder = self.work / f"first-{count}"
+        shutil.rmtree(folder, ignore_errors=True)
+        for source in sorted(self.pictures.rglob("*.jpg"), key=os.fsencode)[:count]:
+            copy = folder / source.relative_to(self.pictures)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        return folder
 
     # ---- memory
 
@@ -249,13 +329,14 @@ class Bench:
         rows = [
             Row("decode 100x100 JPEG, one core", "decode_us", "us/picture", goal_ratio=1.0),
             Row("resample to 224x224 bicubic, one core", "resample_us", "us/picture", goal_ratio=1.0),
+            Row("decode and resample, one core", "total_us", "us/picture", goal_most=200),
         ]
-        yield Case("image", rows, pomona, peer, "Pillow", warm_up=False)
+        yield Case("image", rows, pomona, {"Pillow": peer}, warm_up=False)
 
 
 GROUPS = {
     "network": Bench.network_cases, "pipeline": Bench.pipeline_cases, "memory": Bench.memory_cases,
-    "start": Bench.start_cases, "image": Bench.image_cases,
+    "start": Bench.start_cases, "image": Bench.image_cases, "spark": Bench.spark_cases,
 }  # fmt: skip
 
 
@@ -268,13 +349,13 @@ def sample(side):
     return figures | {"others_cores": neighbours.cores()}
 
 
-def loudness(pair):
-    return max(figures["others_cores"] for figures in pair)
+def loudness(samples):
+    return max(figures["others_cores"] for figures in samples)
 
 
 def measure(case, rounds, patience):
-    """[pair] of `rounds` rounds; a pair is one sample, or two with a peer."""
-    sides = [case.pomona] + ([case.peer] if case.peer else [])
+    """[samples] of `rounds` rounds: Pomona's, and one of each peer."""
+    sides = [case.pomona, *case.peers.values()]
     for side in sides if case.warm_up else []:
         side()
     kept = []
@@ -292,15 +373,25 @@ def spread(values):
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def summarise(row, case, pairs):
+def median_counts(rounds):
+    """{counter: median a picture, or None where the machine does not count}"""
+    columns = {name: [samples[0]["per_picture"][name] for samples in rounds] for name in COUNTERS}
+    return {name: None if None in column else statistics.median(column) for name, column in columns.items()}
+
+
+def summarise(row, case, rounds):
     """What the table says of one row, and all figures it was made of."""
-    columns = [[pair[side][row.figure] for pair in pairs] for side in range(len(pairs[0]))]
-    others, met = max(map(loudness, pairs)), []
-    result = {"what": row.title, "unit": row.unit, "pomona": spread(columns[0])}
+    ours, *theirs = [[samples[side][row.figure] for samples in rounds] for side in range(len(rounds[0]))]
+    others, met = max(map(loudness, rounds)), []
+    result = {"what": row.title, "unit": row.unit, "pomona": spread(ours)}
     result |= {"others_cores": others, "loud": row.timed and others > QUIET}
-    if case.peer:
-        ratios = [ours / theirs if row.more_is_better else theirs / ours for ours, theirs in zip(*columns)]
-        result |= {"peer_name": case.peer_name, "peer": spread(columns[1]), "ratio": spread(ratios)}
+    if row.counted:
+        result["per_picture"] = median_counts(rounds)
+    if theirs:
+        result["peers"] = {name: spread(column) for name, column in zip(case.peers, theirs)}
+        best = (max if row.more_is_better else min)(theirs, key=statistics.median)
+        ratios = [a / b if row.more_is_better else b / a for a, b in zip(ours, best)]
+        result |= {"better_peer": list(case.peers)[theirs.index(best)], "ratio": spread(ratios)}
         if row.goal_ratio is not None:
             result["goal"] = f"≥ {row.goal_ratio:.2f} x"
             met.append(result["ratio"]["median"] >= row.goal_ratio)
@@ -309,7 +400,7 @@ def summarise(row, case, pairs):
         met.append(result["pomona"]["median"] <= row.goal_most)
     if met and not result["loud"]:
         result["met"] = all(met)
-    return result | {"rounds": pairs}
+    return result | {"rounds": rounds}
 
 
 # --------------------------------------------------------------------------------------------------------- report --
@@ -364,17 +455,33 @@ def range_of(values):
     return f"{number(values['median'])} ({number(values['low'])}–{number(values['high'])})"
 
 
+def peers_of(result):
+    """Cells: the better peer, its figure, the other peer with its figure."""
+    if "peers" not in result:
+        return ["", "", ""]
+    better = result["better_peer"]
+    rest = [f"{name} {range_of(values)}" for name, values in result["peers"].items() if name != better]
+    return [better, range_of(result["peers"][better]), ", ".join(rest)]
+
+
+def counts_of(result):
+    if "per_picture" not in result:
+        return ""
+    counts = result["per_picture"].values()
+    return ", ".join("–" if n is None else f"{n / 1e6:,.3g} M" for n in counts) if any(counts) else "no counters here"
+
+
 def table(results):
-    head = ["what", "unit", "Pomona", "peer", "peer's", "ratio", "goal", "goal met", "others' cores"]
+    head = ["what", "unit", "Pomona", "better peer", "its figure", "other peer", "ratio", "goal", "goal met"]
+    head += ["instructions, cycles, cache misses a picture", "others' cores"]
     lines = [head, ["---"] * len(head)]
     for r in results:
         ratio = r.get("ratio")
         ratio = f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})" if ratio else ""
         met = {True: "yes", False: "**no**"}.get(r.get("met"), "not judged" if "goal" in r else "")
         loud = f"{r['others_cores']:.3f}{' **!**' if r['loud'] else ''}"
-        peer = range_of(r["peer"]) if "peer" in r else ""
         ours = [r["what"], r["unit"], range_of(r["pomona"])]
-        lines.append([*ours, r.get("peer_name", ""), peer, ratio, r.get("goal", ""), met, loud])
+        lines.append([*ours, *peers_of(r), ratio, r.get("goal", ""), met, counts_of(r), loud])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -400,11 +507,12 @@ def parse():
     parser.add_argument("--build", type=pathlib.Path, default=work / "release", help="Release build (run.sh gives it)")
     parser.add_argument("--work", type=pathlib.Path, default=work, help="folder of weights and results")
     parser.add_argument("--only", action="append", choices=GROUPS, help="this group only (may be repeated)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each pair (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each row (default 5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a network timing, of its warm-up (default 3)")
     parser.add_argument("--patience", type=int, default=3, help="repetitions of a disturbed round (default 3)")
     parser.add_argument("--limit", type=int, default=2000, help="pictures of pipeline A (default 2000)")
     parser.add_argument("--long", action="store_true", help="memory for 100,000 pictures too (a quarter of an hour)")
+    parser.add_argument("--spark", action="store_true", help="group spark too (slow; needs a Java runtime)")
     parser.add_argument("--quick", action="store_true", help="try the harness: few, short rounds; figures mean little")
     parser.add_argument("--results", action="store_true", help="write bench/RESULTS.md")
     args = parser.parse_args()
@@ -412,24 +520,26 @@ def parse():
         args.rounds, args.seconds, args.patience, args.limit = 2, 0.5, 0, 300
     if args.results and (args.quick or args.only):
         parser.error("--results takes all groups at full length")
+    args.groups = args.only or [group for group in GROUPS if group != "spark" or args.spark]
     args.build, args.work = args.build.resolve(), args.work.resolve()
     return args
 
 
 def main():
     args = parse()
+    adopt_orphans()
     os.environ["XDG_CACHE_HOME"] = str(args.work / "cache")  # not the user's
     facts, bench, results = facts_before(args), Bench(args), []
-    for group in args.only or GROUPS:
+    for group in args.groups:
         for case in GROUPS[group](bench):
             print(f"measuring {case.rows[0].title}", file=sys.stderr, flush=True)
-            pairs = measure(case, args.rounds, args.patience)
-            results += [summarise(row, case, pairs) for row in case.rows]
+            rounds = measure(case, args.rounds, args.patience)
+            results += [summarise(row, case, rounds) for row in case.rows]
     facts["kernels"] = bench.kernels
     facts["pictures"] = bench.pictures_are
     facts["peers"] = ", ".join(f"{name} {version}" for name, version in sorted(bench.versions.items())) or "none"
     facts["rounds"] = (
-        f"{args.rounds} of each pair, memory once; a disturbed one again, {args.patience} times at most; "
+        f"{args.rounds} of each row, memory once; a disturbed one again, {args.patience} times at most; "
         f"network {args.seconds:g} s a round after as long a warm-up"
     )
     text = report(facts, results)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up everything that the comparison needs, then runs it: bench/run.sh [OPTION]..., options as in compare.py --help.
-# Everything lands under build/: the Release build, a Python environment with the peers, weights, pictures, results.
+# Everything lands under build/: the Release build, Python environments with the peers, weights, pictures, results.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,21 +15,29 @@ echo "building Pomona (Release)" >&2
 cmake --preset release -B "$build" -DPMN_BUILD_TESTS=OFF -DPMN_BUILD_BENCH=ON >"$work/configure.log"
 cmake --build "$build" --target pomona pomona-bench pomona-seeded-weights pomona-orchard >"$work/build.log"
 
-if ! cmp -s bench/peers/requirements.txt "$venv/requirements.txt"; then
-  echo "installing the peers" >&2
-  "${PYTHON:-python3}" -m venv --clear "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
-  cp bench/peers/requirements.txt "$venv/requirements.txt"
+# set_up VENV REQUIREMENTS: a Python environment, made anew when its requirements change.
+set_up() {
+  cmp -s "$2" "$1/requirements.txt" && return
+  echo "installing what $2 names" >&2
+  "${PYTHON:-python3}" -m venv --clear "$1"
+  "$1/bin/pip" install --quiet --disable-pip-version-check -r "$2"
+  cp "$2" "$1/requirements.txt"
+}
+set_up "$venv" bench/peers/requirements.txt
+if [[ " $* " == *spark* ]]; then
+  java -version >"$work/java.log" 2>&1 || { echo "bench/run.sh: Spark needs a Java runtime, 17 or later" >&2; exit 1; }
+  set_up build/bench-venv-spark bench/peers/requirements-spark.txt
 fi
 
-weights=$work/mobilenet_v2.safetensors
-if [ ! -e "$weights" ] || [ "$bin/pomona-seeded-weights" -nt "$weights" ]; then
-  "$bin/pomona-seeded-weights" mobilenet_v2 "$weights"
-fi
-for model in mobilenet_v2 efficientnet_lite0; do
+for model in mobilenet_v2 efficientnet_lite0 resnet50 vgg16; do
+  weights=$work/$model.safetensors
   onnx=$work/$model.onnx
+  # Pomona ships those of efficientnet_lite0.
+  if [ "$model" != efficientnet_lite0 ] && [ ! "$weights" -nt "$bin/pomona-seeded-weights" ]; then
+    "$bin/pomona-seeded-weights" "$model" "$weights"
+  fi
   if [ ! -e "$onnx" ] || [ bench/peers/make_onnx.py -nt "$onnx" ]; then
-    "$venv/bin/python" bench/peers/make_onnx.py "$model" "$onnx" >&2
+    "$venv/bin/python" bench/peers/make_onnx.py "$model" "$onnx" --weights "$weights" --pomona "$bin/pomona" >&2
   fi
 done
 

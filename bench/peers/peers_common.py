@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime
 
 SIZE = 224
+FEATURES = {"mobilenet_v2": 1280, "efficientnet_lite0": 1280, "resnet50": 2048, "vgg16": 512}
+FEATURES_TOLERANCE = 1e-3  # of what check_features returns, between programs; bf16 is off by more
 
 
 def normalise(model, x):
@@ -17,12 +19,29 @@ def normalise(model, x):
     elif model == "efficientnet_lite0":
         x -= np.float32(127)
         x /= np.float32(128)
+    elif model in ("resnet50", "vgg16"):
+        x[...] = x[..., ::-1, :, :].copy()  # blue first
+        x -= np.float32([103.939, 116.779, 123.68])[:, None, None]
     else:
         raise ValueError(f"no preprocessing is known for the network {model!r}")
 
 
+def random_pictures(model, count):
+    """Normalised f32 [count, 3, 224, 224]; the first are the same for every count."""
+    x = np.random.default_rng(1).integers(0, 256, (count, 3, SIZE, SIZE), np.uint8).astype(np.float32)
+    normalise(model, x)
+    return x
+
+
+def check_features(y):
+    """A broken network must not pass for a fast one.  Returns the first picture's mean magnitude, to compare."""
+    if not (np.isfinite(y).all() and y.std() > 0):
+        raise SystemExit("the features are not numbers worth timing")
+    return round(float(np.abs(y[0]).mean()), 7)
+
+
 def open_session(path, threads, spin=True):
-    """(session, the network's name).  All graph optimisations on; one operator at a time, on `threads` threads."""
+    """(session, the network's name) of a file or its bytes.  All optimisations on; one operator at a time, on `threads`."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
