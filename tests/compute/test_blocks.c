@@ -1,4 +1,5 @@
-/* test_blocks.c - inverted residuals on the cpu backend, which computes three operations as one layer.
+/* test_blocks.c - what the cpu backend does beyond single operations: inverted residuals, three operations as one
+ * layer, and groups of pictures.
  *
  * With every instruction set of the machine: operation by operation within the bound of compute_check.h, and the fused
  * layer bit for bit what its three operations give apart. They stay apart when a fourth operation reads the wide tensor
@@ -353,6 +354,36 @@ static void multiply_adds_are_fused(void **state) {
   }
 }
 
+/* Pictures that go through the end of a network together, where weights are larger than they are: a Winograd
+ * convolution, whose tiles are counted through them; a product with more weights than level 2 holds; and one with so
+ * long a sum that it is cut, added to what its output lies over. Every picture has the bits that it has alone. */
+static void test_groups(void **state) {
+  (void)state;
+  block *b = block_create(9, 6, 3, PMN_INPUT_F32);
+  int32_t t = add(b, CONV, 0, 48, 3, 1, SAME, true);
+  t = add(b, CONV, t, 48, 3, 1, SAME, true);
+  int32_t wide = add(b, CONV, t, 1100, 1, 2, SAME, true), narrow = add(b, CONV, t, 200, 1, 2, SAME, true);
+  int32_t y = add(b, CONV, wide, 200, 1, 1, SAME, false);
+  b->ops[b->program.op_count - 1].residual = narrow;
+  size_t in_size = pmn_tensor_size(&b->tensors[0]), out_size = pmn_tensor_size(&b->tensors[y]);
+  float *input = compute_random(SEED_INPUT, PICTURES * in_size, 1.0f);
+  for (int i = 0; i < compute_config_count; i++) {
+    const compute_config *config = &compute_configs[i];
+    judge(b, config, input, input, "groups");
+    float *apart = compute_run(config->device, &b->program, input, PICTURES, PICTURES);
+    for (size_t k = 0; k < PICTURES; k++) {
+      float *alone = compute_run(config->device, &b->program, input + k * in_size, 1, 1);
+      if (memcmp(alone, apart + k * out_size, out_size * sizeof *alone) != 0) {
+        fail_msg("%s: picture %zu of a group has other bits than alone", config->label, k);
+      }
+      free(alone);
+    }
+    free(apart);
+  }
+  free(input);
+  block_destroy(b);
+}
+
 /* Where the time went: what was fused has its time with the last of it. */
 static void test_times(void **state) {
   (void)state;
@@ -401,6 +432,7 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(multiply_adds_are_fused),
+      cmocka_unit_test(test_groups),
       cmocka_unit_test(test_times),
       cmocka_unit_test(test_table),
       cmocka_unit_test(test_stem),

@@ -188,7 +188,7 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
 /* Long sums are cut, so that a panel of weights stays in level-2 cache for all rows; y holds the partial sums. */
 static void gemm(const pmn_cpu_gemm *g) {
   enum { DEPTH_MAX = 1024 };
-  int32_t parts = g->epilogue.residual == g->y ? 1 : (g->k + DEPTH_MAX - 1) / DEPTH_MAX;
+  int32_t parts = (g->k + DEPTH_MAX - 1) / DEPTH_MAX;
   pmn_cpu_gemm part = *g;
   for (int32_t i = 0; i < parts; i++) {
     int32_t first = (int32_t)((int64_t)g->k * i / parts);

@@ -12,7 +12,7 @@
 /* The end of every operation: y = min(max(v + residual, clamp_min), clamp_max). Any other activation is a second pass
  * over what was just written. */
 typedef struct pmn_cpu_epilogue {
-  const float *residual; /* NULL: none; else laid out as y, which it may be */
+  const float *residual; /* NULL: none; else laid out as y, elsewhere */
   float clamp_min, clamp_max;
 } pmn_cpu_epilogue;
 
@@ -24,7 +24,7 @@ typedef struct pmn_cpu_gemm {
   const float *w;     /* packed by pack_weights */
   const float *start; /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
   size_t start_stride;
-  float *y; /* rows y_stride floats apart, as those of the residual */
+  float *y; /* rows y_stride floats apart, as those of the residual; holds partial sums of a long one meanwhile */
   size_t y_stride;
   pmn_cpu_epilogue epilogue;
 } pmn_cpu_gemm;
