@@ -328,9 +328,10 @@ typedef struct pmn_converted {
  * tensors; "tf_efficientnet_lite0" means weights of efficientnet_lite0 that TensorFlow trained, which have timm's names
  * like the others. Every tensor must find its place; but a classifier of other classes is left out. `output` appears
  * whole or not at all. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND, PMN_STATUS_MODEL (what does not fit),
- * PMN_STATUS_EXISTS, PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY. */
+ * PMN_STATUS_EXISTS, PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY; PMN_STATUS_INTERRUPTED once *stop, which may be NULL, is
+ * raised. */
 PMN_API PMN_MUST_USE pmn_status pmn_weights_convert(const char *input, const char *network, const char *output,
-    bool overwrite, pmn_converted *converted, pmn_err *err);
+    bool overwrite, const volatile sig_atomic_t *stop, pmn_converted *converted, pmn_err *err);
 
 #ifdef __cplusplus
 }

@@ -289,7 +289,8 @@ static int convert_weights(arguments *a) {
   pmn_err err = PMN_ERR_INIT;
   if (a->count != 1) return cli_usage("weights", "convert takes one file, not %d", a->count);
   if (a->output == NULL) return cli_usage("weights", "convert %s to what? name a file with -o", a->names[0]);
-  pmn_status status = pmn_weights_convert(a->names[0], a->network, a->output, has(a, OPT_OVERWRITE), &converted, &err);
+  pmn_status status = pmn_weights_convert(
+      a->names[0], a->network, a->output, has(a, OPT_OVERWRITE), cli_catch_signals(), &converted, &err);
   if (status != PMN_STATUS_OK) return cli_fail(status, &err);
   if (!has(a, OPT_QUIET)) {
     fprintf(stderr, "pomona: %s: %s%s, trained with %s; %d tensors, %lld bytes, SHA-256 %s\n", a->output,

@@ -325,7 +325,7 @@ pmn_status pmn_convert_file(const char *path, const char *network, const pmn_wei
   const pmn_weights_metadata metadata[] = {{"pomona.network", converted->network},
       {"pomona.framework", converted->framework}, {"pomona.source_sha256", in.sha256}, {"pomona.size", pixels}};
   memcpy(converted->source_sha256, in.sha256, sizeof in.sha256);
-  PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, entry != NULL ? 4 : 3,
+  PMN_TRY(pmn_weights_write(output, overwrite, match.tensors, match.count, metadata, entry != NULL ? 4 : 3, stop,
       converted->sha256, &converted->bytes, err));
 done:
   pmn_match_reset(&match);
@@ -334,7 +334,7 @@ done:
   return st;
 }
 
-pmn_status pmn_weights_convert(
-    const char *path, const char *network, const char *output, bool overwrite, pmn_converted *converted, pmn_err *err) {
-  return pmn_convert_file(path, network, NULL, output, overwrite, NULL, converted, err);
+pmn_status pmn_weights_convert(const char *path, const char *network, const char *output, bool overwrite,
+    const volatile sig_atomic_t *stop, pmn_converted *converted, pmn_err *err) {
+  return pmn_convert_file(path, network, NULL, output, overwrite, stop, converted, err);
 }

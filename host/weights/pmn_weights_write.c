@@ -130,8 +130,8 @@ done:
 }
 
 pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tensor *tensors, int32_t count,
-    const pmn_weights_metadata *metadata, int32_t metadata_count, char sha256[PMN_SHA256_HEX_SIZE], int64_t *bytes,
-    pmn_err *err) {
+    const pmn_weights_metadata *metadata, int32_t metadata_count, const volatile sig_atomic_t *stop,
+    char sha256[PMN_SHA256_HEX_SIZE], int64_t *bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   writer self = {0};
   unsigned char length[8];
@@ -149,7 +149,10 @@ pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tenso
   for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.size >> 8 * i);
   PMN_TRY(put(&self, length, sizeof length, err));
   PMN_TRY(put(&self, header.data, header.size, err));
-  for (int32_t i = 0; i < count; i++) PMN_TRY(write_values(&self, &tensors[i], err));
+  for (int32_t i = 0; i < count; i++) {
+    if (stop != NULL && *stop != 0) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted");
+    PMN_TRY(write_values(&self, &tensors[i], err));
+  }
   *bytes = (int64_t)pmn_outfile_size(self.file);
   if (!pmn_digest_finish(self.digest, NULL, sha256)) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute a hash");

@@ -5,6 +5,8 @@
 #include "pmn_layers.h"
 #include "pmn_sha256.h"
 
+#include <signal.h>
+
 /* A tensor to be written. Its values are those of `source` seen as `view`, with axis k of the output being axis axes[k]
  * of the view: so HWIO of OIHW has axes 2, 3, 1, 0. `spec` may fold axes together: only the number of values must
  * agree. */
@@ -20,9 +22,10 @@ typedef struct pmn_weights_metadata {
 } pmn_weights_metadata;
 
 /* Writes `path`, whole or not at all: header sorted by name, data aligned to 64 bytes in the same order. Sorts
- * `tensors`. *sha256: of the file. PMN_STATUS_EXISTS (and not overwrite), PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY. */
+ * `tensors`. *sha256: of the file. PMN_STATUS_EXISTS (and not overwrite), PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY;
+ * PMN_STATUS_INTERRUPTED once *stop is raised, which may be NULL. */
 PMN_MUST_USE pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tensor *tensors, int32_t count,
-    const pmn_weights_metadata *metadata, int32_t metadata_count, char sha256[PMN_SHA256_HEX_SIZE], int64_t *bytes,
-    pmn_err *err);
+    const pmn_weights_metadata *metadata, int32_t metadata_count, const volatile sig_atomic_t *stop,
+    char sha256[PMN_SHA256_HEX_SIZE], int64_t *bytes, pmn_err *err);
 
 #endif

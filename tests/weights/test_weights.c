@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 /* ---------------------------------------------------------------------------------------------------- manifest -- */
 
@@ -377,9 +378,15 @@ static void test_writer(void **state) {
   int64_t size = 0;
   check_folder(folder);
   snprintf(path, sizeof path, "%s/out", folder);
-  check_ok(pmn_weights_write(path, false, tensors, 4, metadata, 2, sha256, &size, &err));
-  check_fails(pmn_weights_write(path, false, tensors, 4, metadata, 2, sha256, &size, &err), PMN_STATUS_EXISTS, "out");
-  check_ok(pmn_weights_write(path, true, tensors, 4, metadata, 2, sha256, &size, &err));
+  const volatile sig_atomic_t stop = 1;
+  check_fails(pmn_weights_write(path, false, tensors, 4, metadata, 2, &stop, sha256, &size, &err),
+      PMN_STATUS_INTERRUPTED, "interrupted");
+  assert_int_equal(rmdir(folder), 0); /* nothing is left in it */
+  assert_int_equal(mkdir(folder, 0700), 0);
+  check_ok(pmn_weights_write(path, false, tensors, 4, metadata, 2, NULL, sha256, &size, &err));
+  check_fails(
+      pmn_weights_write(path, false, tensors, 4, metadata, 2, NULL, sha256, &size, &err), PMN_STATUS_EXISTS, "out");
+  check_ok(pmn_weights_write(path, true, tensors, 4, metadata, 2, NULL, sha256, &size, &err));
   pmn_buf_init(&bytes, 1 << 20);
   check_ok(pmn_file_read(path, &bytes, &err));
   assert_int_equal(bytes.size, size);
@@ -426,7 +433,7 @@ static void test_writer_without_memory(void **state) {
   for (pmn_status st = PMN_STATUS_NO_MEMORY; st != PMN_STATUS_OK; after++) {
     pmn_err err = PMN_ERR_INIT;
     pmn_mem_fail_after(after);
-    st = pmn_weights_write(path, false, &tensor, 1, metadata, 2, sha256, &size, &err);
+    st = pmn_weights_write(path, false, &tensor, 1, metadata, 2, NULL, sha256, &size, &err);
     pmn_mem_fail_after(-1);
     if (st != PMN_STATUS_OK) {
       assert_int_equal(st, PMN_STATUS_NO_MEMORY);
