@@ -4,7 +4,7 @@
 A network of the library with seeded weights is saved as its users save it, converted by `pomona weights convert`, run
 by `pomona extract` and by the library on the same real pictures. Compared are the default features, then layers from
 all over the network, flattened, down to the classifier. PyTorch answers in fp64; single values of a deep layer may lie
-further from it than 1e-4 of the largest only if PyTorch's own fp32 does (random weights amplify rounding). Under Keras 2 the file is a legacy .h5, under Keras 3 a
+further from it than 1e-4 of the largest only if PyTorch's own fp32 does (random weights amplify rounding). Under Keras 2 (TensorFlow 2.15) the file is a legacy .h5, under Keras 3 a
 .weights.h5 and the whole model as .h5. See README.md.
 """
 import pathlib
