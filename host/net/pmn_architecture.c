@@ -2,6 +2,7 @@
 #include "pmn_mem.h"
 #include "pmn_zoo.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const pmn_architecture *pmn_architecture_at(int32_t index) {
@@ -51,4 +52,10 @@ pmn_status pmn_architecture_tensors(const pmn_architecture *architecture, bool t
 done:
   pmn_free(layers.specs);
   return st;
+}
+
+bool pmn_architecture_has_classifier(const pmn_architecture *architecture, const pmn_safetensors *file) {
+  char kernel[64];
+  snprintf(kernel, sizeof kernel, "%s/kernel", architecture->output);
+  return pmn_safetensors_find(file, kernel) != NULL;
 }

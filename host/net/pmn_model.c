@@ -10,7 +10,6 @@
 #include "pmn_nearest.h"
 #include "pmn_onnx.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct model_output {
@@ -239,13 +238,6 @@ done:
   return st;
 }
 
-/* Has the file tensors of the classifier? */
-static bool has_classifier(const pmn_safetensors *file, const pmn_architecture *architecture) {
-  char kernel[64];
-  snprintf(kernel, sizeof kernel, "%s/kernel", architecture->output);
-  return pmn_safetensors_find(file, kernel) != NULL;
-}
-
 static pmn_status create_zoo(
     pmn_model *self, const pmn_architecture *architecture, const pmn_model_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -270,7 +262,7 @@ static pmn_status create_zoo(
   PMN_TRY(pmn_sha256_hex(&bytes, &size, 1, self->sha256, err));
   PMN_TRY(pmn_safetensors_create(bytes, size, self->origin, &weights, err));
   PMN_TRY(read_metadata(weights, architecture, &torch, err));
-  if (classifier && !has_classifier(weights, architecture)) {
+  if (classifier && !pmn_architecture_has_classifier(architecture, weights)) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s holds no classifier, which layer %s and those after it need", self->origin,
         architecture->classifier);
   }

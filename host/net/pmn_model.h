@@ -29,6 +29,9 @@ const pmn_architecture *pmn_architecture_find(const char *name);
 PMN_MUST_USE pmn_status pmn_architecture_tensors(const pmn_architecture *architecture, bool torch, bool classifier,
     pmn_tensor_spec **specs, int32_t *count, pmn_err *err);
 
+/* Does the file hold the weights of the network's last layer, in our names? */
+bool pmn_architecture_has_classifier(const pmn_architecture *architecture, const pmn_safetensors *file);
+
 typedef enum pmn_pooling { PMN_POOLING_AVERAGE, PMN_POOLING_MAX, PMN_POOLING_NONE } pmn_pooling;
 bool pmn_pooling_find(const char *name, pmn_pooling *pooling); /* "avg", "max", "none" */
 const char *pmn_pooling_name(pmn_pooling pooling);

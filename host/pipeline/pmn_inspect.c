@@ -215,10 +215,8 @@ static pmn_status inspect_safetensors(pmn_inspection *self, const pmn_inspect_op
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: no network is called \"%s\"; see pomona models", options->target, network);
   }
   if (architecture != NULL) {
-    char kernel[64];
-    snprintf(kernel, sizeof kernel, "%s/kernel", architecture->output);
     /* Of pictures of another size only the features can be looked at. */
-    bool classifier = options->width == 0 && pmn_safetensors_find(file, kernel) != NULL;
+    bool classifier = options->width == 0 && pmn_architecture_has_classifier(architecture, file);
     PMN_TRY(inspect_weights(self, options, architecture, classifier, err));
   } else {
     const pmn_weight *weight;

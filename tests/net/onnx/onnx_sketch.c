@@ -210,3 +210,13 @@ void sketch_refuse_graph(const sketch_case *f, pmn_buf *graph, const char *text)
   pmn_buf model = sketch_model(graph, 13);
   sketch_refuse_model(f, &model, text);
 }
+
+void sketch_check_hash(const sketch_case *f, const pmn_onnx *onnx, const char *files) {
+  char command[256], hex[65] = "";
+  snprintf(command, sizeof command, "cd %s && cat %s | sha256sum", f->folder, files);
+  FILE *pipe = popen(command, "r");
+  assert_non_null(pipe);
+  assert_int_equal(fread(hex, 1, 64, pipe), 64);
+  pclose(pipe);
+  assert_string_equal(pmn_onnx_sha256(onnx), hex);
+}

@@ -75,6 +75,8 @@ pmn_onnx *sketch_accept_model(const sketch_case *f, pmn_buf *model);
 void sketch_refuse_model(const sketch_case *f, pmn_buf *model, const char *text); /* PMN_STATUS_MODEL, "PATH...TEXT" */
 /* A graph as a model of opset 13. */
 pmn_onnx *sketch_accept_graph(const sketch_case *f, pmn_buf *graph);
+/* Fails unless sha256sum says of these files of the folder, one after the other, what the model says of itself. */
+void sketch_check_hash(const sketch_case *f, const pmn_onnx *onnx, const char *files);
 void sketch_refuse_graph(const sketch_case *f, pmn_buf *graph, const char *text);
 
 #endif
