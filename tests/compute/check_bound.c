@@ -146,18 +146,27 @@ static void sum_bound(const pmn_program *program, const pmn_op *op, const comput
   free(sums);
 }
 
-/* The matrices of F(4x4, 3x3) over absolute values. */
-enum { TILE = 4, SIDE = 6, TAPS = 3 };
-static const double abs_bt[SIDE][SIDE] = {{4, 0, 5, 0, 1, 0}, {0, 4, 4, 1, 1, 0}, {0, 4, 4, 1, 1, 0},
-    {0, 2, 1, 2, 1, 0}, {0, 2, 1, 2, 1, 0}, {0, 4, 0, 5, 0, 1}};
-static const double abs_g[SIDE][TAPS] = {{1. / 4, 0, 0}, {1. / 6, 1. / 6, 1. / 6}, {1. / 6, 1. / 6, 1. / 6},
-    {1. / 24, 1. / 12, 1. / 6}, {1. / 24, 1. / 12, 1. / 6}, {0, 0, 1}};
-static const double abs_at[TILE][SIDE] = {
-    {1, 1, 1, 1, 1, 0}, {0, 1, 1, 2, 2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, 1, 8, 8, 1}};
+/* The matrices of F(2x2, 3x3) and F(4x4, 3x3) over absolute values. */
+enum { TILE_MAX = 4, SIDE_MAX = 6, TAPS = 3 };
+typedef struct winograd {
+  int tile, side;
+  double bt[SIDE_MAX * SIDE_MAX], g[SIDE_MAX * TAPS], at[TILE_MAX * SIDE_MAX];
+} winograd;
+static const winograd forms[2] = {{2, 4, {1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1},
+                                      {1, 0, 0, .5, .5, .5, .5, .5, .5, 0, 0, 1}, {1, 1, 1, 0, 0, 1, 1, 1}},
+    {4, 6, {4, 0, 5, 0, 1, 0, 0, 4, 4, 1, 1, 0, 0, 4, 4, 1, 1, 0, 0, 2, 1, 2, 1, 0, 0, 2, 1, 2, 1, 0, 0, 4, 0, 5, 0, 1},
+        {1. / 4, 0, 0, 1. / 6, 1. / 6, 1. / 6, 1. / 6, 1. / 6, 1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24, 1. / 12,
+            1. / 6, 0, 0, 1},
+        {1, 1, 1, 1, 1, 0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 4, 4, 0, 0, 1, 1, 8, 8, 1}}};
+
+/* The smaller tiles are for pictures of fewer than eight of the larger ones. */
+static const winograd *form_for(const pmn_tensor *out) {
+  return &forms[((out->h + 3) / 4) * ((out->w + 3) / 4) >= 8];
+}
 
 /* y = m x m', x [n, n], m [rows, n] of row-major matrices. */
 static void both_sides(const double *m, int rows, int n, const double *x, double *y) {
-  double half[SIDE][SIDE];
+  double half[SIDE_MAX][SIDE_MAX];
   for (int i = 0; i < rows; i++) {
     for (int j = 0; j < n; j++) {
       half[i][j] = 0.0;
@@ -182,27 +191,29 @@ static bool winograd_may(const pmn_op *op) {
 static void winograd_tile(const pmn_program *program, const pmn_op *op, const float *magnitudes, const double *taps,
     int32_t y, int32_t x, double *bound) {
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  const winograd *form = form_for(out);
+  int tile_size = form->tile, side = form->side, positions = side * side;
   size_t pairs = (size_t)in->c * (size_t)out->c;
-  double *spectrum = compute_alloc((size_t)(in->c * SIDE * SIDE), sizeof *spectrum);
+  double *spectrum = compute_alloc((size_t)(in->c * positions), sizeof *spectrum);
   for (int32_t c = 0; c < in->c; c++) {
-    double d[SIDE * SIDE] = {0};
-    for (int i = 0; i < SIDE * SIDE; i++) {
-      int32_t row = y + i / SIDE - op->pad_top, column = x + i % SIDE - op->pad_left;
+    double d[SIDE_MAX * SIDE_MAX] = {0};
+    for (int i = 0; i < positions; i++) {
+      int32_t row = y + i / side - op->pad_top, column = x + i % side - op->pad_left;
       if (row < 0 || row >= in->h || column < 0 || column >= in->w) continue;
       d[i] = (double)magnitudes[(row * in->w + column) * in->c + c];
     }
-    both_sides(&abs_bt[0][0], SIDE, SIDE, d, spectrum + c * SIDE * SIDE);
+    both_sides(form->bt, side, side, d, spectrum + c * positions);
   }
   for (int32_t o = 0; o < out->c; o++) {
-    double products[SIDE * SIDE] = {0}, tile[TILE * TILE];
+    double products[SIDE_MAX * SIDE_MAX] = {0}, tile[TILE_MAX * TILE_MAX];
     for (int32_t c = 0; c < in->c; c++) {
-      for (size_t p = 0; p < SIDE * SIDE; p++) {
-        products[p] += spectrum[(size_t)c * SIDE * SIDE + p] * taps[p * pairs + (size_t)(c * out->c + o)];
+      for (int p = 0; p < positions; p++) {
+        products[p] += spectrum[c * positions + p] * taps[(size_t)p * pairs + (size_t)(c * out->c + o)];
       }
     }
-    both_sides(&abs_at[0][0], TILE, SIDE, products, tile);
-    for (int32_t i = 0; i < TILE * TILE; i++) {
-      int32_t row = y + i / TILE, column = x + i % TILE;
+    both_sides(form->at, tile_size, side, products, tile);
+    for (int32_t i = 0; i < tile_size * tile_size; i++) {
+      int32_t row = y + i / tile_size, column = x + i % tile_size;
       if (row >= out->h || column >= out->w) continue;
       double size = tile[i] + fabs((double)op->bias[o]);
       bound[(row * out->w + column) * out->c + o] = (double)(in->c + 24) * EPSILON * size;
@@ -215,17 +226,19 @@ static void winograd_bound(
     const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
   size_t pairs = (size_t)in->c * (size_t)out->c;
-  double *taps = compute_alloc(SIDE * SIDE * pairs, sizeof *taps);
+  const winograd *form = form_for(out);
+  size_t positions = (size_t)(form->side * form->side);
+  double *taps = compute_alloc(positions * pairs, sizeof *taps);
   for (size_t i = 0; i < pairs; i++) {
-    double g[SIDE * SIDE] = {0}, u[SIDE * SIDE];
+    double g[TAPS * TAPS], u[SIDE_MAX * SIDE_MAX];
     for (size_t t = 0; t < TAPS * TAPS; t++) g[t] = fabs((double)op->weights[t * pairs + i]);
-    both_sides(&abs_g[0][0], SIDE, TAPS, g, u);
-    for (size_t p = 0; p < SIDE * SIDE; p++) taps[p * pairs + i] = u[p];
+    both_sides(form->g, form->side, TAPS, g, u);
+    for (size_t p = 0; p < positions; p++) taps[p * pairs + i] = u[p];
   }
   float *magnitudes =
       compute_absolute(operands->magnitudes != NULL ? operands->magnitudes : operands->in, pmn_tensor_size(in));
-  for (int32_t y = 0; y < out->h; y += TILE) {
-    for (int32_t x = 0; x < out->w; x += TILE) winograd_tile(program, op, magnitudes, taps, y, x, bound);
+  for (int32_t y = 0; y < out->h; y += form->tile) {
+    for (int32_t x = 0; x < out->w; x += form->tile) winograd_tile(program, op, magnitudes, taps, y, x, bound);
   }
   free(magnitudes);
   free(taps);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Windows gathered for one matrix product: as many as fit a level-1 cache; but every product brings the weights, and if
- * those come from beyond level 2, as many as fit there. */
+ * those come from beyond level 2, as many as fit there of what is used at a time: a part of each, of long sums. */
 enum {
   PATCH_BYTES = 16 * 1024,
   PATCH_BYTES_FAR = 384 * 1024,
@@ -20,9 +20,10 @@ bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tens
 }
 
 static int32_t patches_at_once(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  int64_t patch_bytes = (int64_t)4 * op->kernel_h * op->kernel_w * (in->c / op->groups);
-  bool near = patch_bytes * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
-  int32_t fitting = (int32_t)((near ? PATCH_BYTES : PATCH_BYTES_FAR) / patch_bytes);
+  int64_t patch = (int64_t)op->kernel_h * op->kernel_w * (in->c / op->groups);
+  bool near = 4 * patch * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
+  int64_t part = patch < PMN_CPU_DEPTH_MAX ? patch : PMN_CPU_DEPTH_MAX;
+  int32_t fitting = (int32_t)(near ? PATCH_BYTES / (4 * patch) : PATCH_BYTES_FAR / (4 * part));
   return fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
 }
 

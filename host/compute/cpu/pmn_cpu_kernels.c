@@ -171,7 +171,7 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
       int vectors = panel_vectors(column, g->n);
       size_t row_size = (size_t)(vectors * LANES), skipped = (size_t)depth_first * row_size;
       const float *next = panel + (size_t)(depth + 1) * row_size;
-      const float *coming = column + PANEL < g->n ? next + skipped : panel;
+      const float *coming = column + PANEL < g->n ? next + skipped : g->ahead != NULL ? g->ahead : panel;
       tile_place at = {.column = column, .w = panel + skipped, .step = (PANEL + tiles - 1) / tiles};
       for (int32_t t = 0; t < tiles; t++) {
         /* Tiles of nearly equal height: 49 rows are 7 x 7, not 6 x 8 + 1. */
@@ -185,16 +185,17 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
   }
 }
 
-/* Long sums are cut, so that a panel of weights stays in level-2 cache for all rows; y holds the partial sums. */
+/* y holds the partial sums of long ones. */
 static void gemm(const pmn_cpu_gemm *g) {
-  enum { DEPTH_MAX = 1024 };
-  int32_t parts = (g->k + DEPTH_MAX - 1) / DEPTH_MAX;
+  int32_t parts = (g->k + PMN_CPU_DEPTH_MAX - 1) / PMN_CPU_DEPTH_MAX;
   pmn_cpu_gemm part = *g;
   for (int32_t i = 0; i < parts; i++) {
-    int32_t first = (int32_t)((int64_t)g->k * i / parts);
-    part.k = (int32_t)((int64_t)g->k * (i + 1) / parts) - first;
+    int32_t first = (int32_t)((int64_t)g->k * i / parts), end = (int32_t)((int64_t)g->k * (i + 1) / parts);
+    bool is_last = i + 1 == parts;
+    part.k = end - first;
     part.a = g->a + first;
-    part.epilogue = i + 1 == parts ? g->epilogue : (pmn_cpu_epilogue){NULL, -INFINITY, INFINITY};
+    part.ahead = is_last ? g->ahead : g->w + (size_t)end * (size_t)(panel_vectors(0, g->n) * LANES);
+    part.epilogue = is_last ? g->epilogue : (pmn_cpu_epilogue){NULL, -INFINITY, INFINITY};
     gemm_part(&part, g->k, first);
     part.start = g->y;
     part.start_stride = g->y_stride;
@@ -353,5 +354,5 @@ const pmn_cpu_kernels PASTE(pmn_cpu_kernels_, ISA) = {
     .average = average,
     .normalize = normalize,
     .pixel = &PASTE(pmn_cpu_pixels_, ISA),
-    .transforms = &PASTE(pmn_cpu_transforms_, ISA),
+    .transforms = PASTE(pmn_cpu_transforms_, ISA),
 };

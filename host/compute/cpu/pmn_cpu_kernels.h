@@ -16,12 +16,16 @@ typedef struct pmn_cpu_epilogue {
   float clamp_min, clamp_max;
 } pmn_cpu_epilogue;
 
+/* Longer sums are cut into parts of equal length, so that a panel of weights stays in level-2 cache for all rows. */
+enum { PMN_CPU_DEPTH_MAX = 1024 };
+
 /* y[m, n] = epilogue(start + a[m, k] w[k, n]), start being the bias that is packed with w, or earlier partial sums. */
 typedef struct pmn_cpu_gemm {
   int32_t m, k, n;
   const float *a;
   size_t a_stride;    /* floats from row to row */
   const float *w;     /* packed by pack_weights */
+  const float *ahead; /* weights to bring into level 2 for what comes next, or NULL */
   const float *start; /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
   size_t start_stride;
   float *y; /* rows y_stride floats apart, as those of the residual; holds partial sums of a long one meanwhile */
@@ -75,7 +79,7 @@ typedef struct pmn_cpu_tile {
 } pmn_cpu_tile;
 
 typedef struct pmn_cpu_transforms {
-  /* v = B' x B: x is the first of 6x6 pixels, v the tile's place in the first position */
+  /* v = B' x B: x is the first of the pixels, v the tile's place in the first position */
   void (*input_tile)(const pmn_cpu_tile *tile, float *v);
   /* y = epilogue(A' x A + bias), rows x columns pixels of it: x is the tile's place in the first position */
   void (*output_tile)(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
@@ -97,7 +101,7 @@ typedef struct pmn_cpu_kernels {
   /* y[pixels, 3] = x * scale + shift */
   void (*normalize)(const uint8_t *x, size_t pixels, const float scale[3], const float shift[3], float *y);
   const pmn_cpu_pixel_kernels *pixel;
-  const pmn_cpu_transforms *transforms;
+  const pmn_cpu_transforms *transforms; /* [2]: of F(2x2, 3x3), of F(4x4, 3x3) */
 } pmn_cpu_kernels;
 
 /* The table of an instruction set by name ("baseline", "avx2", "avx512"), or the best one for NULL. NULL if this

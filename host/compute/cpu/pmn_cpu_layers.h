@@ -26,7 +26,8 @@ typedef struct pmn_cpu_layer {
   pmn_op middle, last; /* of a block: the depthwise and the narrowing convolution */
   pmn_cpu_form form;
   int32_t op_count; /* operations of the program that it covers: 3 of a block, else 1 */
-  int32_t tiles;    /* of a Winograd convolution: tiles that are transformed together */
+  int32_t size;     /* of a Winograd convolution: pixels across an output tile, 2 or 4 */
+  int32_t tiles;    /* and tiles that are transformed together */
   bool copies_out;  /* of a block: its output lies over its input and is put there at the end */
   pmn_cpu_block_plan plan;
   float *packed, *packed_middle, *packed_last;

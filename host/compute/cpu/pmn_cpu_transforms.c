@@ -8,10 +8,17 @@
 #include "pmn_cpu_vector.h"
 #include "pmn_cpu_winograd.h"
 
-enum { SIDE = PMN_WINOGRAD_SIDE, TILE = PMN_WINOGRAD_TILE };
+enum { WIDEST = PMN_WINOGRAD_SIZE_MAX, SIDE_MAX = WIDEST + 2 };
 
-/* t = B' d */
-INLINE void input_line(const vec d[SIDE], vec t[SIDE]) {
+/* t = B' d, of F(size x size, 3x3) */
+INLINE void input_line(const int size, const vec *d, vec *t) {
+  if (size == 2) {
+    t[0] = d[0] - d[2];
+    t[1] = d[1] + d[2];
+    t[2] = d[2] - d[1];
+    t[3] = d[1] - d[3];
+    return;
+  }
   vec even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
   vec even_2 = d[4] - d[2], odd_2 = 2.0f * (d[3] - d[1]);
   t[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
@@ -23,56 +30,64 @@ INLINE void input_line(const vec d[SIDE], vec t[SIDE]) {
 }
 
 /* y = A' t */
-INLINE void output_line(const vec t[SIDE], vec y[TILE]) {
-  vec sum = t[1] + t[2], difference = t[1] - t[2], sum_2 = t[3] + t[4], difference_2 = t[3] - t[4];
+INLINE void output_line(const int size, const vec *t, vec *y) {
+  vec sum = t[1] + t[2], difference = t[1] - t[2];
+  if (size == 2) {
+    y[0] = t[0] + sum;
+    y[1] = difference - t[3];
+    return;
+  }
+  vec sum_2 = t[3] + t[4], difference_2 = t[3] - t[4];
   y[0] = t[0] + sum + sum_2;
   y[1] = difference + 2.0f * difference_2;
   y[2] = sum + 4.0f * sum_2;
   y[3] = difference + 8.0f * difference_2 + t[5];
 }
 
-static void input_tile(const pmn_cpu_tile *tile, float *v) {
+INLINE void input(const int size, const pmn_cpu_tile *tile, float *v) {
+  const int side = size + 2;
   for (int32_t channel = 0; channel < tile->c; channel += LANES) {
-    vec square[SIDE][SIDE];
+    vec square[SIDE_MAX][SIDE_MAX];
 #pragma GCC unroll 6
-    for (int j = 0; j < SIDE; j++) {
+    for (int j = 0; j < side; j++) {
       const float *x = tile->x + (size_t)j * tile->pixel + (size_t)channel;
-      vec d[SIDE], t[SIDE];
+      vec d[SIDE_MAX], t[SIDE_MAX];
 #pragma GCC unroll 6
-      for (int i = 0; i < SIDE; i++) d[i] = load(x + (size_t)i * tile->row);
-      input_line(d, t);
+      for (int i = 0; i < side; i++) d[i] = load(x + (size_t)i * tile->row);
+      input_line(size, d, t);
 #pragma GCC unroll 6
-      for (int i = 0; i < SIDE; i++) square[i][j] = t[i];
+      for (int i = 0; i < side; i++) square[i][j] = t[i];
     }
 #pragma GCC unroll 6
-    for (int i = 0; i < SIDE; i++) {
-      vec t[SIDE];
-      input_line(square[i], t);
+    for (int i = 0; i < side; i++) {
+      vec t[SIDE_MAX];
+      input_line(size, square[i], t);
 #pragma GCC unroll 6
-      for (int j = 0; j < SIDE; j++) store(v + (size_t)(i * SIDE + j) * tile->position + (size_t)channel, t[j]);
+      for (int j = 0; j < side; j++) store(v + (size_t)(i * side + j) * tile->position + (size_t)channel, t[j]);
     }
   }
 }
 
-static void output_tile(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
+INLINE void output(const int size, const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
     const pmn_cpu_epilogue *epilogue) {
+  const int side = size + 2;
   bounds b = bounds_of(epilogue);
   for (int32_t channel = 0; channel < tile->c; channel += LANES) {
-    vec square[TILE][SIDE], start = load(bias + channel);
+    vec square[WIDEST][SIDE_MAX], start = load(bias + channel);
 #pragma GCC unroll 6
-    for (int j = 0; j < SIDE; j++) {
-      vec t[SIDE], s[TILE];
+    for (int j = 0; j < side; j++) {
+      vec t[SIDE_MAX], s[WIDEST];
 #pragma GCC unroll 6
-      for (int i = 0; i < SIDE; i++) t[i] = load(tile->x + (size_t)(i * SIDE + j) * tile->position + (size_t)channel);
-      output_line(t, s);
+      for (int i = 0; i < side; i++) t[i] = load(tile->x + (size_t)(i * side + j) * tile->position + (size_t)channel);
+      output_line(size, t, s);
 #pragma GCC unroll 4
-      for (int i = 0; i < TILE; i++) square[i][j] = s[i];
+      for (int i = 0; i < size; i++) square[i][j] = s[i];
     }
-    for (int i = 0; i < rows; i++) {
-      vec s[TILE];
-      output_line(square[i], s);
+    for (int i = 0; i < size && i < rows; i++) {
+      vec s[WIDEST];
+      output_line(size, square[i], s);
       size_t at = (size_t)i * tile->row + (size_t)channel;
-      for (int j = 0; j < columns; j++, at += tile->pixel) {
+      for (int j = 0; j < size && j < columns; j++, at += tile->pixel) {
         const float *residual = epilogue->residual == NULL ? NULL : epilogue->residual + at;
         finish(y + at, s[j] + start, LANES, residual, &b);
       }
@@ -80,4 +95,19 @@ static void output_tile(const pmn_cpu_tile *tile, const float *bias, int32_t row
   }
 }
 
-const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA) = {.input_tile = input_tile, .output_tile = output_tile};
+static void input_2(const pmn_cpu_tile *tile, float *v) {
+  input(2, tile, v);
+}
+static void input_4(const pmn_cpu_tile *tile, float *v) {
+  input(4, tile, v);
+}
+static void output_2(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
+    const pmn_cpu_epilogue *epilogue) {
+  output(2, tile, bias, rows, columns, y, epilogue);
+}
+static void output_4(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
+    const pmn_cpu_epilogue *epilogue) {
+  output(4, tile, bias, rows, columns, y, epilogue);
+}
+
+const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA)[2] = {{input_2, output_2}, {input_4, output_4}};

@@ -21,7 +21,7 @@ typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alia
 
 /* The parts of the table that have sources of their own. */
 extern const pmn_cpu_pixel_kernels PASTE(pmn_cpu_pixels_, ISA);
-extern const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA);
+extern const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA)[2];
 
 INLINE vec load(const float *p) {
   return *(const vec *)p;
@@ -33,8 +33,6 @@ INLINE vec splat(float x) {
   return x - (vec){0};
 }
 
-/* By masks: GCC has no vector minimum in C, and a loop over lanes becomes scalar code once it stands in a large
- * function. */
 INLINE vec select(mask m, vec yes, vec no) {
   return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
@@ -48,9 +46,15 @@ INLINE bounds bounds_of(const pmn_cpu_epilogue *e) {
   return (bounds){splat(e->clamp_min), splat(e->clamp_max)};
 }
 
+/* GCC has no vector minimum in C, but makes one of a loop over lanes that it may not unroll. */
 INLINE vec clamp(vec v, const bounds *b) {
-  v = select(v < b->low, b->low, v);
-  return select(v > b->high, b->high, v);
+  vec low = b->low, high = b->high, result;
+#pragma GCC unroll 1
+  for (int i = 0; i < LANES; i++) {
+    float x = v[i] < low[i] ? low[i] : v[i];
+    result[i] = x > high[i] ? high[i] : x;
+  }
+  return result;
 }
 
 /* The first `count` lanes, 0 < count < LANES, in pieces whose sizes are powers of two. */
