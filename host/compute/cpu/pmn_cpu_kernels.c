@@ -165,20 +165,21 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
   int32_t block = ((g->m + blocks - 1) / blocks + ROWS - 1) / ROWS * ROWS;
   for (int32_t start = 0; start < g->m; start += block) {
     int32_t rows = g->m - start < block ? g->m - start : block;
-    int32_t tiles = (rows + ROWS - 1) / ROWS;
+    /* Tiles of nearly equal height: 49 rows are 7 x 7, not 6 x 8 + 1. */
+    int32_t tiles = (rows + ROWS - 1) / ROWS, height = rows / tiles, taller = rows % tiles;
     const float *panel = g->w;
     for (int32_t column = 0; column < g->n; column += PANEL) {
       int vectors = panel_vectors(column, g->n);
       size_t row_size = (size_t)(vectors * LANES), skipped = (size_t)depth_first * row_size;
       const float *next = panel + (size_t)(depth + 1) * row_size;
       const float *coming = column + PANEL < g->n ? next + skipped : g->ahead != NULL ? g->ahead : panel;
-      tile_place at = {.column = column, .w = panel + skipped, .step = (PANEL + tiles - 1) / tiles};
+      int step = (PANEL + tiles - 1) / tiles;
+      tile_place at = {.row = start, .column = column, .w = panel + skipped, .coming = coming, .step = step};
       for (int32_t t = 0; t < tiles; t++) {
-        /* Tiles of nearly equal height: 49 rows are 7 x 7, not 6 x 8 + 1. */
-        int32_t from = (int32_t)((int64_t)rows * t / tiles), to = (int32_t)((int64_t)rows * (t + 1) / tiles);
-        at.row = start + from;
-        at.coming = coming + (size_t)t * (size_t)g->k * (size_t)at.step;
-        run_tile(vectors, to - from, g, &at);
+        int tile_height = height + (t < taller);
+        run_tile(vectors, tile_height, g, &at);
+        at.row += tile_height;
+        at.coming += (size_t)g->k * (size_t)step;
       }
       panel = next;
     }
