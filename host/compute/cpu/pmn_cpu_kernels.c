@@ -9,12 +9,18 @@
  *   avx2      16 x 256 bit   8       6 x 2           12
  *   avx512    32 x 512 bit  16       8 x 3           24
  *
- * Matrix kernel: acc[i][v] starts as the bias and takes a[i][kk] * w[kk][v] for kk = 0 .. k-1 in that order, whatever
- * the shape of the tile around it; so the bits of an element do not depend on how rows were shared out. Per kk it
- * issues ROWS x VECTORS multiply-adds for ROWS + VECTORS loads, which keeps two FMA units busy from level-2 cache.
+ * Matrix kernel: y[i][v] = clamp(bias[v] + sum over kk of a[i][kk] * w[kk][v] + residual[i][v]). acc[i][v] starts as
+ * the bias and takes its products for kk = 0 .. k-1 in that order, whatever the shape of the tile around it; so the
+ * bits of an element do not depend on how rows were shared out. Per kk it issues ROWS x VECTORS multiply-adds for ROWS
+ * + VECTORS loads, which keeps two FMA units busy from level-2 cache.
  *
- * Depthwise: vectors run along channels, weights of one block of channels stay in registers (3x3) or L1 while a row is
- * swept; TILE neighbouring outputs share their input loads.
+ * Depthwise: y[x][c] = clamp(bias[c] + sum over r, s of in[r][x * stride + s][c] * w[r][s][c] + residual[x][c]).
+ * Vectors run along channels, the weights of a row of the window stay in registers while four neighbouring outputs
+ * share their loads of the input.
+ *
+ * Shares of the peak, one core with avx512 that does 217 GFLOP/s in registers (pomona-bench layers): tiles over panels
+ * in level 2, 75 % (k = 64) to 88 % (k = 1024); whole pointwise layers of ResNet50, all that comes from memory
+ * included, 45 to 72 %; inverted residuals, depthwise part included, 40 to 62 %.
  */
 #include "pmn_cpu_vector.h"
 

@@ -2,8 +2,11 @@
  * the matrices stand in pmn_cpu_winograd.h.
  *
  * Vectors run along channels. A tile is transformed column by column into a square of vectors on the stack, which stays
- * in level-1 cache, then row by row. What is loaded and stored, not the additions, is the cost: 2.25 values per output
- * and channel before the products and as many after them.
+ * in level-1 cache, then row by row. What is loaded and stored, not the additions, is the cost: of 4x4 tiles 2.25
+ * values per output and channel before the products and as many after them, of 2x2 tiles 4.
+ *
+ * Counted as direct convolutions, the layers around these reach 90 to 175 % of the peak of one core with avx512 (3x3 of
+ * ResNet50, pomona-bench layers); the transforms themselves take a fiftieth of the network's time.
  */
 #include "pmn_cpu_vector.h"
 #include "pmn_cpu_winograd.h"
