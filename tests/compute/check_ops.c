@@ -22,6 +22,7 @@ static double case_check(const compute_case *c) {
     float *bound = compute_bound(&p.program, p.op, &operands, &compute_configs[i]);
     float *y = compute_run(compute_configs[i].device, &p.program, input, n, n);
     worst = fmax(worst, compute_compare(y, expected, bound, out_size, compute_configs[i].label, c->name));
+    compute_check_mean_error(&p.program, p.op, &compute_configs[i], y, expected, bound, c->name);
     /* The last picture alone gives the bits it gave in the batch. */
     size_t last = (size_t)n - 1, in_bytes = pmn_tensor_size(&p.tensors[0]) * (case_has(c, 'B') ? 1 : sizeof(float));
     float *alone = compute_run(compute_configs[i].device, &p.program, (const char *)input + last * in_bytes, 1, 1);

@@ -62,6 +62,9 @@ double compute_activation_bound(pmn_activation activation, double v, double f, d
 /* Largest |y - expected| / bound; NaN in y or anything above 1 fails the test. */
 double compute_compare(
     const float *y, const float *expected, const float *bound, size_t count, const char *label, const char *name);
+/* Of convolutions that may take Winograd's way: their errors in the mean, against a hundredth of their bounds. */
+void compute_check_mean_error(const pmn_program *program, const pmn_op *op, const compute_config *config,
+    const float *y, const float *expected, const float *bound, const char *name);
 
 /* The tests: CMocka test functions. */
 void check_ops_goldens(void **state);

@@ -28,7 +28,8 @@ static bool config_open(
     return false;
   }
   print_message("%s: %s, %s\n", label, device->info.name, device->info.driver);
-  compute_configs[compute_config_count++] = (compute_config){device, label, activation_units, strcmp(TEST_BACKEND, "cpu") == 0};
+  compute_configs[compute_config_count++] =
+      (compute_config){device, label, activation_units, strcmp(TEST_BACKEND, "cpu") == 0};
   return true;
 }
 

@@ -1,7 +1,7 @@
 /* pmn_cpu_block.c - an inverted residual as one layer.
  *
- *   x [h, w, cin] --convolution, act--> wide [h, w, cw] --depthwise, act--> narrow [h', w', cw] --pointwise--> y [h',
- * w', cout]
+ *   x [h, w, cin] --convolution, act--> wide [h, w, cw] --depthwise, act--> narrow [h', w', cw]
+ *                 --pointwise--> y [h', w', cout]
  *
  * cw is six times cin: the wide tensor of MobileNetV2's second block has 4.8 MB, and writing and reading it costs more
  * than the arithmetic. So the wide channels are cut into slices (every step up to the last convolution treats channels

@@ -24,7 +24,8 @@ static int32_t patches_at_once(const pmn_op *op, const pmn_tensor *in, const pmn
   bool near = 4 * patch * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
   int64_t part = patch < PMN_CPU_DEPTH_MAX ? patch : PMN_CPU_DEPTH_MAX;
   int32_t fitting = (int32_t)(near ? PATCH_BYTES / (4 * patch) : PATCH_BYTES_FAR / (4 * part));
-  return fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
+  int32_t pieces = fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
+  return pieces < out->h * out->w ? pieces : out->h * out->w;
 }
 
 size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {

@@ -160,14 +160,18 @@ static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const tile_pl
   }
 }
 
+/* Where panel `column` of weights [depth, n] has its row `first`; `panel` is its bias. */
+INLINE const float *panel_row(const float *panel, int32_t column, int32_t n, int32_t first) {
+  return panel + (size_t)first * (size_t)(panel_vectors(column, n) * LANES);
+}
+
 /* All rows and columns, for rows [depth_first, depth_first + g->k) of weights that have `depth` of them. Rows of a are
  * taken in blocks that stay in level-2 cache while all panels of weights pass over them; as few blocks as can be, for
  * each brings the weights from wherever they are. While a panel is at work, the next one is brought, each tile its
- * share. */
+ * share: all of it if there are three tiles or more, else a third or two thirds of its lines. */
 static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first) {
   enum { BLOCK_BYTES = 448 * 1024 };
-  int32_t most = (int32_t)(BLOCK_BYTES / (4 * (int64_t)g->k));
-  int32_t blocks = most < ROWS ? (g->m + ROWS - 1) / ROWS : (g->m + most - 1) / most;
+  int32_t most = (int32_t)(BLOCK_BYTES / (4 * (int64_t)g->k)), blocks = (g->m + most - 1) / most;
   int32_t block = ((g->m + blocks - 1) / blocks + ROWS - 1) / ROWS * ROWS;
   for (int32_t start = 0; start < g->m; start += block) {
     int32_t rows = g->m - start < block ? g->m - start : block;
@@ -176,16 +180,26 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
     const float *panel = g->w;
     for (int32_t column = 0; column < g->n; column += PANEL) {
       int vectors = panel_vectors(column, g->n);
-      size_t row_size = (size_t)(vectors * LANES), skipped = (size_t)depth_first * row_size;
-      const float *next = panel + (size_t)(depth + 1) * row_size;
-      const float *coming = column + PANEL < g->n ? next + skipped : g->ahead != NULL ? g->ahead : panel;
-      int step = (PANEL + tiles - 1) / tiles;
-      tile_place at = {.row = start, .column = column, .w = panel + skipped, .coming = coming, .step = step};
+      size_t row_size = (size_t)(vectors * LANES);
+      const float *next = panel + (size_t)(depth + 1) * row_size, *coming = g->ahead;
+      if (column + PANEL < g->n) coming = panel_row(next, column + PANEL, g->n, depth_first);
+      if (coming == NULL || (column + PANEL >= g->n && start + block < g->m))
+        coming = panel_row(g->w, 0, g->n, depth_first);
+      tile_place at = {.row = start,
+          .column = column,
+          .w = panel_row(panel, column, g->n, depth_first),
+          .coming = coming,
+          .step = (PANEL + tiles - 1) / tiles};
+      size_t share = (size_t)g->k * (size_t)at.step, left = (size_t)g->k * row_size;
       for (int32_t t = 0; t < tiles; t++) {
         int tile_height = height + (t < taller);
         run_tile(vectors, tile_height, g, &at);
         at.row += tile_height;
-        at.coming += (size_t)g->k * (size_t)step;
+        left -= share < left ? share : left;
+        if (left > 0)
+          at.coming += share;
+        else
+          at.step = 0; /* nothing is left to bring */
       }
       panel = next;
     }
@@ -201,7 +215,7 @@ static void gemm(const pmn_cpu_gemm *g) {
     bool is_last = i + 1 == parts;
     part.k = end - first;
     part.a = g->a + first;
-    part.ahead = is_last ? g->ahead : g->w + (size_t)end * (size_t)(panel_vectors(0, g->n) * LANES);
+    part.ahead = is_last ? g->ahead : panel_row(g->w, 0, g->n, end);
     part.epilogue = is_last ? g->epilogue : (pmn_cpu_epilogue){NULL, -INFINITY, INFINITY};
     gemm_part(&part, g->k, first);
     part.start = g->y;

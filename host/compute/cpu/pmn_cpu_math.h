@@ -3,10 +3,14 @@
  * No libm call per element, and forms that neither cancel nor overflow, so that errors stay relative to the result.
  * With u = 2^-24, half a unit in the last place, and Taylor series cut where the first term left out is below u / 4:
  *
- *   exp_of, |x| < 87.33      r = x - n ln2 is off by 0.4 u at most (n * LN2_HIGH is exact, |r| < 0.35), its series and
- * the last sum by u each: 3 u expm1_of, x <= 0        the same; where 2^n (1 + rest) - 1 cancels (n = -1), by 1.8
- * times: 5 u log1p_of, 0 <= x <= 1   s = x / (2 + x) is off by 2 u, the series adds 2 u: 4 u log_of, x > 0           as
- * much relative to |log m| + |e| ln2, x = m 2^e: 4 u of that
+ * exp_of, |x| < 87.33: r = x - n ln2 is off by 0.4 u at most (n * LN2_HIGH is exact, |r| < 0.35), its series and the
+ * last sum by u each: 3 u.
+ *
+ * expm1_of, x <= 0: the same; where 2^n (1 + rest) - 1 cancels (n = -1), by 1.8 times: 5 u.
+ *
+ * log1p_of, 0 <= x <= 1: s = x / (2 + x) is off by 2 u, the series adds 2 u: 4 u.
+ *
+ * log_of, x > 0: as much relative to |log m| + |e| ln2, x = m 2^e: 4 u of that.
  */
 #ifndef PMN_CPU_MATH_H
 #define PMN_CPU_MATH_H
