@@ -65,7 +65,7 @@ bool pmn_network_times(const pmn_network *network, double *seconds) {
   return true;
 }
 
-pmn_status pmn_device_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+pmn_status pmn_device_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   if (n < 1 || d < 1) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "syrk of %d rows and %d columns: both must be 1 or more", n, d);
   }

@@ -36,7 +36,7 @@ typedef struct pmn_backend {
   pmn_status (*network_run)(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
   void (*network_destroy)(pmn_network *network);                      /* not NULL */
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
-  pmn_status (*syrk)(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+  pmn_status (*syrk)(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
   pmn_status (*gemm)(
       pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
 } pmn_backend;
@@ -75,11 +75,11 @@ void pmn_network_destroy(pmn_network *network);
  * tell. */
 bool pmn_network_times(const pmn_network *network, double *seconds);
 
-/* c += x' x for x [n, d] f32 row-major; c [d, d] f64 row-major, of which only the upper triangle (column >= row) is
- * read and written. Products and sums carry fp64 accuracy where the device has fp64; a device without it sums at most
- * 256 rows in fp32 before adding to c. Same bits for the same x, n, d. */
+/* c += x' x for x [n, d] f64 row-major; c [d, d] f64 row-major, of which only the upper triangle (column >= row) is
+ * read and written. Products and sums carry fp64 accuracy where the device has fp64; a device without it rounds x to
+ * fp32 and sums at most 256 rows before adding to c. Same bits for the same x, n, d. */
 PMN_MUST_USE pmn_status pmn_device_syrk(
-    pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+    pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 /* y = a b in fp32: a [n, k], b [k, m], y [n, m], row-major, dense. */
 PMN_MUST_USE pmn_status pmn_device_gemm(
     pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);

@@ -300,13 +300,17 @@ done:
 
 static pmn_status syrk_check(verdict *v, pmn_device *reference, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  enum { SIZE = SYRK_COLUMNS * SYRK_COLUMNS };
-  float *x = numbers_create(4, SYRK_ROWS * SYRK_COLUMNS), *absolute = NULL;
-  double *sums = pmn_calloc(3 * SIZE, sizeof(double));
-  if (x != NULL) absolute = absolute_create(x, SYRK_ROWS * SYRK_COLUMNS);
-  if (absolute == NULL || sums == NULL) {
-    st = pmn_err_memory(err, 3 * SIZE * sizeof(double), "the check of a device");
+  enum { SIZE = SYRK_COLUMNS * SYRK_COLUMNS, COUNT = SYRK_ROWS * SYRK_COLUMNS };
+  float *numbers = numbers_create(4, COUNT);
+  double *sums = pmn_calloc(3 * SIZE, sizeof(double)), *x = pmn_calloc(2 * COUNT, sizeof(double));
+  if (numbers == NULL || x == NULL || sums == NULL) {
+    st = pmn_err_memory(err, (3 * SIZE + 2 * COUNT) * sizeof(double), "the check of a device");
     goto done;
+  }
+  double *absolute = x + COUNT;
+  for (size_t i = 0; i < COUNT; i++) {
+    x[i] = (double)numbers[i];
+    absolute[i] = fabs(x[i]);
   }
   double *y = sums, *expected = sums + SIZE, *magnitude = sums + 2 * SIZE;
   PMN_TRY(pmn_device_syrk(v->device, x, SYRK_ROWS, SYRK_COLUMNS, y, err));
@@ -317,8 +321,8 @@ static pmn_status syrk_check(verdict *v, pmn_device *reference, pmn_err *err) {
     PMN_TRY(value_compare(v, "syrk", y[i], expected[i], (256 + 4) * (double)FLT_EPSILON * magnitude[i], err));
   }
 done:
+  pmn_free(numbers);
   pmn_free(x);
-  pmn_free(absolute);
   pmn_free(sums);
   return st;
 }

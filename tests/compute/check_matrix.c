@@ -1,13 +1,16 @@
 /* check_matrix.c - syrk and gemm against sums of our own in fp64. */
 #include "compute_check.h"
 
+#include "cases.h"
+
 #include <float.h>
 #include <math.h>
 
 static void syrk_check(const compute_config *config, int32_t n, int32_t d, double *worst) {
   pmn_err err = PMN_ERR_INIT;
   size_t rows = (size_t)n, columns = (size_t)d;
-  float *x = compute_random(11, rows * columns, 2.0f);
+  double *x = compute_alloc(rows * columns, sizeof(double));
+  for (size_t i = 0; i < rows * columns; i++) x[i] = 2.0 * (double)compute_value(11, i) * (1.0 + 0x1p-30 * (double)i);
   double *c = compute_alloc(columns * columns, sizeof(double)),
          *again = compute_alloc(columns * columns, sizeof(double));
   for (size_t i = 0; i < columns * columns; i++) c[i] = again[i] = 0.5 + (double)i;
@@ -21,7 +24,7 @@ static void syrk_check(const compute_config *config, int32_t n, int32_t d, doubl
     for (size_t j = 0; j < columns; j++) {
       double start = 0.5 + (double)(i * columns + j), sum = 0.0, magnitude = 0.0;
       for (size_t r = 0; j >= i && r < rows; r++) {
-        double product = (double)x[r * columns + i] * (double)x[r * columns + j];
+        double product = x[r * columns + i] * x[r * columns + j];
         sum += product;
         magnitude += fabs(product);
       }

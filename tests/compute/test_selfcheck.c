@@ -27,7 +27,7 @@ static pmn_status wrong_run(pmn_network *network, const void *input, int32_t n, 
   return st;
 }
 
-static pmn_status wrong_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+static pmn_status wrong_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   pmn_status st = pmn_backend_find("ref")->syrk(device, x, n, d, c, err);
   if (fault.syrk) c[d + 3] += 0.1;
   return st;

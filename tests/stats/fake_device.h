@@ -12,11 +12,11 @@ typedef struct fake_device {
   int32_t gemm_rows_min, gemm_rows_max; /* rows of the products asked for */
 } fake_device;
 
-static inline pmn_status fake_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+static inline pmn_status fake_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   if (((fake_device *)device)->syrk_fails) return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "the fake syrk fails");
   for (int32_t r = 0; r < n; r++) {
     for (int32_t i = 0; i < d; i++) {
-      for (int32_t j = i; j < d; j++) c[i * d + j] += (double)x[r * d + i] * (double)x[r * d + j];
+      for (int32_t j = i; j < d; j++) c[i * d + j] += x[r * d + i] * x[r * d + j];
     }
   }
   return PMN_STATUS_OK;

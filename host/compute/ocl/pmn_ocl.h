@@ -135,7 +135,7 @@ pmn_status pmn_ocl_network_create(
 pmn_status pmn_ocl_network_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
 void pmn_ocl_network_destroy(pmn_network *network);
 
-pmn_status pmn_ocl_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err);
+pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 pmn_status pmn_ocl_gemm(
     pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
 

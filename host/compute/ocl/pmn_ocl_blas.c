@@ -2,8 +2,8 @@
  *
  * syrk adds x'x of up to millions of rows to an fp64 sum. Rows go up in panels of one fixed size, the last one filled
  * up with rows of zeros, which add nothing: every call of CLBlast has the same shape, so that it takes the same
- * kernels. Where the device has fp64, panels are converted to it and hold up to 4096 rows; where it has not, panels of
- * 256 rows are summed in fp32. Panels are added up in fp64 on the host.
+ * kernels. Where the device has fp64, panels hold up to 4096 rows; where it has not, panels of 256 rows are rounded to
+ * fp32 and summed in it. Panels are added up in fp64 on the host.
  */
 #include "pmn_ocl.h"
 
@@ -30,13 +30,13 @@ static size_t panel_choose(const pmn_ocl_device *device, size_t n) {
   return panel;
 }
 
-static void panel_fill(const syrk_work *w, const float *rows, size_t count) {
+static void panel_fill(const syrk_work *w, const double *rows, size_t count) {
   size_t used = count * w->columns;
   if (w->scalar == sizeof(double)) {
-    double *to = w->host_x;
-    for (size_t i = 0; i < used; i++) to[i] = (double)rows[i];
+    memcpy(w->host_x, rows, used * sizeof *rows);
   } else {
-    memcpy(w->host_x, rows, used * sizeof(float));
+    float *to = w->host_x;
+    for (size_t i = 0; i < used; i++) to[i] = (float)rows[i];
   }
   memset((char *)w->host_x + used * w->scalar, 0, (w->panel * w->columns - used) * w->scalar);
 }
@@ -52,7 +52,7 @@ static void panel_add(const syrk_work *w, double *c) {
   }
 }
 
-static pmn_status panel_run(const syrk_work *w, const float *rows, size_t count, double *c, pmn_err *err) {
+static pmn_status panel_run(const syrk_work *w, const double *rows, size_t count, double *c, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = w->device;
   size_t x_bytes = w->panel * w->columns * w->scalar, c_bytes = w->columns * w->columns * w->scalar;
@@ -77,7 +77,7 @@ done:
   return st;
 }
 
-pmn_status pmn_ocl_syrk(pmn_device *base, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+pmn_status pmn_ocl_syrk(pmn_device *base, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   size_t rows = (size_t)n;

@@ -424,13 +424,13 @@ static pmn_status ref_network_run(pmn_network *base, const void *input, int32_t 
 
 /* ---------------------------------------------------------------------------------------------------- matrix -- */
 
-static pmn_status ref_syrk(pmn_device *device, const float *x, int32_t n, int32_t d, double *c, pmn_err *err) {
+static pmn_status ref_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   (void)device, (void)err;
   size_t columns = (size_t)d;
   for (size_t row = 0; row < (size_t)n; row++) {
-    const float *v = x + row * columns;
+    const double *v = x + row * columns;
     for (size_t i = 0; i < columns; i++) {
-      for (size_t j = i; j < columns; j++) c[i * columns + j] += (double)v[i] * (double)v[j];
+      for (size_t j = i; j < columns; j++) c[i * columns + j] += v[i] * v[j];
     }
   }
   return PMN_STATUS_OK;
