@@ -13,4 +13,9 @@
  * Errors: PMN_STATUS_ARGUMENT past PMN_EIGEN_ORDER_MAX, PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE (no convergence). */
 PMN_MUST_USE pmn_status pmn_eigen_symmetric(double *a, int32_t order, double *values, pmn_err *err);
 
+/* The k largest of them: values [k] descending, the rows of vectors [k, order] their eigenvectors (LAPACK's dsyevr). a
+ * is destroyed. Errors as above. */
+PMN_MUST_USE pmn_status pmn_eigen_largest(
+    double *a, int32_t order, int32_t k, double *values, double *vectors, pmn_err *err);
+
 #endif

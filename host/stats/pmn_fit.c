@@ -1,16 +1,23 @@
-/* pmn_fit.c - from moments to StandardScaler and PCA, by scikit-learn's definitions.
+/* pmn_fit.c - from moments to a scaler and PCA; the definitions stand in pmn_stats.h.
  *
- * scale     = sqrt(squares / n); a column whose variance rounding cannot tell from 0 has scale 1 and is constant:
+ * deviation = sqrt(squares / n), or n - 1; a column whose variance rounding cannot tell from 0 is constant:
  *             var <= n eps var + (n mean eps)^2, the bound of the two-pass variance (Chan, Golub, LeVeque 1983)
- * variance  = eigenvalues of M2 / (n - 1), divided by scale_i scale_j when standardised; negative rounding is 0
+ * variance  = eigenvalues of M2 / (n - 1), divided by scale_i scale_j; negative rounding is 0
  * ratio     = variance / (sum of the variances of all columns)
  * K by r    = the fewest components whose ratios sum to more than r
  *
- * Everything here is fp64 on the host: 0.1 to some seconds for 1280 columns, once per run. */
+ * How the eigenvectors are found depends on the shape alone:
+ *   order up to WHOLE_MAX, or not a small part of them is asked for   LAPACK's dsyevd of the covariance, or of the Gram
+ *                                                                     matrix when there are fewer rows than columns
+ *   else                                                              block Lanczos (pmn_lanczos.h), on the covariance
+ *                                                                     or on the rows; should it fail, LAPACK
+ *
+ * Everything here is fp64 on the host: 0.1 to some seconds, once per run. */
 #include "pmn_eigen.h"
 #include "pmn_gram.h"
 #include "pmn_mem.h"
 #include "pmn_moments.h"
+#include "pmn_operators.h"
 
 #include <cblas.h>
 #include <float.h>
@@ -22,13 +29,15 @@
  * up to about 1e-7, and the sign must not hang on that. */
 #define SIGN_TIE 1e-6
 
+enum { WHOLE_MAX = 2048 };
+
 static pmn_status request_check(
     const pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t n = moments->n, most = n < moments->d ? n : moments->d;
   bool pca = options->components != 0 || options->ratio != 0.0;
   if (!moments->finished) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics were asked for before the last row was in");
-  if (!options->standardize && !pca)
+  if (!options->with_mean && !options->with_std && !pca)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to fit: ask for standardisation, for PCA, or for both");
   if (options->components < 0)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA of %" PRId32 " components: ask for at least 1", options->components);
@@ -60,84 +69,165 @@ static bool column_is_constant(double variance, double mean, double n) {
   return variance <= n * DBL_EPSILON * variance + error * error;
 }
 
-static void scaling_fill(pmn_fit *fit, const pmn_moments *moments) {
-  double n = (double)moments->n;
+static void scaling_fill(pmn_fit *fit, const pmn_moments *moments, bool centred) {
+  double n = (double)moments->n, divisor = fit->compat == PMN_COMPAT_SPARK ? n - 1.0 : n;
+  double constant_scale = fit->compat == PMN_COMPAT_SPARK ? INFINITY : 1.0;
   for (size_t j = 0; j < (size_t)fit->d; j++) {
-    double variance = moments->squares[j] / n;
-    bool constant = column_is_constant(variance, moments->mean[j], n);
-    fit->mean[j] = moments->mean[j];
-    fit->scale[j] = fit->standardized && !constant ? sqrt(variance) : 1.0;
+    double mean = moments->origin[j] + moments->offset[j];
+    bool constant = column_is_constant(moments->squares[j] / n, mean, n);
+    double deviation = constant ? constant_scale : sqrt(moments->squares[j] / divisor);
+    fit->mean[j] = mean;
+    fit->shift[j] = centred ? mean : 0.0;
+    fit->scale[j] = fit->with_std ? deviation : 1.0;
     fit->constant_columns += constant;
     fit->total_variance += moments->squares[j] / (n - 1.0) / (fit->scale[j] * fit->scale[j]);
   }
 }
 
-/* Keeps K of `count` eigenvalues, descending, each the variance of a component times `divisor`: sets k and allocates.
- */
+/* Takes over the `count` largest eigenvalues, descending, each the variance of a component times `divisor`, and makes
+ * room for K components. */
 static pmn_status components_choose(
     pmn_fit *fit, const pmn_fit_options *options, const double *values, int64_t count, double divisor, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t size = 0;
   int32_t most = fit->n < fit->d ? (int32_t)fit->n : fit->d;
   if (count < most) most = (int32_t)count;
-  int32_t k = options->components;
-  double sum = 0.0;
-  /* The trace of what was decomposed, so that ratios sum to 1 to the last bits and a K by ratio near 1 is right. */
-  fit->total_variance = 0.0;
-  for (int64_t c = 0; c < count; c++) fit->total_variance += fmax(values[c], 0.0) / divisor;
-  while (options->components == 0 && k < most && sum <= options->ratio) {
-    sum += fmax(values[k++], 0.0) / divisor / fit->total_variance;
-  }
-  if (pmn_size_mul((size_t)k, (size_t)fit->d, &size)) fit->components = pmn_alloc_aligned(size, sizeof(double));
-  fit->explained_variance = pmn_alloc((size_t)k, sizeof(double));
-  fit->explained_ratio = pmn_alloc((size_t)k, sizeof(double));
+  fit->spectrum = pmn_alloc((size_t)most, sizeof *fit->spectrum);
+  if (fit->spectrum == NULL) return pmn_err_memory(err, (size_t)most * sizeof *fit->spectrum, "the components");
+  for (int32_t c = 0; c < most; c++) fit->spectrum[c] = fmax(values[c], 0.0) / divisor;
+  fit->spectrum_count = most;
+  fit->k = options->components;
+  if (fit->k == 0) fit->k = pmn_fit_components_for(fit, options->ratio);
+  if (fit->k == 0) fit->k = most; /* rounding kept the sum at the ratio */
+  if (pmn_size_mul((size_t)fit->k, (size_t)fit->d, &size)) fit->components = pmn_alloc_aligned(size, sizeof(double));
+  fit->explained_variance = pmn_alloc((size_t)fit->k, sizeof(double));
+  fit->explained_ratio = pmn_alloc((size_t)fit->k, sizeof(double));
   if (fit->components == NULL || fit->explained_variance == NULL || fit->explained_ratio == NULL) {
     st = pmn_err_memory(err, size * sizeof(double), "the components");
     goto done;
   }
-  for (int32_t c = 0; c < k; c++) {
-    fit->explained_variance[c] = fmax(values[c], 0.0) / divisor;
-    fit->explained_ratio[c] = fit->explained_variance[c] / fit->total_variance;
+  for (int32_t c = 0; c < fit->k; c++) {
+    fit->explained_variance[c] = fit->spectrum[c];
+    fit->explained_ratio[c] = fit->spectrum[c] / fit->total_variance;
   }
-  fit->k = k;
 done:
   return st;
 }
 
-static pmn_status components_from_covariance(
-    pmn_fit *fit, const pmn_moments *moments, const pmn_fit_options *options, pmn_err *err) {
+int32_t pmn_fit_components_for(const pmn_fit *fit, double share) {
+  double sum = 0.0;
+  for (int32_t c = 0; c < fit->spectrum_count; c++) {
+    sum += fit->spectrum[c] / fit->total_variance;
+    if (sum > share) return c + 1;
+  }
+  return 0;
+}
+
+/* The largest eigenvalues of a large matrix, by Lanczos; *found tells whether they were. */
+static pmn_status components_largest(
+    pmn_fit *fit, const pmn_fit_options *options, const pmn_operator *a, double divisor, bool *found, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t d = (size_t)fit->d;
-  double divisor = (double)fit->n - 1.0;
-  /* d * d doubles are in moments->m2 already: the product fits. */
-  double *covariance = pmn_alloc_aligned(d * d, sizeof *covariance);
-  double *values = pmn_alloc(d, sizeof *values);
-  if (covariance == NULL || values == NULL) {
-    st = pmn_err_memory(err, d * d * sizeof *covariance, "the covariance of the features");
+  size_t k = (size_t)options->components, d = (size_t)fit->d;
+  double *values = pmn_alloc(k, sizeof *values), *vectors = pmn_alloc_aligned(k * d, sizeof *vectors);
+  if (values == NULL || vectors == NULL) {
+    st = pmn_err_memory(err, k * d * sizeof *vectors, "the components");
     goto done;
   }
+  PMN_TRY(pmn_lanczos(a, options->components, values, vectors, found, err));
+  if (!*found) goto done;
+  PMN_TRY(components_choose(fit, options, values, options->components, divisor, err));
+  memcpy(fit->components, vectors, k * d * sizeof *vectors);
+  fit->solver = "block Lanczos";
+done:
+  pmn_free(values);
+  pmn_free(vectors);
+  return st;
+}
+
+static bool few_suffice(const pmn_fit_options *options, int64_t order) {
+  return order > WHOLE_MAX && options->components > 0 && pmn_lanczos_suits((int32_t)order, options->components);
+}
+
+int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options) {
+  int64_t most = n < d ? n : d, components = options->components > 0 ? options->components : most;
+  int64_t order = with_covariance ? d : n, rows = n < PMN_MOMENTS_BLOCK ? n : PMN_MOMENTS_BLOCK;
+  int64_t numbers = with_covariance ? order * order + rows * d : 0; /* while rows come */
+  if (options->components == 0 && options->ratio == 0.0) return (numbers + 4 * (int64_t)d) * 8;
+  int64_t fit = order * order; /* the covariance, in the place of M2, or the Gram matrix */
+  if (few_suffice(options, order))
+    fit = (with_covariance ? fit : 0) + 20 * (int64_t)pmn_lanczos_block(options->components) * d;
+  else
+    fit += 2 * order * order; /* dsyevd's workspace */
+  fit += components * d;
+  return (numbers > fit ? numbers : fit) * 8;
+}
+
+/* m2 becomes the covariance of the standardised columns, both triangles. */
+static void covariance_fill(const pmn_fit *fit, double *m2) {
+  size_t d = (size_t)fit->d;
+  double divisor = (double)fit->n - 1.0;
   for (size_t i = 0; i < d; i++) {
     for (size_t j = i; j < d; j++) {
-      covariance[i * d + j] = moments->m2[i * d + j] / divisor / (fit->scale[i] * fit->scale[j]);
+      double value = m2[i * d + j] / divisor / (fit->scale[i] * fit->scale[j]);
+      m2[i * d + j] = m2[j * d + i] = value;
     }
   }
-  PMN_TRY(pmn_eigen_symmetric(covariance, fit->d, values, err));
-  PMN_TRY(components_choose(fit, options, values, fit->d, 1.0, err));
-  memcpy(fit->components, covariance, (size_t)fit->k * d * sizeof *covariance);
+}
+
+static pmn_status components_from_covariance(
+    pmn_fit *fit, pmn_moments *moments, const pmn_fit_options *options, pmn_pool *pool, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t d = (size_t)fit->d, k = (size_t)options->components;
+  double *covariance = moments->m2, *values = pmn_alloc(d, sizeof *values), *vectors = NULL;
+  bool few = few_suffice(options, fit->d), found = false;
+  if (values == NULL) return pmn_err_memory(err, d * sizeof *values, "the components");
+  covariance_fill(fit, covariance);
+  if (few) {
+    pmn_dense dense = {covariance, fit->d, pool};
+    pmn_operator a = pmn_dense_operator(&dense);
+    PMN_TRY(components_largest(fit, options, &a, 1.0, &found, err));
+    if (found) goto done;
+    vectors = pmn_alloc_aligned(k * d, sizeof *vectors);
+    if (vectors == NULL) {
+      st = pmn_err_memory(err, k * d * sizeof *vectors, "the components");
+      goto done;
+    }
+    PMN_TRY(pmn_eigen_largest(covariance, fit->d, options->components, values, vectors, err));
+    PMN_TRY(components_choose(fit, options, values, options->components, 1.0, err));
+    memcpy(fit->components, vectors, k * d * sizeof *vectors);
+    fit->solver = "dsyevr";
+  } else {
+    PMN_TRY(pmn_eigen_symmetric(covariance, fit->d, values, err));
+    PMN_TRY(components_choose(fit, options, values, fit->d, 1.0, err));
+    memcpy(fit->components, covariance, (size_t)fit->k * d * sizeof *covariance);
+    fit->solver = "dsyevd";
+  }
 done:
-  pmn_free(covariance);
   pmn_free(values);
+  pmn_free(vectors);
   return st;
 }
 
 static pmn_status components_from_rows(
-    pmn_fit *fit, const pmn_rows *rows, const pmn_fit_options *options, pmn_err *err) {
+    pmn_fit *fit, const pmn_rows *rows, const pmn_fit_options *options, pmn_pool *pool, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_gram gram = {0};
+  pmn_scatter scatter = {.rows = rows, .mean = fit->mean, .scale = fit->scale, .pool = pool};
+  double divisor = (double)fit->n - 1.0;
+  bool found = false;
+  if (few_suffice(options, rows->count)) {
+    pmn_operator a = pmn_scatter_operator(&scatter);
+    int64_t spare = options->memory - pmn_fit_memory(fit->n, fit->d, false, options);
+    PMN_TRY(pmn_scatter_init(&scatter, pmn_lanczos_block(options->components), spare, err));
+    PMN_TRY(components_largest(fit, options, &a, divisor, &found, err));
+    if (found) goto done;
+  }
   PMN_TRY(pmn_gram_init(&gram, rows, fit->mean, fit->scale, err));
-  PMN_TRY(components_choose(fit, options, gram.values, rows->count, (double)fit->n - 1.0, err));
+  PMN_TRY(components_choose(fit, options, gram.values, rows->count, divisor, err));
   PMN_TRY(pmn_gram_components(&gram, fit->k, fit->components, err));
+  fit->solver = "dsyevd of the Gram matrix";
 done:
+  pmn_scatter_reset(&scatter);
   pmn_gram_reset(&gram);
   return st;
 }
@@ -155,9 +245,11 @@ static void signs_fix(pmn_fit *fit) {
 }
 
 pmn_status pmn_fit_create(
-    const pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err) {
+    pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_fit *f = NULL;
+  pmn_pool *pool = NULL;
+  bool pca = options->components > 0 || options->ratio > 0.0;
   *fit = NULL;
   PMN_TRY(request_check(moments, rows, options, err));
   openblas_set_num_threads(1); /* its sums depend on the number of threads, the fit must not */
@@ -168,25 +260,30 @@ pmn_status pmn_fit_create(
   }
   f->n = moments->n;
   f->d = moments->d;
-  f->standardized = options->standardize;
+  f->with_mean = options->with_mean;
+  f->with_std = options->with_std;
+  f->compat = options->compat;
   f->mean = pmn_alloc((size_t)f->d, sizeof *f->mean);
+  f->shift = pmn_alloc((size_t)f->d, sizeof *f->shift);
   f->scale = pmn_alloc((size_t)f->d, sizeof *f->scale);
-  if (f->mean == NULL || f->scale == NULL) {
+  if (f->mean == NULL || f->shift == NULL || f->scale == NULL) {
     st = pmn_err_memory(err, (size_t)f->d * sizeof *f->mean, "the fit");
     goto done;
   }
-  scaling_fill(f, moments);
-  if (options->components > 0 || options->ratio > 0.0) {
+  scaling_fill(f, moments, f->with_mean || (pca && f->compat == PMN_COMPAT_SKLEARN));
+  if (pca) {
     if (f->constant_columns == f->d)
       PMN_FAIL(err, PMN_STATUS_ARGUMENT,
           "no column varies: all %" PRId64 " rows are the same, so there is nothing for PCA to explain", f->n);
-    PMN_TRY(moments->m2 != NULL ? components_from_covariance(f, moments, options, err)
-                                : components_from_rows(f, rows, options, err));
+    PMN_TRY(pmn_pool_create(options->threads > 0 ? options->threads : 1, &pool, err));
+    PMN_TRY(moments->m2 != NULL ? components_from_covariance(f, moments, options, pool, err)
+                                : components_from_rows(f, rows, options, pool, err));
     signs_fix(f);
   }
   *fit = f;
   f = NULL;
 done:
+  pmn_pool_destroy(pool);
   pmn_fit_destroy(f);
   return st;
 }
@@ -194,6 +291,8 @@ done:
 void pmn_fit_destroy(pmn_fit *fit) {
   if (fit == NULL) return;
   pmn_free(fit->mean);
+  pmn_free(fit->shift);
+  pmn_free(fit->spectrum);
   pmn_free(fit->scale);
   pmn_free(fit->components);
   pmn_free(fit->explained_variance);

@@ -27,8 +27,7 @@
 
 typedef struct tile {
   int32_t rows_max;
-  float *raw; /* [rows_max, width] */
-  double *y;  /* [rows_max, width] */
+  double *y; /* [rows_max, width] */
 } tile;
 
 static int32_t tile_rows(const pmn_rows *rows) {
@@ -38,7 +37,6 @@ static int32_t tile_rows(const pmn_rows *rows) {
 }
 
 static void tile_reset(tile *t) {
-  pmn_free(t->raw);
   pmn_free(t->y);
 }
 
@@ -48,20 +46,18 @@ static pmn_status tile_init(tile *t, const pmn_rows *rows, pmn_err *err) {
   t->rows_max = tile_rows(rows);
   if (!pmn_size_mul((size_t)t->rows_max, (size_t)rows->width, &size))
     return pmn_err_memory(err, SIZE_MAX, "feature rows");
-  t->raw = pmn_alloc_aligned(size, sizeof *t->raw);
   t->y = pmn_alloc_aligned(size, sizeof *t->y);
-  if (t->raw == NULL || t->y == NULL) return pmn_err_memory(err, size * sizeof *t->y, "a tile of feature rows");
+  if (t->y == NULL) return pmn_err_memory(err, size * sizeof *t->y, "a tile of feature rows");
   return PMN_STATUS_OK;
 }
 
 /* Rows [first, first + n) into t->y. */
 static pmn_status tile_read(tile *t, const pmn_gram *gram, int64_t first, int32_t n, pmn_err *err) {
   size_t d = (size_t)gram->rows->width;
-  pmn_status st = gram->rows->read(gram->rows->arg, first, n, t->raw, err);
+  pmn_status st = gram->rows->read(gram->rows->arg, first, n, t->y, err);
   for (size_t i = 0; st == PMN_STATUS_OK && i < (size_t)n; i++) {
-    const float *x = t->raw + i * d;
     double *y = t->y + i * d;
-    for (size_t j = 0; j < d; j++) y[j] = ((double)x[j] - gram->mean[j]) / gram->scale[j];
+    for (size_t j = 0; j < d; j++) y[j] = (y[j] - gram->mean[j]) / gram->scale[j];
   }
   return st;
 }

@@ -3,18 +3,16 @@
  * Workload: 10^4 to 10^7 rows of 100 to 8192 features, in listing order - so blocks are pictures of one kind, unlike
  * the rest, and a column's mean may be 10^6 deviations away from zero.
  *
+ * Rows are counted from the first one, x0: what is summed is of the size of the deviations, however far away the mean.
  * Each block of PMN_MOMENTS_BLOCK = 2^12 rows is centred by its own mean and merged into (n, mean, M2) with
  *   delta = mean_block - mean,  w = n n_block / (n + n_block)
  *   M2   += sum over the block of y y' + w delta delta',  y = x - mean_block
  *   mean += delta n_block / (n + n_block)                               (Chan, Golub, LeVeque 1983)
- * One shift for the whole stream (a pilot, say the first block's mean) would be cheaper by a pass but wrong: where
- * later blocks lie far from the pilot, rounding x - pilot to the device's f32 costs 2^-24 of that distance, not of the
- * deviation.
+ * Moments of other runs are merged by the same formula, so it does not matter who saw which rows.
  *
- * Error: 2^12 values of 24 bits sum exactly in fp64 unless their magnitudes differ by more than 2^17, so mean_block is
- * right to the last bit or so. y is rounded to f32 after centring: at most 2^-24 of its own size, so by Cauchy-Schwarz
- * an entry of M2 moves by at most 2^-23 sqrt(M2_ii M2_jj). Means and variances never pass through f32. A column of one
- * and the same value gives exactly 0.
+ * Error: everything is fp64, unless the device has none. x - x0 is exact while x is within a factor of two of x0, and
+ * else off by 2^-53 of itself; so are the means, and an entry of M2 moves by some 2^-53 sqrt(n) sqrt(M2_ii M2_jj). A
+ * device without fp64 rounds y to fp32: 2^-23 instead. A column of one and the same value gives exactly 0.
  *
  * Bits: blocks are cut at multiples of PMN_MOMENTS_BLOCK whatever the calls of add, host sums run in row order, and
  * syrk gives the same bits for the same block. */
@@ -27,7 +25,9 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ROWS_FIRST 64 /* a power of two, so that doubling ends at PMN_MOMENTS_BLOCK */
+/* Powers of two, so that doubling ends at the second, or at PMN_MOMENTS_BLOCK. Means alone need no large blocks. */
+#define BLOCK_ROWS_FIRST 64
+#define BLOCK_ROWS_MEANS 256
 
 pmn_status pmn_moments_create(
     pmn_device *device, int32_t d, bool with_covariance, pmn_moments **moments, pmn_err *err) {
@@ -48,12 +48,14 @@ pmn_status pmn_moments_create(
   }
   m->device = device;
   m->d = d;
+  m->block_most = with_covariance ? PMN_MOMENTS_BLOCK : BLOCK_ROWS_MEANS;
   size_t columns = (size_t)d;
   m->delta = pmn_alloc_aligned(columns, sizeof *m->delta);
-  m->mean = pmn_calloc(columns, sizeof *m->mean);
+  m->origin = pmn_calloc(columns, sizeof *m->origin);
+  m->offset = pmn_calloc(columns, sizeof *m->offset);
   m->squares = pmn_calloc(columns, sizeof *m->squares);
-  if (m->delta == NULL || m->mean == NULL || m->squares == NULL) {
-    st = pmn_err_memory(err, columns * sizeof *m->mean, "moments");
+  if (m->delta == NULL || m->origin == NULL || m->offset == NULL || m->squares == NULL) {
+    st = pmn_err_memory(err, columns * sizeof *m->offset, "moments");
     goto done;
   }
   if (with_covariance) {
@@ -76,7 +78,8 @@ void pmn_moments_destroy(pmn_moments *moments) {
   if (moments == NULL) return;
   pmn_free(moments->block);
   pmn_free(moments->delta);
-  pmn_free(moments->mean);
+  pmn_free(moments->origin);
+  pmn_free(moments->offset);
   pmn_free(moments->squares);
   pmn_free(moments->m2);
   pmn_free(moments);
@@ -86,48 +89,44 @@ int64_t pmn_moments_count(const pmn_moments *moments) {
   return moments->n + moments->pending;
 }
 
-/* Index of the first value that is NaN or infinite, or `count`. The whole run is looked at without a branch first. */
-static int64_t nonfinite_find(const float *x, int64_t count) {
-  const uint32_t exponent = 0x7f800000u;
-  uint32_t bits, any = 0;
-  for (int64_t i = 0; i < count; i++) {
+/* Index of the first value that is NaN or infinite, or `count`. The whole row is looked at without a branch first: all
+ * bits of an exponent are set in those alone. */
+static size_t nonfinite_find(const double *x, size_t count) {
+  const uint64_t exponent = 0x7ff0000000000000u;
+  uint64_t any = 0, bits;
+  for (size_t i = 0; i < count; i++) {
     memcpy(&bits, &x[i], sizeof bits);
-    any |= (uint32_t)((bits & exponent) == exponent);
+    any |= (uint64_t)((bits & exponent) == exponent);
   }
   if (any == 0) return count;
-  int64_t first = 0;
+  size_t first = 0;
   while (isfinite(x[first])) first++;
   return first;
 }
 
-/* delta = mean of the block, squares += sum of y^2, block = f32(y). */
+/* delta = mean of the block, from its sums; squares += sum of y^2, block = y. */
 static void block_centre(pmn_moments *m) {
   size_t d = (size_t)m->d, rows = (size_t)m->pending;
   double *restrict mean = m->delta, *restrict squares = m->squares;
-  memset(mean, 0, d * sizeof *mean);
-  for (size_t i = 0; i < rows; i++) {
-    const float *restrict x = m->block + i * d;
-    for (size_t j = 0; j < d; j++) mean[j] += (double)x[j];
-  }
   for (size_t j = 0; j < d; j++) mean[j] /= (double)rows;
   for (size_t i = 0; i < rows; i++) {
-    float *restrict x = m->block + i * d;
+    double *restrict x = m->block + i * d;
     for (size_t j = 0; j < d; j++) {
-      double y = (double)x[j] - mean[j];
-      squares[j] += y * y;
-      x[j] = (float)y;
+      x[j] -= mean[j];
+      squares[j] += x[j] * x[j];
     }
   }
 }
 
-/* The between-block part of Chan's formula; the scatter within the block is already in squares and m2. */
-static void block_merge(pmn_moments *m) {
+/* `rows` more, whose offset is in delta and whose scatter about their mean is in squares and m2 already: what is left
+ * of Chan's formula, the part between the two. */
+static void means_merge(pmn_moments *m, int64_t rows) {
   size_t d = (size_t)m->d;
-  double before = (double)m->n, rows = (double)m->pending, total = before + rows;
-  double weight = before * rows / total;
+  double before = (double)m->n, total = before + (double)rows;
+  double weight = before * (double)rows / total;
   double *restrict delta = m->delta;
   for (size_t j = 0; j < d; j++) {
-    delta[j] -= m->mean[j];
+    delta[j] -= m->offset[j];
     m->squares[j] += weight * delta[j] * delta[j];
   }
   for (size_t i = 0; m->n > 0 && m->m2 != NULL && i < d; i++) {
@@ -135,62 +134,90 @@ static void block_merge(pmn_moments *m) {
     double factor = weight * delta[i];
     for (size_t j = i; j < d; j++) row[j] += factor * delta[j];
   }
-  for (size_t j = 0; j < d; j++) m->mean[j] += delta[j] * (rows / total);
+  for (size_t j = 0; j < d; j++) m->offset[j] += delta[j] * ((double)rows / total);
+  m->n += rows;
 }
 
 static pmn_status block_sum(pmn_moments *m, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t d = (size_t)m->d;
   block_centre(m);
-  if (m->m2 != NULL) {
-    PMN_TRY(pmn_device_syrk(m->device, m->block, m->pending, m->d, m->m2, err));
-    for (size_t j = 0; j < d; j++) {
-      if (!isfinite(m->m2[j * d + j]))
-        PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-            "column %zu, rows %" PRId64 " to %" PRId64 ": the values are too large to be squared in fp32", j, m->n,
-            m->n + m->pending - 1);
-    }
+  if (m->m2 != NULL) PMN_TRY(pmn_device_syrk(m->device, m->block, m->pending, m->d, m->m2, err));
+  for (size_t j = 0; j < d; j++) {
+    if (!isfinite(m->squares[j]) || (m->m2 != NULL && !isfinite(m->m2[j * d + j])))
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+          "column %zu, rows %" PRId64 " to %" PRId64 ": the values are too large to be squared", j, m->n,
+          m->n + m->pending - 1);
   }
-  block_merge(m);
-  m->n += m->pending;
+  means_merge(m, m->pending);
   m->pending = 0;
 done:
   return st;
 }
 
-/* Room for the pending rows and `more`, together at most PMN_MOMENTS_BLOCK. */
+/* Room for the pending rows and `more`, together at most block_most. */
 static pmn_status block_reserve(pmn_moments *m, int64_t more, pmn_err *err) {
   int64_t need = m->pending + more, rows = m->block_rows > 0 ? m->block_rows : BLOCK_ROWS_FIRST;
   if (need <= m->block_rows) return PMN_STATUS_OK;
   while (rows < need) rows *= 2;
   size_t row_bytes = (size_t)m->d * sizeof *m->block;
-  float *block = pmn_realloc(m->block, (size_t)rows, row_bytes);
+  double *block = pmn_realloc(m->block, (size_t)rows, row_bytes);
   if (block == NULL) return pmn_err_memory(err, (size_t)rows * row_bytes, "a block of feature rows");
   m->block = block;
   m->block_rows = (int32_t)rows;
   return PMN_STATUS_OK;
 }
 
-pmn_status pmn_moments_add(pmn_moments *moments, const float *x, int64_t n, pmn_err *err) {
+/* One row, of one type or the other, less origin, behind those that wait; room is there. */
+static pmn_status add_row(pmn_moments *m, const float *narrow, const double *wide, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t d = (size_t)moments->d;
-  if (moments->finished) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "rows were added to statistics that are finished");
+  size_t d = (size_t)m->d;
+  double *restrict row = m->block + (size_t)m->pending * d;
+  double *restrict sums = m->delta, *restrict origin = m->origin;
+  for (size_t j = 0; narrow != NULL && j < d; j++) row[j] = (double)narrow[j];
+  if (wide != NULL) memcpy(row, wide, d * sizeof *row);
+  size_t bad = nonfinite_find(row, d);
+  if (bad < d)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "row %" PRId64 ", column %zu is %s: statistics need finite values",
+        pmn_moments_count(m), bad, isnan(row[bad]) ? "NaN" : "infinite");
+  if (pmn_moments_count(m) == 0) memcpy(origin, row, d * sizeof *origin);
+  if (m->pending == 0) memset(sums, 0, d * sizeof *sums);
+  for (size_t j = 0; j < d; j++) {
+    row[j] -= origin[j];
+    sums[j] += row[j];
+  }
+  m->pending++;
+done:
+  return st;
+}
+
+/* Rows of one type or the other. */
+static pmn_status add(pmn_moments *m, const float *narrow, const double *wide, int64_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t d = m->d;
+  if (m->finished) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "rows were added to statistics that are finished");
   while (n > 0) {
-    int64_t take = PMN_MOMENTS_BLOCK - moments->pending;
+    int64_t take = m->block_most - m->pending;
     if (take > n) take = n;
-    int64_t values = take * (int64_t)d, bad = nonfinite_find(x, values);
-    if (bad < values)
-      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "row %" PRId64 ", column %" PRId64 " is %s: statistics need finite values",
-          pmn_moments_count(moments) + bad / (int64_t)d, bad % (int64_t)d, isnan(x[bad]) ? "NaN" : "infinite");
-    PMN_TRY(block_reserve(moments, take, err));
-    memcpy(moments->block + (size_t)moments->pending * d, x, (size_t)values * sizeof *x);
-    moments->pending += (int32_t)take;
-    if (moments->pending == PMN_MOMENTS_BLOCK) PMN_TRY(block_sum(moments, err));
-    x += values;
+    PMN_TRY(block_reserve(m, take, err));
+    for (int64_t i = 0; i < take; i++) {
+      PMN_TRY(add_row(m, narrow, wide, err));
+      if (narrow != NULL) narrow += d;
+      if (wide != NULL) wide += d;
+    }
+    if (m->pending == m->block_most) PMN_TRY(block_sum(m, err));
     n -= take;
   }
 done:
   return st;
+}
+
+pmn_status pmn_moments_add(pmn_moments *moments, const float *x, int64_t n, pmn_err *err) {
+  return add(moments, x, NULL, n, err);
+}
+
+pmn_status pmn_moments_add_wide(pmn_moments *moments, const double *x, int64_t n, pmn_err *err) {
+  return add(moments, NULL, x, n, err);
 }
 
 pmn_status pmn_moments_finish(pmn_moments *moments, pmn_err *err) {
@@ -202,4 +229,30 @@ pmn_status pmn_moments_finish(pmn_moments *moments, pmn_err *err) {
   moments->block = NULL;
 done:
   return st;
+}
+
+pmn_status pmn_moments_merge(pmn_moments *moments, const pmn_moments_view *other, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_moments *m = moments;
+  size_t d = (size_t)m->d;
+  if (other->d != m->d)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics of %" PRId32 " columns cannot be added to those of %" PRId32,
+        other->d, m->d);
+  if (m->m2 != NULL && other->m2 == NULL)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics without a covariance cannot be added to those with one");
+  if (m->pending > 0 || other->n < 1)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics can be added to each other once their last row is in");
+  for (size_t j = 0; j < d; j++) m->squares[j] += other->squares[j];
+  for (size_t i = 0; m->m2 != NULL && i < d; i++) {
+    for (size_t j = i; j < d; j++) m->m2[i * d + j] += other->m2[i * d + j];
+  }
+  if (m->n == 0) memcpy(m->origin, other->origin, d * sizeof *m->origin);
+  for (size_t j = 0; j < d; j++) m->delta[j] = other->origin[j] - m->origin[j] + other->offset[j];
+  means_merge(m, other->n);
+done:
+  return st;
+}
+
+pmn_moments_view pmn_moments_look(const pmn_moments *moments) {
+  return (pmn_moments_view){moments->n, moments->d, moments->origin, moments->offset, moments->squares, moments->m2};
 }

@@ -1,10 +1,10 @@
-/* pmn_projector.c - rows through a fit: y = (x - mean) / scale in fp64, rounded to f32, then y components' on the
+/* pmn_projector.c - rows through a fit: y = (x - shift) / scale in fp64, rounded to f32, then y components' on the
  * device.
  *
  * A matrix product may sum differently for another number of rows (edge kernels, a vector product for one row), so the
  * device always gets PROJECT_ROWS of them, the last tile filled up with whatever was there (zeros at first): the bits
  * of a row hang on its place in the tile at most, never on n or rows_max. Callers that cut a stream at multiples of
- * PROJECT_ROWS (the pipeline: 4096) thus get the same bits for a row wherever the stream ends. 512 rows keep the tile
+ * PROJECT_ROWS thus get the same bits for a row wherever the stream ends. 512 rows keep the tile
  * small (17 MB at 8192 columns) and let the components, which go to the device with every product, be a fifth of the
  * traffic at K = 100.
  *
@@ -20,7 +20,7 @@
 struct pmn_projector {
   pmn_device *device;
   int32_t d, k, rows_max; /* k = 0: no PCA */
-  double *mean, *scale;   /* [d] */
+  double *shift, *scale;  /* [d] */
   float *weights;         /* [d, k] components, transposed */
   float *tile;            /* [PROJECT_ROWS, d] */
   float *product;         /* [PROJECT_ROWS, k], for the last tile */
@@ -37,13 +37,13 @@ pmn_status pmn_projector_create(
   p->d = fit->d;
   p->k = fit->k;
   p->rows_max = rows_max;
-  p->mean = pmn_alloc(d, sizeof *p->mean);
+  p->shift = pmn_alloc(d, sizeof *p->shift);
   p->scale = pmn_alloc(d, sizeof *p->scale);
-  if (p->mean == NULL || p->scale == NULL) {
-    st = pmn_err_memory(err, d * sizeof *p->mean, "the projection");
+  if (p->shift == NULL || p->scale == NULL) {
+    st = pmn_err_memory(err, d * sizeof *p->shift, "the projection");
     goto done;
   }
-  memcpy(p->mean, fit->mean, d * sizeof *p->mean);
+  memcpy(p->shift, fit->shift, d * sizeof *p->shift);
   memcpy(p->scale, fit->scale, d * sizeof *p->scale);
   if (k > 0) {
     /* k <= d columns of f32 are less than the fit's doubles; the tile is below 2^31 * 2^11 bytes: no product overflows.
@@ -69,7 +69,7 @@ done:
 
 void pmn_projector_destroy(pmn_projector *projector) {
   if (projector == NULL) return;
-  pmn_free(projector->mean);
+  pmn_free(projector->shift);
   pmn_free(projector->scale);
   pmn_free(projector->weights);
   pmn_free(projector->tile);
@@ -77,17 +77,17 @@ void pmn_projector_destroy(pmn_projector *projector) {
   pmn_free(projector);
 }
 
-static void rows_scale(const pmn_projector *p, const float *x, int32_t n, float *y) {
+static void rows_scale(const pmn_projector *p, const double *x, int32_t n, float *y) {
   size_t d = (size_t)p->d;
-  const double *restrict mean = p->mean, *restrict scale = p->scale;
+  const double *restrict shift = p->shift, *restrict scale = p->scale;
   for (size_t i = 0; i < (size_t)n; i++) {
-    const float *restrict from = x + i * d;
+    const double *restrict from = x + i * d;
     float *restrict to = y + i * d;
-    for (size_t j = 0; j < d; j++) to[j] = (float)(((double)from[j] - mean[j]) / scale[j]);
+    for (size_t j = 0; j < d; j++) to[j] = (float)((from[j] - shift[j]) / scale[j]);
   }
 }
 
-pmn_status pmn_projector_run(pmn_projector *projector, const float *x, int32_t n, float *y, pmn_err *err) {
+pmn_status pmn_projector_run(pmn_projector *projector, const double *x, int32_t n, float *y, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_projector *p = projector;
   size_t d = (size_t)p->d, k = (size_t)p->k;

@@ -103,12 +103,25 @@ typedef struct stats_memory {
   bool broken;
 } stats_memory;
 
-static inline pmn_status stats_memory_read(void *arg, int64_t first, int32_t n, float *rows, pmn_err *err) {
+static inline pmn_status stats_memory_read(void *arg, int64_t first, int32_t n, double *rows, pmn_err *err) {
   stats_memory *memory = arg;
   memory->reads += n;
   if (memory->broken) return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0, "the spool is gone");
-  memcpy(rows, memory->x + first * memory->width, (size_t)n * (size_t)memory->width * sizeof *rows);
+  const float *x = memory->x + first * memory->width;
+  for (int64_t i = 0; i < (int64_t)n * memory->width; i++) rows[i] = (double)x[i];
   return PMN_STATUS_OK;
+}
+
+/* x [n, d] through a projector. */
+static inline pmn_status stats_project(
+    pmn_projector *projector, const float *x, int32_t n, int32_t d, float *y, pmn_err *err) {
+  size_t count = (size_t)n * (size_t)d;
+  double *wide = malloc(count * sizeof *wide);
+  if (wide == NULL) fail_msg("no memory for %d rows", n);
+  for (size_t i = 0; i < count; i++) wide[i] = (double)x[i];
+  pmn_status st = pmn_projector_run(projector, wide, n, y, err);
+  free(wide);
+  return st;
 }
 
 /* Opens a device of the backend, or skips the test visibly. */

@@ -7,7 +7,7 @@
 #include <float.h>
 #include <math.h>
 
-static const pmn_fit_options STANDARDIZE = {.standardize = true};
+static const pmn_fit_options STANDARDIZE = {.with_mean = true, .with_std = true};
 
 /* A case's rows through moments on `device`, in batches of `batch`. */
 static pmn_moments *gather(
@@ -64,7 +64,7 @@ static void bits_do_not_depend_on_batches(void **state) {
   pmn_device *device = stats_device(*state);
   const stats_case c = {"batches", 30, 2 * PMN_MOMENTS_BLOCK + 77, 7, 3, 0.1, 1e3, true, 4, 0.0, PLAIN, 4};
   const int64_t batches[] = {1, 63, 1000, PMN_MOMENTS_BLOCK, PMN_MOMENTS_BLOCK + 1};
-  const pmn_fit_options options = {.standardize = true, .components = 4};
+  const pmn_fit_options options = {.with_mean = true, .with_std = true, .components = 4};
   float *x = stats_rows(&c);
   pmn_fit *whole = NULL;
   pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
@@ -108,18 +108,186 @@ static void nonfinite_values_are_named(void **state) {
   free(x);
 }
 
-/* Finite f32 values whose distance from their mean is beyond f32. */
+/* Finite values whose squares are not. */
 static void huge_values_are_an_error(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   fake_device fake = fake_device_make();
-  const float x[] = {1.0f, FLT_MAX, 2.0f, FLT_MAX, 3.0f, FLT_MAX, 4.0f, -FLT_MAX};
+  const double x[] = {1, 1e200, 2, 1e200, 3, 1e200, 4, -1e200};
   pmn_moments *moments = NULL;
   check_ok(pmn_moments_create(&fake.base, 2, true, &moments, &err));
-  check_ok(pmn_moments_add(moments, x, 4, &err));
+  check_ok(pmn_moments_add_wide(moments, x, 4, &err));
   check_fails(
       pmn_moments_finish(moments, &err), PMN_STATUS_ARGUMENT, "column 1, rows 0 to 3: the values are too large");
   pmn_moments_destroy(moments);
+}
+
+/* A mean a million deviations away, and parts of unlike size: what one run gives, to rounding. */
+static void merged_moments_are_those_of_one_run(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  const stats_case c = {"merge", 35, 9000, 30, 6, 0.2, 1e6, true, 5, 0.0, PLAIN, 5};
+  const int64_t ends[] = {1, 1000, 6100, 9000};
+  pmn_device *device = stats_device(*state);
+  float *x = stats_rows(&c);
+  pmn_moments *one = gather(device, x, c.n, c.d, true, 777), *sum = NULL;
+  check_ok(pmn_moments_create(NULL, c.d, true, &sum, &err));
+  int64_t first = 0;
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; first = ends[i++]) {
+    pmn_moments *part = gather(device, x + first * c.d, ends[i] - first, c.d, true, 500);
+    pmn_moments_view view = pmn_moments_look(part);
+    check_ok(pmn_moments_merge(sum, &view, &err));
+    pmn_moments_destroy(part);
+  }
+  check_ok(pmn_moments_finish(sum, &err));
+  pmn_moments_view a = pmn_moments_look(one), b = pmn_moments_look(sum);
+  assert_int_equal(a.n, b.n);
+  for (int32_t i = 0; i < c.d; i++) {
+    double distance = a.origin[i] - b.origin[i] + (a.offset[i] - b.offset[i]);
+    assert_true(fabs(distance) <= 1e-12 * sqrt(a.squares[i] / (double)a.n));
+    assert_true(fabs(a.squares[i] - b.squares[i]) <= 1e-12 * a.squares[i]);
+    for (int32_t j = i; j < c.d; j++) {
+      double allowed = 1e-12 * sqrt(a.squares[i] * a.squares[j]);
+      assert_true(fabs(a.m2[i * c.d + j] - b.m2[i * c.d + j]) <= allowed);
+    }
+  }
+  pmn_fit *fit_one = NULL, *fit_sum = NULL;
+  const pmn_fit_options options = {.with_mean = true, .with_std = true, .components = 5};
+  check_ok(pmn_fit_create(one, NULL, &options, &fit_one, &err));
+  check_ok(pmn_fit_create(sum, NULL, &options, &fit_sum, &err));
+  for (int32_t i = 0; i < 5 * c.d; i++) {
+    if (!(fabs(fit_one->components[i] - fit_sum->components[i]) <= 1e-10))
+      fail_msg("entry %d is %.17g and %.17g", i, fit_one->components[i], fit_sum->components[i]);
+  }
+  pmn_fit_destroy(fit_one);
+  pmn_fit_destroy(fit_sum);
+  pmn_moments_destroy(one);
+  pmn_moments_destroy(sum);
+  pmn_device_close(device);
+  free(x);
+}
+
+static void moments_that_do_not_fit_are_refused(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1, 2, 3, 4, 5, 7};
+  pmn_moments *two = gather(&fake.base, x, 3, 2, true, 3), *bare = gather(&fake.base, x, 3, 2, false, 3), *sum = NULL;
+  pmn_moments_view view = pmn_moments_look(two), bare_view = pmn_moments_look(bare);
+  check_ok(pmn_moments_create(NULL, 3, true, &sum, &err));
+  check_fails(pmn_moments_merge(sum, &view, &err), PMN_STATUS_ARGUMENT, "statistics of 2 columns cannot be added");
+  pmn_moments_destroy(sum);
+  check_ok(pmn_moments_create(&fake.base, 2, true, &sum, &err));
+  check_fails(pmn_moments_merge(sum, &bare_view, &err), PMN_STATUS_ARGUMENT, "without a covariance");
+  check_ok(pmn_moments_add(sum, x, 1, &err));
+  check_fails(pmn_moments_merge(sum, &view, &err), PMN_STATUS_ARGUMENT, "once their last row is in");
+  pmn_moments_destroy(sum);
+  pmn_moments_destroy(two);
+  pmn_moments_destroy(bare);
+}
+
+/* fp64 rows keep their digits: at a mean of 1e9 an f32 has none of them left. */
+static void wide_rows_keep_their_digits(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  enum { N = 5000, D = 3 };
+  pmn_device *device = stats_device(*state);
+  double *x = malloc(sizeof *x * N * D), sums[D] = {0}, expected[D][D] = {{0}};
+  assert_non_null(x);
+  for (int i = 0; i < N; i++) {
+    double t[D] = {
+        stats_bell(3, 0, (uint64_t)i, 0), stats_bell(3, 8, (uint64_t)i, 1), stats_bell(3, 16, (uint64_t)i, 2)};
+    double y[D] = {t[0], 0.5 * t[0] + t[1], t[2] - t[1]};
+    for (int j = 0; j < D; j++) {
+      x[i * D + j] = 1e9 + y[j];
+      sums[j] += x[i * D + j] - 1e9;
+    }
+  }
+  for (int i = 0; i < N * D; i += D) {
+    for (int a = 0; a < D; a++) {
+      for (int b = a; b < D; b++) expected[a][b] += (x[i + a] - 1e9 - sums[a] / N) * (x[i + b] - 1e9 - sums[b] / N);
+    }
+  }
+  pmn_moments *moments = NULL;
+  check_ok(pmn_moments_create(device, D, true, &moments, &err));
+  for (int i = 0; i < N; i += 100) check_ok(pmn_moments_add_wide(moments, x + i * D, 100, &err));
+  check_ok(pmn_moments_finish(moments, &err));
+  pmn_moments_view view = pmn_moments_look(moments);
+  for (int a = 0; a < D; a++) {
+    for (int b = a; b < D; b++) {
+      double allowed = 1e-12 * sqrt(expected[a][a] * expected[b][b]);
+      if (!(fabs(view.m2[a * D + b] - expected[a][b]) <= allowed))
+        fail_msg("entry %d, %d is %.17g, not %.17g", a, b, view.m2[a * D + b], expected[a][b]);
+    }
+  }
+  pmn_moments_destroy(moments);
+  pmn_device_close(device);
+  free(x);
+}
+
+/* Spark's rules by hand: the deviation of the sample, 0 for a column without one, and rows that are projected as they
+ * are; against its own software in test_stats_golden.c. */
+static void spark_standardises_by_the_sample(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {1, 5, 10, 2, 5, 14, 6, 5, 6}; /* [3, 3]; deviations sqrt(7), 0, 4 */
+  const struct {
+    bool with_mean, with_std;
+    float expected[9];
+  } cases[] = {
+      {true, true, {-2 / 2.6457513f, 0, 0, -1 / 2.6457513f, 0, 1, 3 / 2.6457513f, 0, -1}},
+      {false, true, {1 / 2.6457513f, 0, 2.5f, 2 / 2.6457513f, 0, 3.5f, 6 / 2.6457513f, 0, 1.5f}},
+      {true, false, {-2, 0, 0, -1, 0, 4, 3, 0, -4}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    pmn_fit *fit = NULL;
+    pmn_projector *projector = NULL;
+    float y[9];
+    pmn_moments *moments = gather(&fake.base, x, 3, 3, true, 3);
+    const pmn_fit_options options = {
+        .with_mean = cases[i].with_mean, .with_std = cases[i].with_std, .compat = PMN_COMPAT_SPARK};
+    check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
+    check_ok(pmn_projector_create(&fake.base, fit, 3, &projector, &err));
+    check_ok(stats_project(projector, x, 3, 3, y, &err));
+    for (int j = 0; j < 9; j++) {
+      if (!(fabsf(y[j] - cases[i].expected[j]) <= 1e-6f)) fail_msg("case %zu, %d: %g", i, j, (double)y[j]);
+    }
+    pmn_projector_destroy(projector);
+    pmn_fit_destroy(fit);
+    pmn_moments_destroy(moments);
+  }
+}
+
+/* One column that varies beside one that does not: the component is (1, 0), and rows are not centred for it. */
+static void spark_projects_rows_as_they_are(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  fake_device fake = fake_device_make();
+  const float x[] = {10, 5, 12, 5, 17, 5};
+  for (int compat = 0; compat < 2; compat++) {
+    pmn_fit *fit = NULL;
+    pmn_projector *projector = NULL;
+    float y[3];
+    pmn_moments *moments = gather(&fake.base, x, 3, 2, true, 3);
+    const pmn_fit_options options = {.compat = (pmn_compat)compat, .components = 1};
+    check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
+    check_ok(pmn_projector_create(&fake.base, fit, 3, &projector, &err));
+    check_ok(stats_project(projector, x, 3, 2, y, &err));
+    float mean = compat == PMN_COMPAT_SPARK ? 0.0f : 13.0f;
+    for (int i = 0; i < 3; i++) assert_true(fabsf(y[i] - (x[2 * i] - mean)) <= 1e-5f);
+    pmn_projector_destroy(projector);
+    pmn_fit_destroy(fit);
+    pmn_moments_destroy(moments);
+  }
+}
+
+static void shares_of_variance_are_counted(void **state) {
+  (void)state;
+  double spectrum[] = {6, 2, 1};
+  pmn_fit fit = {.total_variance = 10, .spectrum = spectrum, .spectrum_count = 3};
+  assert_int_equal(pmn_fit_components_for(&fit, 0.5), 1);
+  assert_int_equal(pmn_fit_components_for(&fit, 0.79), 2);
+  assert_int_equal(pmn_fit_components_for(&fit, 0.85), 3);
+  assert_int_equal(pmn_fit_components_for(&fit, 0.95), 0); /* the tenth that is not known would be needed */
 }
 
 static void wrong_requests_are_explained(void **state) {
@@ -132,8 +300,8 @@ static void wrong_requests_are_explained(void **state) {
     pmn_fit_options options;
     const char *text;
   } cases[] = {
-      {0, {.standardize = true}, "there are no rows"},
-      {1, {.standardize = true}, "one row has no variance: statistics need at least two rows"},
+      {0, {.with_mean = true, .with_std = true}, "there are no rows"},
+      {1, {.with_mean = true, .with_std = true}, "one row has no variance: statistics need at least two rows"},
       {1, {.components = 1}, "one row has no variance"},
       {3, {.components = 4}, "there are 3 rows of 4 columns: ask for at most 3 components"},
       {3, {.components = -1}, "PCA of -1 components"},
@@ -141,7 +309,7 @@ static void wrong_requests_are_explained(void **state) {
       {3, {.ratio = 1.0}, "the ratio must lie between 0 and 1"},
       {3, {.ratio = -0.5}, "the ratio must lie between 0 and 1"},
       {3, {.ratio = NAN}, "the ratio must lie between 0 and 1"},
-      {3, {.standardize = false}, "nothing to fit"},
+      {3, {.with_std = false}, "nothing to fit"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     pmn_fit *fit = (pmn_fit *)&fake;
@@ -190,13 +358,13 @@ static void constant_data_standardise_to_zero_and_have_no_components(void **stat
   pmn_projector *projector = NULL;
   float y[6] = {9, 9, 9, 9, 9, 9};
   pmn_moments *moments = gather(&fake.base, x, 3, 2, true, 1);
-  pmn_fit_options pca = {.standardize = true, .ratio = 0.5};
+  pmn_fit_options pca = {.with_mean = true, .with_std = true, .ratio = 0.5};
   check_fails(pmn_fit_create(moments, NULL, &pca, &fit, &err), PMN_STATUS_ARGUMENT, "no column varies: all 3 rows");
   check_ok(pmn_fit_create(moments, NULL, &STANDARDIZE, &fit, &err));
   assert_int_equal(fit->constant_columns, 2);
   assert_true(fit->total_variance == 0.0);
   check_ok(pmn_projector_create(&fake.base, fit, 3, &projector, &err));
-  check_ok(pmn_projector_run(projector, x, 3, y, &err));
+  check_ok(stats_project(projector, x, 3, 2, y, &err));
   for (int i = 0; i < 6; i++) assert_true(y[i] == 0.0f);
   pmn_projector_destroy(projector);
   pmn_fit_destroy(fit);
@@ -320,7 +488,7 @@ static void signs_do_not_follow_rounding(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   fake_device fake = fake_device_make();
-  const pmn_fit_options options = {.standardize = true, .components = 2};
+  const pmn_fit_options options = {.with_mean = true, .with_std = true, .components = 2};
   for (uint64_t seed = 40; seed < 60; seed++) {
     const stats_case c = {"signs", seed, 50, 2, 2, 0.3, 1.0, true, 2, 0.0, PLAIN, 2};
     float *x = stats_rows(&c);
@@ -359,9 +527,9 @@ static void failures_of_device_and_rows_surface(void **state) {
   float y[3];
   check_ok(pmn_projector_create(&fake.base, fit, 2, &projector, &err));
   check_fails(
-      pmn_projector_run(projector, x, 3, y, &err), PMN_STATUS_ARGUMENT, "3 rows for a projection made for at most 2");
+      stats_project(projector, x, 3, 2, y, &err), PMN_STATUS_ARGUMENT, "3 rows for a projection made for at most 2");
   fake.gemm_fails = true;
-  check_fails(pmn_projector_run(projector, x, 2, y, &err), PMN_STATUS_DEVICE, "the fake gemm fails");
+  check_fails(stats_project(projector, x, 2, 2, y, &err), PMN_STATUS_DEVICE, "the fake gemm fails");
   pmn_projector_destroy(projector);
   pmn_fit_destroy(fit);
   pmn_moments_destroy(moments);
@@ -375,7 +543,7 @@ static void projection_does_not_depend_on_the_number_of_rows(void **state) {
   pmn_device *device = *state != NULL ? stats_device(*state) : &fake.base;
   const stats_case c = {"project", 34, 1300, 33, 5, 0.1, 10.0, true, 7, 0.0, PLAIN, 7};
   const int32_t lengths[] = {1, 2, 511, 512, 513, 1024, 1299};
-  const pmn_fit_options options = {.standardize = true, .components = 7};
+  const pmn_fit_options options = {.with_mean = true, .with_std = true, .components = 7};
   float *x = stats_rows(&c);
   float *whole = malloc((size_t)c.n * 7 * sizeof *whole), *part = malloc((size_t)c.n * 7 * sizeof *part);
   assert_true(whole != NULL && part != NULL);
@@ -384,13 +552,13 @@ static void projection_does_not_depend_on_the_number_of_rows(void **state) {
   pmn_moments *moments = gather(device, x, c.n, c.d, true, c.n);
   check_ok(pmn_fit_create(moments, NULL, &options, &fit, &err));
   check_ok(pmn_projector_create(device, fit, c.n, &projector, &err));
-  check_ok(pmn_projector_run(projector, x, c.n, whole, &err));
+  check_ok(stats_project(projector, x, c.n, c.d, whole, &err));
   pmn_projector_destroy(projector);
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
     int32_t n = lengths[i];
     for (int32_t j = 0; j < c.n * 7; j++) part[j] = NAN;
     check_ok(pmn_projector_create(device, fit, n, &projector, &err));
-    check_ok(pmn_projector_run(projector, x, n, part, &err));
+    check_ok(stats_project(projector, x, n, c.d, part, &err));
     assert_memory_equal(whole, part, (size_t)n * 7 * sizeof *part);
     assert_true(isnan(part[n * 7]));
     pmn_projector_destroy(projector);
@@ -411,7 +579,7 @@ static pmn_status run_all(pmn_device *device, bool with_covariance, pmn_err *err
   float y[9];
   stats_memory memory;
   pmn_rows rows = memory_rows(&memory, x, 3, 4);
-  pmn_fit_options options = {.standardize = true, .components = 3}; /* the third is a completion */
+  pmn_fit_options options = {.with_mean = true, .with_std = true, .components = 3}; /* the third is a completion */
   pmn_moments *moments = NULL;
   pmn_fit *fit = NULL;
   pmn_projector *projector = NULL;
@@ -420,7 +588,7 @@ static pmn_status run_all(pmn_device *device, bool with_covariance, pmn_err *err
   PMN_TRY(pmn_moments_finish(moments, err));
   PMN_TRY(pmn_fit_create(moments, &rows, &options, &fit, err));
   PMN_TRY(pmn_projector_create(device, fit, 3, &projector, err));
-  PMN_TRY(pmn_projector_run(projector, x, 3, y, err));
+  PMN_TRY(stats_project(projector, x, 3, 4, y, err));
 done:
   pmn_projector_destroy(projector);
   pmn_fit_destroy(fit);
@@ -458,6 +626,15 @@ int main(void) {
       {"bits_do_not_depend_on_batches_opencl", bits_do_not_depend_on_batches, NULL, NULL, opencl},
       cmocka_unit_test(nonfinite_values_are_named),
       cmocka_unit_test(huge_values_are_an_error),
+      {"merged_moments_are_those_of_one_run_ref", merged_moments_are_those_of_one_run, NULL, NULL, ref},
+      {"merged_moments_are_those_of_one_run_cpu", merged_moments_are_those_of_one_run, NULL, NULL, cpu},
+      {"merged_moments_are_those_of_one_run_opencl", merged_moments_are_those_of_one_run, NULL, NULL, opencl},
+      cmocka_unit_test(moments_that_do_not_fit_are_refused),
+      {"wide_rows_keep_their_digits_cpu", wide_rows_keep_their_digits, NULL, NULL, cpu},
+      {"wide_rows_keep_their_digits_opencl", wide_rows_keep_their_digits, NULL, NULL, opencl},
+      cmocka_unit_test(spark_standardises_by_the_sample),
+      cmocka_unit_test(spark_projects_rows_as_they_are),
+      cmocka_unit_test(shares_of_variance_are_counted),
       cmocka_unit_test(wrong_requests_are_explained),
       cmocka_unit_test(wrong_order_of_calls_is_an_error),
       cmocka_unit_test(constant_data_standardise_to_zero_and_have_no_components),

@@ -129,7 +129,7 @@ static void check_projection(
   assert_non_null(y);
   for (size_t t = 0; t < SHOWN; t++) memcpy(rows + t * d, x + t * (size_t)c->n / SHOWN * d, d * sizeof *rows);
   for (size_t i = 0; i < SHOWN * width; i++) y[i] = NAN;
-  check_ok(pmn_projector_run(projector, rows, SHOWN, y, &err));
+  check_ok(stats_project(projector, rows, SHOWN, c->d, y, &err));
   double tolerance = 1e-5 * largest(g->shown, SHOWN * width);
   for (size_t t = 0; t < SHOWN; t++) {
     for (size_t a = 0; a < shown; a++) {
@@ -161,13 +161,14 @@ static void case_run(const stats_case *c, pmn_device *device, const float *x, co
   pmn_err err = PMN_ERR_INIT;
   stats_memory memory = {.x = x, .width = c->d};
   pmn_rows rows = {.count = c->n, .width = c->d, .arg = &memory, .read = stats_memory_read};
-  pmn_fit_options options = {.standardize = c->standardize, .components = c->k, .ratio = c->ratio};
+  pmn_fit_options options = {
+      .with_mean = c->standardize, .with_std = c->standardize, .components = c->k, .ratio = c->ratio};
   pmn_fit *fit = NULL;
   pmn_moments *moments = moments_gather(c, device, x, with_covariance);
   check_ok(pmn_fit_create(moments, with_covariance ? NULL : &rows, &options, &fit, &err));
   assert_int_equal(fit->n, c->n);
   assert_int_equal(fit->d, c->d);
-  assert_int_equal(fit->standardized, c->standardize);
+  assert_int_equal(fit->with_std, c->standardize);
   assert_int_equal(pmn_fit_width(fit), g->k > 0 ? g->k : c->d);
   check_scaling(c, fit, g);
   check_components(c, fit, g);

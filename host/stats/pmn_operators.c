@@ -1,0 +1,125 @@
+/* pmn_operators.c - see pmn_operators.h.
+ *
+ * Both multiply a few vectors at a time by a matrix that no cache holds: what costs is to bring the matrix, once for
+ * all of them. Work is cut into pieces of fixed size whatever the number of threads, and every number is summed by one
+ * of them in one order.
+ */
+#include "pmn_operators.h"
+
+#include "pmn_mem.h"
+
+#include <cblas.h>
+#include <string.h>
+
+enum { PANEL = 256 }; /* columns of an image that one piece of work covers */
+enum { PIECE = PMN_SCATTER_TILE / PMN_SCATTER_PIECES, TILE = PMN_SCATTER_TILE };
+
+static int32_t least(int32_t a, int32_t b) {
+  return a < b ? a : b;
+}
+
+/* ----------------------------------------------------------------------------------------------------- dense -- */
+
+typedef struct dense_call {
+  const double *matrix, *x;
+  double *y;
+  int32_t order, count;
+} dense_call;
+
+static void dense_panel(void *arg, int64_t index, int32_t worker) {
+  (void)worker;
+  const dense_call *c = arg;
+  int32_t first = (int32_t)index * PANEL, columns = least(PANEL, c->order - first);
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->count, columns, c->order, 1.0, c->x, c->order,
+      c->matrix + (size_t)first * (size_t)c->order, c->order, 0.0, c->y + first, c->order);
+}
+
+static pmn_status dense_apply(void *arg, const double *x, int32_t count, double *y, pmn_err *err) {
+  (void)err;
+  pmn_dense *dense = arg;
+  dense_call call = {dense->matrix, x, y, dense->order, count};
+  pmn_pool_run(dense->pool, (dense->order + PANEL - 1) / PANEL, dense_panel, &call);
+  return PMN_STATUS_OK;
+}
+
+pmn_operator pmn_dense_operator(pmn_dense *dense) {
+  return (pmn_operator){.order = dense->order, .arg = dense, .apply = dense_apply};
+}
+
+/* --------------------------------------------------------------------------------------------------- scatter -- */
+
+pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, int64_t spare, pmn_err *err) {
+  size_t d = (size_t)scatter->rows->width, n = (size_t)scatter->rows->count;
+  bool at_hand = (int64_t)n <= spare / (int64_t)(d * sizeof(double));
+  /* One or the other; without room for all rows after all, there is room for a tile. */
+  if (at_hand) scatter->rows_at_hand = pmn_alloc_aligned(n * d, sizeof *scatter->rows_at_hand);
+  if (scatter->rows_at_hand == NULL) scatter->buffer = pmn_alloc_aligned(TILE * d, sizeof *scatter->buffer);
+  scatter->inverse = pmn_alloc(d, sizeof *scatter->inverse);
+  scatter->products = pmn_alloc_aligned((size_t)TILE * (size_t)count_max, sizeof *scatter->products);
+  if ((scatter->rows_at_hand == NULL && scatter->buffer == NULL) || scatter->inverse == NULL ||
+      scatter->products == NULL)
+    return pmn_err_memory(err, TILE * d * sizeof *scatter->buffer, "a tile of feature rows");
+  for (size_t j = 0; j < d; j++) scatter->inverse[j] = 1.0 / scatter->scale[j];
+  return PMN_STATUS_OK;
+}
+
+void pmn_scatter_reset(pmn_scatter *scatter) {
+  pmn_free(scatter->inverse);
+  pmn_free(scatter->rows_at_hand);
+  pmn_free(scatter->buffer);
+  pmn_free(scatter->products);
+  scatter->inverse = scatter->rows_at_hand = scatter->buffer = scatter->products = NULL;
+}
+
+/* Reads and standardises some rows of the tile, and multiplies them by the vectors: products = y vectors'. */
+static void scatter_rows(void *arg, int64_t index, int32_t worker) {
+  (void)worker;
+  pmn_scatter *s = arg;
+  size_t d = (size_t)s->rows->width;
+  int32_t from = (int32_t)index * PIECE, n = least(PIECE, s->tile - from);
+  double *y = s->y + (size_t)from * d;
+  s->statuses[index] = PMN_STATUS_OK;
+  if (!s->filled) s->statuses[index] = s->rows->read(s->rows->arg, s->first + from, n, y, &s->errors[index]);
+  if (s->statuses[index] != PMN_STATUS_OK) return;
+  for (size_t i = 0; !s->filled && i < (size_t)n; i++) {
+    double *restrict row = y + i * d;
+    for (size_t j = 0; j < d; j++) row[j] = (row[j] - s->mean[j]) * s->inverse[j];
+  }
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, s->count, s->rows->width, 1.0, y, s->rows->width, s->vectors,
+      s->rows->width, 0.0, s->products + (size_t)from * (size_t)s->count, s->count);
+}
+
+/* Some columns of images += products' y. */
+static void scatter_columns(void *arg, int64_t index, int32_t worker) {
+  (void)worker;
+  const pmn_scatter *s = arg;
+  int32_t d = s->rows->width, first = (int32_t)index * PANEL, columns = least(PANEL, d - first);
+  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, s->count, columns, s->tile, 1.0, s->products, s->count,
+      s->y + first, d, s->first == 0 ? 0.0 : 1.0, s->images + first, d);
+}
+
+static pmn_status scatter_apply(void *arg, const double *x, int32_t count, double *y, pmn_err *err) {
+  pmn_scatter *s = arg;
+  s->count = count;
+  s->vectors = x;
+  s->images = y;
+  for (s->first = 0; s->first < s->rows->count; s->first += TILE) {
+    int64_t left = s->rows->count - s->first;
+    s->tile = left < TILE ? (int32_t)left : TILE;
+    s->y = s->rows_at_hand != NULL ? s->rows_at_hand + (size_t)s->first * (size_t)s->rows->width : s->buffer;
+    int32_t pieces = (s->tile + PIECE - 1) / PIECE;
+    pmn_pool_run(s->pool, pieces, scatter_rows, s);
+    for (int32_t i = 0; i < pieces; i++) {
+      if (s->statuses[i] == PMN_STATUS_OK) continue;
+      if (err != NULL) *err = s->errors[i];
+      return s->statuses[i];
+    }
+    pmn_pool_run(s->pool, (s->rows->width + PANEL - 1) / PANEL, scatter_columns, s);
+  }
+  s->filled = s->rows_at_hand != NULL;
+  return PMN_STATUS_OK;
+}
+
+pmn_operator pmn_scatter_operator(pmn_scatter *scatter) {
+  return (pmn_operator){.order = scatter->rows->width, .arg = scatter, .apply = scatter_apply};
+}

@@ -1,0 +1,44 @@
+/* pmn_operators.h - the two matrices whose largest eigenvalues are looked for; inside stats only. */
+#ifndef PMN_OPERATORS_H
+#define PMN_OPERATORS_H
+
+#include "pmn_lanczos.h"
+#include "pmn_pool.h"
+#include "pmn_stats.h"
+
+/* A whole symmetric matrix [order, order], both triangles. Borrowed. */
+typedef struct pmn_dense {
+  const double *matrix;
+  int32_t order;
+  pmn_pool *pool;
+} pmn_dense;
+pmn_operator pmn_dense_operator(pmn_dense *dense);
+
+enum { PMN_SCATTER_TILE = 512, PMN_SCATTER_PIECES = 8 };
+
+/* y'y of the standardised rows y = (x - mean) / scale, without ever forming it. The caller fills the first four, which
+ * are borrowed until reset; several threads of the pool read rows at once. */
+typedef struct pmn_scatter {
+  const pmn_rows *rows;
+  const double *mean, *scale; /* [width] */
+  pmn_pool *pool;
+  double *inverse;      /* [width] 1 / scale */
+  double *rows_at_hand; /* [count, width] standardised, once `filled`; NULL: they are read for every product */
+  bool filled;
+  /* of the product in flight */
+  double *buffer;   /* [PMN_SCATTER_TILE, width], unless rows are at hand */
+  double *y;        /* the tile */
+  double *products; /* [PMN_SCATTER_TILE, count] */
+  const double *vectors;
+  double *images;
+  int64_t first;       /* row of the tile at work */
+  int32_t tile, count; /* its rows, and the vectors */
+  pmn_status statuses[PMN_SCATTER_PIECES];
+  pmn_err errors[PMN_SCATTER_PIECES];
+} pmn_scatter;
+/* count_max: vectors that are multiplied at once, at most. spare: bytes that rows may be kept in. */
+PMN_MUST_USE pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, int64_t spare, pmn_err *err);
+void pmn_scatter_reset(pmn_scatter *scatter);
+pmn_operator pmn_scatter_operator(pmn_scatter *scatter);
+
+#endif
