@@ -4,13 +4,19 @@
 
 #include "pmn_mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct pmn_safetensors {
   char *origin;
-  json_t *header; /* owns the names */
+  int fd;            /* -1: the caller has the bytes */
+  size_t data_begin; /* in the file */
+  json_t *header;    /* owns the names */
   pmn_weight *tensors;
   size_t count;
 };
@@ -35,13 +41,14 @@ static size_t type_size(const char *type) {
 
 void pmn_safetensors_destroy(pmn_safetensors *file) {
   if (file == NULL) return;
+  if (file->fd >= 0) close(file->fd);
   if (file->header != NULL) json_decref(file->header);
   pmn_free(file->tensors);
   pmn_free(file->origin);
   pmn_free(file);
 }
 
-/* One entry of the header; `data` has `data_size` bytes. */
+/* One entry of the header; `data` has `data_size` bytes, or is NULL when they are in a file. */
 static pmn_status read_entry(const char *origin, const char *name, json_t *entry, const char *data, size_t data_size,
     pmn_weight *tensor, pmn_err *err) {
   const char *type = json_string_value(json_object_get(entry, "dtype"));
@@ -69,7 +76,8 @@ static pmn_status read_entry(const char *origin, const char *name, json_t *entry
         "%s: tensor %s: data_offsets do not give the %zu bytes of its shape within the %zu of the file", origin, name,
         size, data_size);
   }
-  tensor->data = data + from;
+  tensor->data = data == NULL ? NULL : data + from;
+  tensor->offset = (size_t)from;
   tensor->size = size;
   return PMN_STATUS_OK;
 }
@@ -86,7 +94,7 @@ static pmn_status check_metadata(const char *origin, json_t *metadata, pmn_err *
 
 static int by_data(const void *a, const void *b) {
   const pmn_weight *x = a, *y = b;
-  if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
+  if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
   return x->size < y->size ? -1 : x->size > y->size;
 }
 
@@ -110,30 +118,34 @@ static pmn_status read_entries(pmn_safetensors *self, const char *data, size_t d
     PMN_TRY(read_entry(self->origin, name, entry, data, data_size, &self->tensors[self->count++], err));
   }
   qsort(self->tensors, self->count, sizeof *self->tensors, by_data);
-  const char *at = data;
+  size_t at = 0;
   for (size_t i = 0; i < self->count; at += self->tensors[i++].size) {
-    if (self->tensors[i].data == (const void *)at) continue;
+    if (self->tensors[i].offset == at) continue;
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: there is a hole or an overlap before tensor %s", self->origin,
         self->tensors[i].name);
   }
-  if (at != data + data_size) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu bytes at the end belong to no tensor", self->origin,
-        (size_t)(data + data_size - at));
+  if (at != data_size) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu bytes at the end belong to no tensor", self->origin, data_size - at);
   }
 done:
   return st;
 }
 
-pmn_status pmn_safetensors_create(
-    const void *bytes, size_t size, const char *origin, pmn_safetensors **file, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const unsigned char *head = bytes;
-  *file = NULL;
+/* NULL when memory cannot be had. */
+static pmn_safetensors *make(const char *origin) {
   pmn_safetensors *self = pmn_calloc(1, sizeof *self);
-  if (self == NULL || (self->origin = pmn_strdup(origin)) == NULL) {
-    st = pmn_err_memory(err, sizeof *self, "a weights file");
-    goto done;
-  }
+  if (self == NULL) return NULL;
+  self->fd = -1;
+  self->origin = pmn_strdup(origin);
+  if (self->origin != NULL) return self;
+  pmn_free(self);
+  return NULL;
+}
+
+/* Where the data begin in a file of `size` bytes, the first 9 of which are in `head`. */
+static pmn_status find_data(
+    const char *origin, const unsigned char *head, size_t size, size_t *data_begin, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   uint64_t length = 0;
   if (size < 8) PMN_FAIL(err, PMN_STATUS_MODEL, "%s: %zu bytes are too few for a safetensors file", origin, size);
   for (int i = 7; i >= 0; i--) length = length << 8 | head[i];
@@ -141,24 +153,98 @@ pmn_status pmn_safetensors_create(
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: not a safetensors file: its first 8 bytes give a header of %llu bytes", origin,
         (unsigned long long)length);
   }
+  *data_begin = 8 + (size_t)length;
+done:
+  return st;
+}
+
+/* The header's text, up to data_begin, of a file of `size` bytes. */
+static pmn_status read_header(pmn_safetensors *self, const char *text, const char *data, size_t size, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t length = self->data_begin - 8;
   json_error_t problem = {.text = ""};
-  const char *text = (const char *)bytes + 8;
-  self->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
+  self->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
   /* The parser says what is wrong with a text, and nothing, or so by its code, when memory could not be had. */
   if (self->header == NULL && (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory)) {
-    st = pmn_err_memory(err, (size_t)length, "the header of a weights file");
+    st = pmn_err_memory(err, length, "the header of a weights file");
     goto done;
   }
   if (self->header == NULL) {
-    PMN_FAIL(
-        err, PMN_STATUS_MODEL, "%s: the header is not JSON: %s at byte %d", origin, problem.text, problem.position);
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: the header is not JSON: %s at byte %d", self->origin, problem.text,
+        problem.position);
   }
-  PMN_TRY(read_entries(self, text + length, size - 8 - (size_t)length, err));
+  PMN_TRY(read_entries(self, data, size - self->data_begin, err));
+done:
+  return st;
+}
+
+pmn_status pmn_safetensors_create(
+    const void *bytes, size_t size, const char *origin, pmn_safetensors **file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *text = bytes;
+  pmn_safetensors *self = make(origin);
+  *file = NULL;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a weights file");
+  PMN_TRY(find_data(origin, bytes, size, &self->data_begin, err));
+  PMN_TRY(read_header(self, text + 8, text + self->data_begin, size, err));
   *file = self;
   self = NULL;
 done:
   pmn_safetensors_destroy(self);
   return st;
+}
+
+/* Bytes [from, from + size) of the file. */
+static pmn_status read_at(const pmn_safetensors *self, size_t from, void *bytes, size_t size, pmn_err *err) {
+  for (size_t done = 0; done < size;) {
+    ssize_t got = pread(self->fd, (char *)bytes + done, size - done, (off_t)(from + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return pmn_err_set(err, PMN_STATUS_NOT_FOUND, errno, "cannot read %s: %s", self->origin, strerror(errno));
+    }
+    if (got == 0) {
+      return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0, "%s became shorter while it was read", self->origin);
+    }
+    done += (size_t)got;
+  }
+  return PMN_STATUS_OK;
+}
+
+pmn_status pmn_safetensors_open(const char *path, pmn_safetensors **file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  unsigned char head[9] = {0};
+  struct stat info;
+  char *text = NULL;
+  pmn_safetensors *self = make(path);
+  *file = NULL;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a weights file");
+  /* O_NONBLOCK: opening a FIFO by mistake must not hang; regular files ignore it. */
+  self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (self->fd < 0 || fstat(self->fd, &info) != 0) {
+    PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot open %s: %s", path, strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s is not a regular file", path);
+  size_t size = (size_t)info.st_size;
+  PMN_TRY(read_at(self, 0, head, size < sizeof head ? size : sizeof head, err));
+  PMN_TRY(find_data(path, head, size, &self->data_begin, err));
+  text = pmn_alloc(self->data_begin - 8, 1);
+  if (text == NULL) {
+    st = pmn_err_memory(err, self->data_begin - 8, "the header of a weights file");
+    goto done;
+  }
+  PMN_TRY(read_at(self, 8, text, self->data_begin - 8, err));
+  PMN_TRY(read_header(self, text, NULL, size, err));
+  *file = self;
+  self = NULL;
+done:
+  pmn_free(text);
+  pmn_safetensors_destroy(self);
+  return st;
+}
+
+pmn_status pmn_safetensors_read(
+    const pmn_safetensors *file, const pmn_weight *tensor, size_t from, void *bytes, size_t size, pmn_err *err) {
+  return read_at(file, file->data_begin + tensor->offset + from, bytes, size, err);
 }
 
 /* A few hundred tensors, each looked up once: in order of data, a plain search is fast enough. */

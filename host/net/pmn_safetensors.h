@@ -1,5 +1,8 @@
 /* pmn_safetensors.h - reading a safetensors file that nobody has vouched for.
  *
+ * Weights are read whole and stay in memory (create); a matrix that may be gigabytes is read from the open file
+ * straight into its place (open, read).
+ *
  * Layout: u64 little-endian length N of the header; N bytes of JSON, {"name": {"dtype", "shape", "data_offsets"}, ...,
  * "__metadata__": {text: text}}; then the data, which the tensors cover without holes or overlaps. Every number is
  * checked against the bytes that are really there before it is used.
@@ -17,6 +20,7 @@ typedef struct pmn_weight {
   int32_t rank;
   int64_t shape[PMN_TENSOR_RANK_MAX];
   const void *data; /* in the caller's bytes; aligned as the file has it: copy before use as anything but bytes */
+  size_t offset;    /* of the data, from where the data of all tensors begin */
   size_t size;      /* bytes */
 } pmn_weight;
 
@@ -26,6 +30,12 @@ typedef struct pmn_safetensors pmn_safetensors;
  * PMN_STATUS_MODEL with what is wrong and where; PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_safetensors_create(
     const void *bytes, size_t size, const char *origin, pmn_safetensors **file, pmn_err *err);
+/* Reads the header of a regular file, which stays open until destroy; its tensors have data NULL.
+ * PMN_STATUS_NOT_FOUND: it cannot be opened or read; else as create. */
+PMN_MUST_USE pmn_status pmn_safetensors_open(const char *path, pmn_safetensors **file, pmn_err *err);
+/* Bytes [from, from + size) of a tensor of an opened file. PMN_STATUS_NOT_FOUND: they cannot be read (any more). */
+PMN_MUST_USE pmn_status pmn_safetensors_read(
+    const pmn_safetensors *file, const pmn_weight *tensor, size_t from, void *bytes, size_t size, pmn_err *err);
 void pmn_safetensors_destroy(pmn_safetensors *file);
 /* NULL when there is no tensor of that name. */
 const pmn_weight *pmn_safetensors_find(const pmn_safetensors *file, const char *name);

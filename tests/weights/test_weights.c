@@ -363,9 +363,9 @@ static void test_writer(void **state) {
   /* 1, -2, 65504, the smallest subnormal, the largest one, infinity: IEEE 754-2008, table 3.5. */
   static const uint16_t half[] = {0x3c00, 0xc000, 0x7bff, 0x0001, 0x83ff, 0x7c00}, brain[] = {0x3f80, 0xc0a0};
   static const float halves[] = {1, -2, 65504, 0x1p-24f, -1023 * 0x1p-24f, INFINITY}, brains[] = {1, -5};
-  const pmn_weight sources[] = {{"c", "F32", 4, {2, 3, 2, 2}, conv, sizeof conv},
-      {"p", "F32", 1, {5}, plain, sizeof plain}, {"h", "F16", 1, {6}, half, sizeof half},
-      {"b", "BF16", 1, {2}, brain, sizeof brain}};
+  const pmn_weight sources[] = {{"c", "F32", 4, {2, 3, 2, 2}, conv, 0, sizeof conv},
+      {"p", "F32", 1, {5}, plain, 0, sizeof plain}, {"h", "F16", 1, {6}, half, 0, sizeof half},
+      {"b", "BF16", 1, {2}, brain, 0, sizeof brain}};
   const pmn_tensor_spec specs[] = {
       {"z/kernel", 4, {2, 2, 3, 2}}, {"a/bias", 1, {5}}, {"m/half", 1, {6}}, {"b/brain", 1, {2}}};
   pmn_weights_tensor tensors[] = {{&specs[0], &sources[0], {2, 3, 2, 2}, {2, 3, 1, 0}},
@@ -423,7 +423,7 @@ static void test_writer(void **state) {
 static void test_writer_without_memory(void **state) {
   (void)state;
   static const float value = 1;
-  static const pmn_weight source = {"s", "F32", 1, {1}, &value, sizeof value};
+  static const pmn_weight source = {"s", "F32", 1, {1}, &value, 0, sizeof value};
   static const pmn_tensor_spec spec = {"a/bias", 1, {1}};
   pmn_weights_tensor tensor = {&spec, &source, {1, 1, 1, 1}, {0, 1, 2, 3}};
   char folder[64], path[96], sha256[PMN_SHA256_HEX_SIZE];
