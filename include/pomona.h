@@ -153,6 +153,25 @@ PMN_API const char *const *pmn_inspection_unsupported(const pmn_inspection *insp
 PMN_API const char *pmn_inspection_record(const pmn_inspection *inspection); /* all of it as JSON */
 PMN_API void pmn_inspection_destroy(pmn_inspection *inspection);
 
+/* ------------------------------------------------------------------------------------------------- statistics -- */
+
+/* What is done to the columns of a table: standardised, y = (x - mean) / deviation, and reduced to K principal
+ * components. All zero: nothing. Texts are borrowed for the call. */
+typedef struct pmn_statistics {
+  bool with_mean, with_std; /* subtract the mean; divide by the deviation */
+  int32_t pca_components;   /* K; 0: no PCA unless pca_ratio > 0 */
+  double pca_ratio;         /* 0 < ratio < 1: as many components as explain this share of the variance */
+  /* Whose definitions: "sklearn" (or NULL): deviation of the population, rows are centred before they are projected;
+   * "spark": deviation of the sample, a column without variance becomes 0, rows are projected as they are unless
+   * with_mean centres them. */
+  const char *compat;
+  const char *projection;      /* a file of save_projection: its transform is applied, nothing is fitted */
+  const char *save_projection; /* where the fitted transform is written (safetensors); NULL: nowhere */
+  const char *save_moments;    /* where the sums behind the fit are written, for pmn_merge; NULL: nowhere */
+  int64_t memory;              /* bytes that fitting may take; 0: a quarter of the machine's */
+  const char *spool;           /* folder for rows that wait for the fit; NULL: that of the output */
+} pmn_statistics;
+
 /* ---------------------------------------------------------------------------------------------------- extract -- */
 
 typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } pmn_level;
@@ -188,10 +207,8 @@ typedef struct pmn_extract_options {
   const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own */
   const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
 
-  /* statistics */
-  bool standardize;       /* subtract the mean, divide by the population deviation of each column */
-  int32_t pca_components; /* K; 0: no PCA unless pca_ratio > 0 */
-  double pca_ratio;       /* 0 < ratio < 1: as many components as explain this share of the variance */
+  pmn_statistics statistics;
+  const char *fit_on; /* a source like those above, whose pictures are fitted instead; NULL: those of the table */
 
   /* output */
   const char *output;  /* .csv, .parquet or .npy */
@@ -253,6 +270,56 @@ PMN_API const double *pmn_summary_explained(const pmn_summary *summary, int32_t 
 PMN_API const char *pmn_summary_rejects_path(const pmn_summary *summary); /* NULL if there were none */
 PMN_API const char *pmn_summary_record(const pmn_summary *summary);       /* the run record, JSON, as in the output */
 PMN_API void pmn_summary_destroy(pmn_summary *summary);
+
+/* ----------------------------------------------------------------------------------------------------- reduce -- */
+
+/* Options of pmn_reduce. Start from PMN_REDUCE_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_reduce_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *matrix; /* .npy file, [rows, columns] f32 or f64 in C order */
+  const char *index;  /* CSV with a column path, and label if there is one, a line for every row; NULL: rows are named
+                         by their number, from 0 */
+  pmn_statistics statistics;
+  const char *output, *format, *rejects; /* as in pmn_extract_options */
+  bool overwrite;
+  const char *backend;
+  int32_t device, threads;
+  bool stop_on_error;  /* true: the first row with a NaN or an infinity ends the run */
+  int64_t max_rejects; /* more such rows end the run; negative: no limit */
+  void (*on_progress)(void *arg, const pmn_progress *progress);
+  void (*on_message)(void *arg, pmn_level level, const char *text);
+  void *callback_arg;
+  const volatile sig_atomic_t *stop;
+} pmn_reduce_options;
+#define PMN_REDUCE_OPTIONS_INIT                                                                                        \
+  { .struct_size = sizeof(pmn_reduce_options), .device = -1, .max_rejects = -1 }
+
+/* Standardises and reduces features from elsewhere. A row with a NaN or an infinity is a reject, like a picture that
+ * cannot be decoded. Status and *summary as of pmn_extract. */
+PMN_API PMN_MUST_USE pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err);
+
+/* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_merge_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *const *moments; /* files of save_moments, of the same features */
+  size_t moments_count;
+  pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection is not used */
+  bool overwrite;
+  int32_t threads; /* 0: as many as this process may use */
+} pmn_merge_options;
+#define PMN_MERGE_OPTIONS_INIT                                                                                         \
+  { .struct_size = sizeof(pmn_merge_options) }
+
+typedef struct pmn_merged {
+  int64_t rows; /* of all runs together */
+  int32_t width, components;
+  double explained; /* share of the variance that the components explain */
+} pmn_merged;
+
+/* Adds the statistics of several runs: what is fitted is what one run over all their rows would fit. Errors:
+ * PMN_STATUS_ARGUMENT (statistics of other features, too few rows), PMN_STATUS_NOT_FOUND, PMN_STATUS_EXISTS,
+ * PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_merge(const pmn_merge_options *options, pmn_merged *merged, pmn_err *err);
 
 /* ---------------------------------------------------------------------------------------------------- weights -- */
 

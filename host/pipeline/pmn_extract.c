@@ -30,45 +30,28 @@ static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_extract_options was not made by PMN_EXTRACT_OPTIONS_INIT of this version");
   }
   if (o->source_count == 0) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no SOURCE: name a folder of pictures");
-  if (o->output == NULL || o->output[0] == '\0') {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file");
-  }
-  if (strcmp(o->output, "-") == 0) {
-    PMN_FAIL(
-        err, PMN_STATUS_ARGUMENT, "a table is a file with companions and cannot go to standard output; name a file");
-  }
-  if (o->pca_components < 0 || o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 ||
-      o->limit < 0 || o->width < 0 || o->width > SIZE_PIXELS_MAX || o->height < 0 || o->height > SIZE_PIXELS_MAX ||
+  if (o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 || o->limit < 0 || o->width < 0 ||
+      o->width > SIZE_PIXELS_MAX || o->height < 0 || o->height > SIZE_PIXELS_MAX ||
       (o->width == 0) != (o->height == 0) || o->layer_count > LAYERS_MAX) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "a number is out of range: pca, limit from 0; threads to 1024; batch to 65536; width and height both 0, or "
+        "a number is out of range: limit from 0; threads to 1024; batch to 65536; width and height both 0, or "
         "both to %d; layers to %d",
         SIZE_PIXELS_MAX, LAYERS_MAX);
   }
-  if (o->pca_ratio < 0 || o->pca_ratio >= 1 || isnan(o->pca_ratio)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the share of variance must lie between 0 and 1");
-  }
-  if (o->pca_ratio > 0 && o->pca_components > 0) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "ask for a number of components or for a share of variance, not both");
+  if (o->fit_on != NULL && !pmn_statistics_need_fit(&o->statistics)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "there is nothing to fit on %s: ask for standardisation, for PCA, or for both",
+        o->fit_on);
   }
 done:
   return st;
 }
 
-static pmn_status check_names(pmn_run *run, pmn_err *err) {
+static pmn_status check_resize(const pmn_extract_options *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_extract_options *o = run->options;
   pmn_filter filter;
   if (o->resize != NULL && !pmn_filter_find(o->resize, &filter)) {
     PMN_FAIL(
         err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"; there are bicubic, bilinear and nearest", o->resize);
-  }
-  if (o->format != NULL && !pmn_format_find(o->format, &run->format)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no format is called \"%s\"; there are csv, parquet and npy", o->format);
-  }
-  if (o->format == NULL && !pmn_format_of_path(o->output, &run->format)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the ending tells no format; use .csv, .parquet or .npy, or name the format",
-        o->output);
   }
 done:
   return st;
@@ -76,63 +59,11 @@ done:
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
 
-/* Device and inode of the folder that `path` lies in; false if there is no such folder. */
-static bool stat_folder(const char *path, struct stat *info) {
-  char folder[4096];
-  const char *slash = strrchr(path, '/');
-  size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-  if (size >= sizeof folder) return false;
-  memcpy(folder, path, size);
-  folder[size] = '\0';
-  return stat(size == 0 ? "." : folder, info) == 0;
-}
-
-/* However the two are written: the rejects are not to land on the table, nor on a file beside it. */
-static pmn_status check_rejects_path(const pmn_run *run, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  static const char *const suffixes[] = {"", ".record.json", ".index.csv"};
-  const char *output = run->options->output, *rejects = run->rejects_path;
-  const char *output_slash = strrchr(output, '/'), *rejects_slash = strrchr(rejects, '/');
-  const char *output_name = output_slash == NULL ? output : output_slash + 1;
-  const char *rejects_name = rejects_slash == NULL ? rejects : rejects_slash + 1;
-  size_t size = strlen(output_name);
-  struct stat a, b;
-  if (strncmp(output_name, rejects_name, size) != 0 || !stat_folder(output, &a) || !stat_folder(rejects, &b) ||
-      a.st_dev != b.st_dev || a.st_ino != b.st_ino)
-    return PMN_STATUS_OK;
-  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-    if (strcmp(rejects_name + size, suffixes[i]) != 0) continue;
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%.300s: the rejects cannot go where the output goes; give them a file of their own", rejects);
-  }
-done:
-  return st;
-}
-
-static pmn_status open_outputs(pmn_run *run, pmn_err *err) {
+static pmn_status open_listing(pmn_run *run, const char *const *sources, size_t source_count, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  pmn_buf path;
-  pmn_buf_init(&path, 1 << 16);
-  PMN_TRY(pmn_buf_printf(
-      &path, err, o->rejects != NULL ? "%s" : "%s.rejects.csv", o->rejects != NULL ? o->rejects : o->output));
-  run->rejects_path = pmn_buf_take(&path);
-  PMN_TRY(check_rejects_path(run, err));
-  /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
-  PMN_TRY(pmn_run_open_sink(run, 1, err));
-  pmn_sink_destroy(run->sink);
-  run->sink = NULL;
-  PMN_TRY(pmn_rejects_create(run->rejects_path, o->overwrite, &run->rejects, err));
-done:
-  pmn_buf_reset(&path);
-  return st;
-}
-
-static pmn_status open_listing(pmn_run *run, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const pmn_extract_options *o = run->options;
-  pmn_source_options source = {.sources = o->sources,
-      .source_count = o->source_count,
+  pmn_source_options source = {.sources = sources,
+      .source_count = source_count,
       .includes = o->includes,
       .include_count = o->include_count,
       .label_level = o->label_level,
@@ -224,104 +155,71 @@ done:
   return st;
 }
 
-static pmn_status open_statistics(pmn_run *run, pmn_err *err) {
+/* ------------------------------------------------------------------------------------------------------- run -- */
+
+static pmn_rows spooled_rows(const pmn_run *run) {
+  return (pmn_rows){
+      .count = pmn_spool_count(run->spool), .width = run->width, .arg = run->spool, .read = pmn_spool_read};
+}
+
+/* Fits on pictures of another source, of which no row is written. */
+static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_extract_options *o = run->options;
-  if (!pmn_run_needs_fit(run)) return pmn_run_open_sink(run, run->width, err);
-  bool pca = o->pca_components > 0 || o->pca_ratio > 0;
-  int64_t least = run->counts.listed < run->width ? run->counts.listed : run->width;
-  if (run->counts.listed < 2) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a single picture has no statistics: standardising and PCA need 2 or more");
-  }
-  if (o->pca_components > least) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%d components were asked for, but %lld pictures of %d features give at most %lld", o->pca_components,
-        (long long)run->counts.listed, run->width, (long long)least);
-  }
-  /* With fewer rows than columns the Gram matrix of the rows is the smaller one. */
-  bool covariance = pca && run->counts.listed >= run->width;
-  PMN_TRY(pmn_spool_create(o->output, run->width, &run->spool, err));
-  PMN_TRY(pmn_moments_create(run->device, run->width, covariance, &run->moments, err));
+  pmn_listing *listing = run->listing;
+  pmn_counts counts = run->counts;
+  run->listing = NULL;
+  PMN_TRY(open_listing(run, &run->options->fit_on, 1, err));
+  PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
+  PMN_TRY(pmn_features_run(run, err));
+  pmn_rows rows = spooled_rows(run);
+  PMN_TRY(pmn_transform_fit(run, &rows, err));
+  run->fitted_rejects = run->counts.rejects;
 done:
+  pmn_spool_destroy(run->spool);
+  pmn_moments_destroy(run->moments);
+  pmn_listing_destroy(run->listing);
+  run->spool = NULL;
+  run->moments = NULL;
+  run->listing = listing;
+  run->counts = counts;
   return st;
 }
 
-/* ------------------------------------------------------------------------------------------------------- run -- */
-
-static void close_run(pmn_run *run) {
-  pmn_sink_destroy(run->sink);
-  pmn_rejects_destroy(run->rejects);
-  pmn_spool_destroy(run->spool);
-  pmn_fit_destroy(run->fit);
-  pmn_moments_destroy(run->moments);
-  pmn_network_destroy(run->network);
-  pmn_device_close(run->device);
-  pmn_listing_destroy(run->listing);
-  pmn_model_destroy(run->model);
-  json_decref(run->features);
-  pmn_free(run->rows);
-  pmn_free(run->rejects_path);
-}
-
-static pmn_status fill_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
-  summary->seconds = pmn_clock_seconds() - run->started;
-  summary->bound = pmn_meter_finish(&run->meter, summary->seconds);
-  summary->counts = run->counts;
-  summary->meter = run->meter;
-  if (run->fit != NULL && run->fit->k > 0) {
-    size_t k = (size_t)run->fit->k;
-    summary->explained = pmn_alloc(k, sizeof *summary->explained);
-    if (summary->explained == NULL) return pmn_err_memory(err, k * sizeof *summary->explained, "the summary");
-    memcpy(summary->explained, run->fit->explained_ratio, k * sizeof *summary->explained);
-    summary->explained_count = run->fit->k;
-  }
-  summary->record = pmn_record_create(run, summary->bound, summary->seconds);
-  if (run->counts.rejects > 0) summary->rejects_path = pmn_strdup(run->rejects_path);
-  bool good = summary->record != NULL && (run->counts.rejects == 0 || summary->rejects_path != NULL);
-  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
-}
-
-static pmn_status run_all(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(check_numbers(run->options, err));
-  PMN_TRY(check_names(run, err));
+  const pmn_extract_options *o = run->options;
+  const pmn_statistics *s = &o->statistics;
+  PMN_TRY(check_numbers(o, err));
+  PMN_TRY(pmn_statistics_check(s, err));
+  PMN_TRY(check_resize(o, err));
+  PMN_TRY(pmn_run_check_format(run, err));
   PMN_TRY(open_model(run, err));
-  PMN_TRY(open_outputs(run, err));
-  PMN_TRY(open_listing(run, err));
+  if (s->projection != NULL) PMN_TRY(pmn_statistics_load(run, err));
+  PMN_TRY(pmn_run_open_outputs(run, err));
+  PMN_TRY(open_listing(run, o->sources, o->source_count, err));
   PMN_TRY(pmn_run_check_stop(run, err));
-  run->threads = run->options->threads > 0 ? run->options->threads : pmn_pool_processors();
+  run->threads = o->threads > 0 ? o->threads : pmn_pool_processors();
   pmn_meter_init(&run->meter, run->threads);
   PMN_TRY(open_network(run, err));
-  PMN_TRY(open_statistics(run, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
+  if (o->fit_on != NULL) PMN_TRY(fit_elsewhere(run, err));
+  bool fits = pmn_statistics_need_fit(s) && o->fit_on == NULL;
+  if (fits || (s->save_moments != NULL && o->fit_on == NULL))
+    PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
+  if (!fits) PMN_TRY(pmn_run_open_outlet(run, err));
   PMN_TRY(pmn_features_run(run, err));
-  if (run->counts.rows + run->counts.rejects != run->counts.listed) {
-    PMN_FAIL(err, PMN_STATUS_WRITE,
-        "%lld pictures were listed, but %lld rows and %lld rejects came of them: report this",
-        (long long)run->counts.listed, (long long)run->counts.rows, (long long)run->counts.rejects);
-  }
-  if (pmn_run_needs_fit(run)) PMN_TRY(pmn_transform_run(run, err));
-  PMN_TRY(pmn_run_check_stop(run, err));
-  PMN_TRY(fill_summary(run, summary, err));
-  PMN_TRY(pmn_rejects_commit(run->rejects, err));
-  st = pmn_sink_commit(run->sink, summary->record, err);
-  /* A list of rejects without its table would only be in the way of the next run. */
-  if (st != PMN_STATUS_OK && run->counts.rejects > 0) unlink(run->rejects_path);
+  if (run->moments == NULL) goto done;
+  pmn_rows rows = {0};
+  if (fits) rows = spooled_rows(run);
+  PMN_TRY(pmn_transform_fit(run, &rows, err));
+  if (!fits) goto done;
+  PMN_TRY(pmn_run_open_outlet(run, err));
+  PMN_TRY(pmn_transform_run(run, &rows, err));
 done:
   return st;
 }
 
 pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err) {
-  pmn_run run = {.options = options, .started = pmn_clock_seconds()};
-  pmn_clock_utc(run.started_utc);
-  *summary = NULL;
-  pmn_summary *result = pmn_calloc(1, sizeof *result);
-  if (result == NULL) return pmn_err_memory(err, sizeof *result, "the summary");
-  pmn_status st = run_all(&run, result, err);
-  close_run(&run);
-  if (st == PMN_STATUS_OK)
-    *summary = result;
-  else
-    pmn_summary_destroy(result);
-  return st;
+  pmn_run run = {.options = options};
+  return pmn_run_execute(&run, take_steps, summary, err);
 }

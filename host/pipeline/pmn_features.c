@@ -15,8 +15,6 @@
 
 /* No photograph is larger; a file that is will not be read into memory. */
 enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
-/* Bytes of a key shown in messages. */
-enum { KEY_SHOWN = 240 };
 
 typedef struct pass {
   pmn_run *run;
@@ -27,29 +25,6 @@ typedef struct pass {
   size_t picture_size;
   double started;
 } pass;
-
-/* The end of a long key, so that in a message the reason after it is not cut off. */
-static const char *key_end(const char *key) {
-  size_t size = strlen(key);
-  return size > KEY_SHOWN ? key + size - KEY_SHOWN : key;
-}
-
-static pmn_status reject(pass *p, int64_t index, const char *stage, const char *reason, pmn_err *err) {
-  pmn_run *run = p->run;
-  const pmn_extract_options *o = run->options;
-  pmn_item item = pmn_listing_item(run->listing, index);
-  pmn_err_set(&run->last_reject, PMN_STATUS_IMAGE, 0, "%s: %s: %s", key_end(item.key), stage, reason);
-  if (o->stop_on_error) {
-    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "stopped at the first bad picture: %s", run->last_reject.message);
-  }
-  run->counts.rejects++;
-  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s", run->last_reject.message);
-  if (o->max_rejects >= 0 && run->counts.rejects > o->max_rejects) {
-    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
-        (long long)o->max_rejects, run->last_reject.message);
-  }
-  return pmn_rejects_add(run->rejects, item.key, stage, reason, err);
-}
 
 static void tell_progress(const pass *p) {
   pmn_run *run = p->run;
@@ -65,7 +40,7 @@ static pmn_status fill_batch(pass *p, bool *more, pmn_err *err) {
     PMN_TRY(pmn_feed_next(p->feed, more, &picture, err));
     if (!*more) break;
     if (picture.stage != NULL) {
-      PMN_TRY(reject(p, picture.index, picture.stage, picture.reason, err));
+      PMN_TRY(pmn_run_reject(p->run, picture.index, picture.stage, picture.reason, err));
       tell_progress(p);
       continue;
     }
@@ -92,7 +67,7 @@ static pmn_status drop_broken_rows(pass *p, pmn_err *err) {
   for (int32_t i = 0; i < batch->n; i++) {
     const float *row = batch->features + (size_t)i * width;
     if (!all_finite(row, p->run->width)) {
-      PMN_TRY(reject(p, batch->indices[i], "network", "its features are not finite numbers", err));
+      PMN_TRY(pmn_run_reject(p->run, batch->indices[i], "network", "its features are not finite numbers", err));
       continue;
     }
     if (kept < i) memcpy(batch->features + (size_t)kept * width, row, width * sizeof *row);
@@ -151,9 +126,9 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
       .threads = run->threads,
       .window = run->batch + 2 * run->threads,
       .file_bytes_max = FILE_BYTES_MAX};
-  pmn_writer_options writer = {
-      .listing = run->listing, .sink = run->sink, .spool = run->spool, .capacity = run->batch, .width = run->width};
+  pmn_writer_options writer = {.outlet = run->outlet, .spool = run->spool, .capacity = run->batch, .width = run->width};
   p.pixels = pmn_alloc_aligned((size_t)run->batch, p.picture_size);
+  pmn_free(run->rows);
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
   if (p.pixels == NULL || run->rows == NULL) {
     st = pmn_err_memory(err, (size_t)run->batch * p.picture_size, "a batch of pictures");

@@ -83,8 +83,15 @@ static json_t *device_json(const pmn_run *run) {
       name_json(info->name), "driver", name_json(info->driver));
 }
 
+static json_t *matrix_json(const pmn_run *run) {
+  json_t *index = run->reduce->index != NULL ? name_json(run->reduce->index) : json_null();
+  return json_pack("{s:o, s:s, s:o}", "matrix", name_json(run->reduce->matrix), "type",
+      pmn_matrix_is_wide(run->matrix) ? "float64" : "float32", "index", index);
+}
+
 static json_t *input_json(const pmn_run *run) {
   const pmn_extract_options *o = run->options;
+  if (run->reduce != NULL) return matrix_json(run);
   json_t *sources = names_json(o->sources, o->source_count), *includes = names_json(o->includes, o->include_count);
   json_t *label = o->label_regex != NULL ? name_json(o->label_regex) : json_integer(o->label_level);
   return json_pack("{s:o, s:o, s:o, s:I}", "sources", sources, "include", includes,
@@ -97,15 +104,39 @@ static json_t *counts_json(const pmn_counts *c) {
       (json_int_t)c->duplicates);
 }
 
+/* How many components explain a share of the variance; null where more would be needed than are known. */
+static json_t *shares_json(const pmn_fit *fit) {
+  static const struct {
+    const char *name;
+    double share;
+  } shares[] = {{"0.80", 0.80}, {"0.90", 0.90}, {"0.95", 0.95}, {"0.99", 0.99}};
+  json_t *json = json_object();
+  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+    int32_t k = pmn_fit_components_for(fit, shares[i].share);
+    set(&json, shares[i].name, k > 0 ? json_integer(k) : json_null());
+  }
+  return json;
+}
+
 static json_t *statistics_json(const pmn_run *run) {
   const pmn_fit *fit = run->fit;
-  json_t *json = json_pack("{s:b, s:I, s:i}", "standardize", run->options->standardize, "fitted_rows",
-      (json_int_t)fit->n, "constant_columns", fit->constant_columns);
+  const pmn_statistics *s = &run->options->statistics;
+  json_t *json = json_pack("{s:b, s:b, s:s, s:I, s:i}", "with_mean", fit->with_mean, "with_std", fit->with_std,
+      "compat", fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "fitted_rows", (json_int_t)fit->n,
+      "constant_columns", fit->constant_columns);
+  if (s->projection != NULL) set(&json, "projection", name_json(s->projection));
+  if (run->options->fit_on != NULL) {
+    set(&json, "fit_on", name_json(run->options->fit_on));
+    set(&json, "fit_rejects", json_integer((json_int_t)run->fitted_rejects));
+  }
   if (fit->k > 0) {
     set(&json, "pca_components", json_integer(fit->k));
+    set(&json, "solver", json_string(fit->solver));
     set(&json, "total_variance", json_real(fit->total_variance));
     set(&json, "explained_variance", doubles_json(fit->explained_variance, fit->k));
     set(&json, "explained_variance_ratio", doubles_json(fit->explained_ratio, fit->k));
+    set(&json, "known_spectrum", doubles_json(fit->spectrum, fit->spectrum_count));
+    set(&json, "components_for", shares_json(fit));
   }
   return json;
 }
@@ -121,6 +152,19 @@ static json_t *stages_json(const pmn_meter *meter) {
   return stages;
 }
 
+char *pmn_record_text(const json_t *json) {
+  char *text = NULL;
+  size_t size = json == NULL ? 0 : json_dumpb(json, NULL, 0, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  if (size > 0) text = pmn_alloc(size + 1, 1);
+  /* It takes memory of its own, and may find none the second time. */
+  if (text != NULL && json_dumpb(json, text, size, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == size) {
+    text[size] = '\0';
+    return text;
+  }
+  pmn_free(text);
+  return NULL;
+}
+
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
   json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
       "features", json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts",
@@ -131,13 +175,7 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
   set(&record, "seconds", json_real(seconds));
   set(&record, "bound", json_string(bound));
   set(&record, "stages", stages_json(&run->meter));
-  char *text = NULL;
-  size_t size = record == NULL ? 0 : json_dumpb(record, NULL, 0, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  if (size > 0) text = pmn_alloc(size + 1, 1);
-  if (text != NULL) {
-    json_dumpb(record, text, size, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    text[size] = '\0';
-  }
+  char *text = pmn_record_text(record);
   json_decref(record);
   return text;
 }

@@ -2,17 +2,18 @@
 #include "pmn_run.h"
 
 #include "pmn_clock.h"
+#include "pmn_mem.h"
+#include "pmn_summary.h"
+
+#include <jansson.h>
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 const char *pmn_version(void) {
   return PMN_VERSION;
-}
-
-bool pmn_run_needs_fit(const pmn_run *run) {
-  const pmn_extract_options *o = run->options;
-  return o->standardize || o->pca_components > 0 || o->pca_ratio > 0;
 }
 
 pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
@@ -41,8 +42,84 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
   run->options->on_progress(run->options->callback_arg, &progress);
 }
 
-pmn_status pmn_run_open_sink(pmn_run *run, int32_t width, pmn_err *err) {
-  pmn_sink_options options = {
-      .path = run->options->output, .format = run->format, .width = width, .overwrite = run->options->overwrite};
-  return pmn_sink_create(&options, &run->sink, err);
+/* ---------------------------------------------------------------------------------------------------- finish -- */
+
+static void close_run(pmn_run *run) {
+  pmn_outlet_destroy(run->outlet);
+  pmn_projector_destroy(run->projector);
+  pmn_sink_destroy(run->sink);
+  pmn_rejects_destroy(run->rejects);
+  pmn_spool_destroy(run->spool);
+  pmn_fit_destroy(run->fit);
+  pmn_moments_destroy(run->moments);
+  pmn_network_destroy(run->network);
+  pmn_device_close(run->device);
+  pmn_listing_destroy(run->listing);
+  pmn_matrix_close(run->matrix);
+  pmn_index_destroy(run->index);
+  pmn_model_destroy(run->model);
+  json_decref(run->features);
+  pmn_free(run->rows);
+  pmn_free(run->rejects_path);
+}
+
+static pmn_status fill_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  summary->seconds = pmn_clock_seconds() - run->started;
+  summary->bound = pmn_meter_finish(&run->meter, summary->seconds);
+  summary->counts = run->counts;
+  summary->meter = run->meter;
+  if (run->fit != NULL && run->fit->k > 0) {
+    size_t k = (size_t)run->fit->k;
+    summary->explained = pmn_alloc(k, sizeof *summary->explained);
+    if (summary->explained == NULL) return pmn_err_memory(err, k * sizeof *summary->explained, "the summary");
+    memcpy(summary->explained, run->fit->explained_ratio, k * sizeof *summary->explained);
+    summary->explained_count = run->fit->k;
+  }
+  summary->record = pmn_record_create(run, summary->bound, summary->seconds);
+  if (run->counts.rejects > 0) summary->rejects_path = pmn_strdup(run->rejects_path);
+  bool good = summary->record != NULL && (run->counts.rejects == 0 || summary->rejects_path != NULL);
+  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+}
+
+/* Files of this run that a failure makes untrue. */
+static void take_back(const pmn_run *run) {
+  const pmn_statistics *s = &run->options->statistics;
+  if (run->moments_saved) unlink(s->save_moments);
+  if (run->projection_saved) unlink(s->save_projection);
+}
+
+static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (run->counts.rows + run->counts.rejects != run->counts.listed) {
+    PMN_FAIL(err, PMN_STATUS_WRITE,
+        "%lld pictures were listed, but %lld rows and %lld rejects came of them: report this",
+        (long long)run->counts.listed, (long long)run->counts.rows, (long long)run->counts.rejects);
+  }
+  PMN_TRY(pmn_run_check_stop(run, err));
+  PMN_TRY(fill_summary(run, summary, err));
+  PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  st = pmn_sink_commit(run->sink, summary->record, err);
+  /* A list of rejects without its table would only be in the way of the next run. */
+  if (st != PMN_STATUS_OK && run->counts.rejects > 0) unlink(run->rejects_path);
+done:
+  return st;
+}
+
+pmn_status pmn_run_execute(
+    pmn_run *run, pmn_status (*steps)(pmn_run *run, pmn_err *err), pmn_summary **summary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  *summary = NULL;
+  run->started = pmn_clock_seconds();
+  pmn_clock_utc(run->started_utc);
+  pmn_summary *result = pmn_calloc(1, sizeof *result);
+  if (result == NULL) return pmn_err_memory(err, sizeof *result, "the summary");
+  PMN_TRY(steps(run, err));
+  PMN_TRY(commit(run, result, err));
+  *summary = result;
+  result = NULL;
+done:
+  if (st != PMN_STATUS_OK) take_back(run);
+  close_run(run);
+  pmn_summary_destroy(result);
+  return st;
 }

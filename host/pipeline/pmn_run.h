@@ -4,16 +4,17 @@
 
 #include "pmn_backend.h"
 #include "pmn_image.h"
-#include "pmn_meter.h"
+#include "pmn_index.h"
+#include "pmn_matrix.h"
 #include "pmn_model.h"
-#include "pmn_sink.h"
+#include "pmn_outlet.h"
 #include "pmn_source.h"
 #include "pmn_spool.h"
-#include "pmn_stats.h"
 
 typedef struct pmn_run {
-  const pmn_extract_options *options;
-  double started; /* pmn_clock_seconds */
+  const pmn_extract_options *options; /* of pmn_reduce too: what it has in common with pmn_extract */
+  const pmn_reduce_options *reduce;   /* of pmn_reduce, else NULL */
+  double started;                     /* pmn_clock_seconds */
   char started_utc[32];
 
   /* what is to be done: filled by pmn_extract.c */
@@ -24,7 +25,9 @@ typedef struct pmn_run {
   pmn_model *model;                      /* until the device has its weights */
   int32_t threads, batch, width;
   char *rejects_path;
-  pmn_listing *listing;
+  pmn_listing *listing; /* of pictures; or: */
+  pmn_matrix *matrix;   /* whose rows are the features, */
+  pmn_index *index;     /* and their names, if there are any */
   pmn_device *device;
   pmn_network *network;
   pmn_rejects *rejects;
@@ -32,31 +35,59 @@ typedef struct pmn_run {
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
   pmn_err last_reject; /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
-  int64_t *rows;       /* [counts.rows] index of each row's picture in the listing */
+  int64_t *rows;       /* [counts.rows] index of each row in the listing or matrix */
   pmn_sink *sink;
+  pmn_projector *projector;
+  pmn_outlet *outlet;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;
+  int64_t fitted_rejects;               /* with fit_on: pictures there that could not be read */
+  bool moments_saved, projection_saved; /* files that are to go again if the run fails */
   pmn_fit *fit;
   pmn_meter meter;
   double progress_last;
 } pmn_run;
 
-/* True when rows are standardised or projected, so that all features are needed before the first row can be written. */
-bool pmn_run_needs_fit(const pmn_run *run);
+/* pmn_statistics.c: what is asked of the columns. */
+bool pmn_compat_find(const char *name, pmn_compat *compat); /* "sklearn", which NULL means too, or "spark" */
+PMN_MUST_USE pmn_status pmn_statistics_check(const pmn_statistics *statistics, pmn_err *err);
+/* True when a fit comes before the first row can be written. */
+bool pmn_statistics_need_fit(const pmn_statistics *statistics);
+pmn_fit_options pmn_statistics_fit_options(const pmn_statistics *statistics, int32_t threads);
+/* Everything that takes in rows, for up to `rows` of them; says what it will take, or that this is too much. */
+PMN_MUST_USE pmn_status pmn_statistics_open(pmn_run *run, int64_t rows, pmn_err *err);
+/* The saved projection, if it was made for these features. */
+PMN_MUST_USE pmn_status pmn_statistics_load(pmn_run *run, pmn_err *err);
+
 /* PMN_STATUS_INTERRUPTED once the caller's stop flag is up. */
 PMN_MUST_USE pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err);
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) PMN_PRINTF(3, 4);
 /* Tells the caller, at most ten times a second, and always for done == total. */
 void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started);
-/* The output's file, ready for rows of `width` columns. */
-PMN_MUST_USE pmn_status pmn_run_open_sink(pmn_run *run, int32_t width, pmn_err *err);
+/* pmn_outputs.c: where the rows go. */
+PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);
+/* Can everything be written? Leaves nothing behind but the open list of rejects. */
+PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
+/* The output's file, for rows as the features or run->fit make them, and the outlet that leads to it. */
+PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, pmn_err *err);
+/* The reject of row `index`: counted and listed, or the end of the run. `stage` and `reason` as in the list. */
+PMN_MUST_USE pmn_status pmn_run_reject(
+    pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err);
+
+/* A whole run: `steps` up to the last row in the sink, then the commit; run->options is set. The run is closed. */
+PMN_MUST_USE pmn_status pmn_run_execute(
+    pmn_run *run, pmn_status (*steps)(pmn_run *run, pmn_err *err), pmn_summary **summary, pmn_err *err);
 
 /* First pass: every picture to its features, into run->sink or run->spool and run->moments. Fills counts and rows. */
 PMN_MUST_USE pmn_status pmn_features_run(pmn_run *run, pmn_err *err);
-/* Second pass: the fit, and the projected rows of the spool into run->sink. */
-PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, pmn_err *err);
+/* The fit of the rows that run->moments has seen; `rows` as pmn_fit_create wants them. Saves what was asked for. */
+PMN_MUST_USE pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err);
+/* Second pass: every row through the fit to the output. */
+PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pmn_err *err);
 /* Network, weights, layers and preprocessing of a model, for run->features; NULL when memory cannot be had. */
 struct json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling);
+/* JSON as text, to be freed with pmn_free; NULL when memory cannot be had. */
+char *pmn_record_text(const struct json_t *json);
 /* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. */
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds);
 

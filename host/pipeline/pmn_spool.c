@@ -36,7 +36,18 @@ int64_t pmn_spool_count(const pmn_spool *spool) {
   return (int64_t)(pmn_scratch_size(spool->scratch) / spool->row_size);
 }
 
-pmn_status pmn_spool_read(void *spool, int64_t first, int32_t n, float *rows, pmn_err *err) {
+pmn_status pmn_spool_read(void *spool, int64_t first, int32_t n, double *rows, pmn_err *err) {
   const pmn_spool *self = spool;
-  return pmn_scratch_read(self->scratch, (uint64_t)first * self->row_size, rows, (size_t)n * self->row_size, err);
+  enum { PIECE = 8192 };
+  float narrow[PIECE];
+  size_t left = (size_t)n * self->row_size / sizeof *narrow;
+  for (uint64_t at = (uint64_t)first * self->row_size; left > 0;) {
+    size_t count = left < PIECE ? left : PIECE;
+    pmn_status st = pmn_scratch_read(self->scratch, at, narrow, count * sizeof *narrow, err);
+    if (st != PMN_STATUS_OK) return st;
+    for (size_t i = 0; i < count; i++) *rows++ = (double)narrow[i];
+    at += count * sizeof *narrow;
+    left -= count;
+  }
+  return PMN_STATUS_OK;
 }

@@ -13,6 +13,6 @@ void pmn_spool_destroy(pmn_spool *spool);
 PMN_MUST_USE pmn_status pmn_spool_append(pmn_spool *spool, const float *rows, int64_t n, pmn_err *err);
 int64_t pmn_spool_count(const pmn_spool *spool);
 /* Rows [first, first + n); the signature that pmn_rows wants, `spool` being a pmn_spool. */
-PMN_MUST_USE pmn_status pmn_spool_read(void *spool, int64_t first, int32_t n, float *rows, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_spool_read(void *spool, int64_t first, int32_t n, double *rows, pmn_err *err);
 
 #endif

@@ -19,32 +19,19 @@ struct pmn_writer {
   pmn_err error; /* written by the thread, read after the empty queue closed or the thread ended */
 };
 
-pmn_status pmn_writer_rows(pmn_sink *sink, const pmn_listing *listing, const int64_t *indices, int64_t n,
-    const float *features, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const char **names = pmn_alloc((size_t)n, 2 * sizeof *names);
-  if (names == NULL) return pmn_err_memory(err, (size_t)n * 2 * sizeof *names, "a block of rows");
-  for (int64_t i = 0; i < n; i++) {
-    pmn_item item = pmn_listing_item(listing, indices[i]);
-    names[i] = item.key;
-    names[n + i] = item.label;
-  }
-  pmn_row_block block = {.n = n, .keys = names, .labels = names + n, .features = features};
-  st = pmn_sink_write(sink, &block, err);
-  pmn_free(names);
-  return st;
+static pmn_status put(const pmn_writer_options *o, const pmn_batch *batch, pmn_err *err) {
+  if (o->spool != NULL) return pmn_spool_append(o->spool, batch->features, batch->n, err);
+  if (o->outlet != NULL) return pmn_outlet_put(o->outlet, batch->indices, batch->features, batch->n, err);
+  return PMN_STATUS_OK;
 }
 
 static void *writer_main(void *arg) {
   pmn_writer *self = arg;
-  const pmn_writer_options *o = &self->options;
   void *item;
   while (pmn_queue_pop(self->full, &item)) {
     pmn_batch *batch = item;
     double start = pmn_clock_seconds();
-    pmn_status st = o->spool != NULL
-                        ? pmn_spool_append(o->spool, batch->features, batch->n, &self->error)
-                        : pmn_writer_rows(o->sink, o->listing, batch->indices, batch->n, batch->features, &self->error);
+    pmn_status st = put(&self->options, batch, &self->error);
     self->seconds += pmn_clock_seconds() - start;
     if (st != PMN_STATUS_OK) {
       pmn_queue_close(self->full);
@@ -115,8 +102,10 @@ void pmn_writer_give(pmn_writer *writer, pmn_batch *batch) {
 
 pmn_status pmn_writer_finish(pmn_writer *writer, pmn_meter *meter, pmn_err *err) {
   join(writer);
+  if (writer->error.status != PMN_STATUS_OK) return thread_error(writer, err);
+  if (writer->options.outlet != NULL) return pmn_outlet_finish(writer->options.outlet, meter, err);
   meter->stages[PMN_STAGE_WRITE].busy_seconds += writer->seconds;
-  return thread_error(writer, err);
+  return PMN_STATUS_OK;
 }
 
 void pmn_writer_destroy(pmn_writer *writer) {

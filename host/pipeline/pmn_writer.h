@@ -1,26 +1,23 @@
 /* pmn_writer.h - batches of finished rows leave through here, on a thread of their own, in order.
  *
  * A fixed number of batches goes round: the maker of features takes an empty one, fills it, hands it over, and the
- * thread writes it to the sink, or to the spool when a fit comes first.
+ * thread writes it to the outlet, or to the spool when a fit comes first.
  */
 #ifndef PMN_WRITER_H
 #define PMN_WRITER_H
 
-#include "pmn_meter.h"
-#include "pmn_sink.h"
-#include "pmn_source.h"
+#include "pmn_outlet.h"
 #include "pmn_spool.h"
 
 typedef struct pmn_batch {
   int32_t n;
-  int64_t *indices; /* [capacity] of the pictures in the listing */
+  int64_t *indices; /* [capacity] that the rows are named by */
   float *features;  /* [capacity, width] */
 } pmn_batch;
 
-/* Exactly one of sink and spool is given. All borrowed until destroy. */
+/* One of outlet and spool at most; without either, rows are done with once they are counted. Borrowed until destroy. */
 typedef struct pmn_writer_options {
-  const pmn_listing *listing;
-  pmn_sink *sink;
+  pmn_outlet *outlet;
   pmn_spool *spool;
   int32_t capacity, width; /* of a batch */
 } pmn_writer_options;
@@ -34,9 +31,5 @@ void pmn_writer_give(pmn_writer *writer, pmn_batch *batch);
 /* Waits until everything given is written; the error of the writing thread if it failed. */
 PMN_MUST_USE pmn_status pmn_writer_finish(pmn_writer *writer, pmn_meter *meter, pmn_err *err);
 void pmn_writer_destroy(pmn_writer *writer);
-
-/* Writes n rows to a sink: keys and labels of the pictures `indices`, features [n, width]. */
-PMN_MUST_USE pmn_status pmn_writer_rows(
-    pmn_sink *sink, const pmn_listing *listing, const int64_t *indices, int64_t n, const float *features, pmn_err *err);
 
 #endif

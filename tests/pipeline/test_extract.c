@@ -35,8 +35,8 @@ static void same_bits_whatever_the_batch(void **state) {
       options.batch = batches[b];
       options.threads = threads;
       options.overwrite = true;
-      options.standardize = true;
-      options.pca_components = 5;
+      options.statistics.with_mean = options.statistics.with_std = true;
+      options.statistics.pca_components = 5;
       assert_int_equal(extract_counts(&options).width, 5);
       if (b > 0 || threads > 1) check_same_file(in_folder("pca.npy"), in_folder("first.npy"));
     }
@@ -88,7 +88,7 @@ static void bad_pictures_leave_their_neighbours(void **state) {
   }
   pmn_extract_options options = options_for(mixed, "out.csv");
   options.rejects = in_folder("others.csv");
-  options.pca_components = 2;
+  options.statistics.pca_components = 2;
   pmn_summary *summary;
   pmn_err err;
   check_ok(extract(&options, &summary, &err));
@@ -250,7 +250,7 @@ static void filters(void **state) {
 static void standardised_columns(void **state) {
   (void)state;
   pmn_extract_options options = options_for(training, "out.npy");
-  options.standardize = true;
+  options.statistics.with_mean = options.statistics.with_std = true;
   assert_int_equal(extract_counts(&options).width, WIDTH);
   assert_string_equal(seen.phases, "features fit project");
   check_npy rows = check_npy_read(in_folder("out.npy"));
@@ -277,7 +277,7 @@ static void components_by_number_and_by_ratio(void **state) {
   pmn_err err;
   int32_t all, some;
   pmn_extract_options options = options_for(training, "all.csv");
-  options.pca_components = PICTURES;
+  options.statistics.pca_components = PICTURES;
   check_ok(extract(&options, &summary, &err));
   double ratios[PICTURES], sum = 0;
   const double *explained = pmn_summary_explained(summary, &all);
@@ -291,7 +291,7 @@ static void components_by_number_and_by_ratio(void **state) {
   pmn_summary_destroy(summary);
 
   options = options_for(training, "some.csv");
-  options.pca_ratio = ratios[0] + ratios[1] + ratios[2] / 2;
+  options.statistics.pca_ratio = ratios[0] + ratios[1] + ratios[2] / 2;
   check_ok(extract(&options, &summary, &err));
   explained = pmn_summary_explained(summary, &some);
   assert_int_equal(some, 3);
@@ -304,7 +304,7 @@ static void components_by_number_and_by_ratio(void **state) {
   free(csv);
 
   options = options_for(training, "none.csv");
-  options.standardize = true;
+  options.statistics.with_mean = options.statistics.with_std = true;
   check_ok(extract(&options, &summary, &err));
   assert_null(pmn_summary_explained(summary, &some));
   assert_int_equal(some, 0);
@@ -371,7 +371,7 @@ static void record_in_every_output(void **state) {
     pmn_summary *summary;
     pmn_err err;
     pmn_extract_options options = options_for(mixed, outputs[i]);
-    options.pca_components = 2;
+    options.statistics.pca_components = 2;
     check_ok(extract(&options, &summary, &err));
     const char *record = pmn_summary_record(summary);
     check_record(record, summary);

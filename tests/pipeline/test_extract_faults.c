@@ -74,11 +74,11 @@ static void wrong_options(void **state) {
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     pmn_extract_options options = options_for(training, "out.npy");
-    options.pca_components = numbers[i].pca;
+    options.statistics.pca_components = numbers[i].pca;
     options.threads = numbers[i].threads;
     options.batch = numbers[i].batch;
     options.limit = numbers[i].limit;
-    options.pca_ratio = numbers[i].ratio;
+    options.statistics.pca_ratio = numbers[i].ratio;
     extract_fails(&options, PMN_STATUS_ARGUMENT, numbers[i].expected);
   }
   pmn_extract_options options = options_for(training, "out.txt");
@@ -197,22 +197,22 @@ static void too_few_for_statistics(void **state) {
   (void)state;
   pmn_extract_options options = options_for(training, "out.csv");
   options.limit = 1;
-  options.standardize = true;
+  options.statistics.with_mean = options.statistics.with_std = true;
   extract_fails(&options, PMN_STATUS_ARGUMENT, "2 or more");
-  options.standardize = false;
-  options.pca_components = 1;
+  options.statistics.with_mean = options.statistics.with_std = false;
+  options.statistics.pca_components = 1;
   extract_fails(&options, PMN_STATUS_ARGUMENT, "2 or more");
   options.limit = 0;
-  options.pca_components = PICTURES + 1;
+  options.statistics.pca_components = PICTURES + 1;
   extract_fails(&options, PMN_STATUS_ARGUMENT, "13 components were asked for, but 12 pictures");
   /* Enough were listed, too few could be read. */
   options = options_for(mixed, "out.csv");
-  options.pca_components = PICTURES + MIXED_BAD;
+  options.statistics.pca_components = PICTURES + MIXED_BAD;
   extract_fails(&options, PMN_STATUS_REJECTED, "12 of 20 pictures became rows");
   options.includes = (const char *const[]){"*z.jpg"};
   options.include_count = 1;
-  options.pca_components = 0;
-  options.pca_ratio = 0.9;
+  options.statistics.pca_components = 0;
+  options.statistics.pca_ratio = 0.9;
   extract_fails(&options, PMN_STATUS_REJECTED, "11_z.jpg: decode: ");
 }
 
@@ -224,7 +224,7 @@ static void raised_flag(void **state) {
     for (int late = 0; late < 2; late++) {
       pmn_extract_options options = options_for(mixed, "out.npy");
       options.batch = 3;
-      options.standardize = i > 0;
+      options.statistics.with_mean = options.statistics.with_std = i > 0;
       seen.stop_phase = phases[i];
       seen.stop_late = late == 1;
       extract_fails(&options, PMN_STATUS_INTERRUPTED, "nothing was written");
@@ -258,7 +258,7 @@ static void full_disk(void **state) {
       pmn_summary *summary;
       pmn_err err;
       pmn_extract_options options = options_for(mixed, outputs[i]);
-      options.standardize = spooled == 1;
+      options.statistics.with_mean = options.statistics.with_std = spooled == 1;
       options.batch = 3;
       assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
       pmn_status st = extract(&options, &summary, &err);
@@ -325,8 +325,8 @@ static void no_memory(void **state) {
   options.limit = 3;
   options.threads = 1;
   options.batch = 2;
-  options.standardize = true;
-  options.pca_components = 2;
+  options.statistics.with_mean = options.statistics.with_std = true;
+  options.statistics.pca_components = 2;
   pmn_mem_fail_after(-1);
   extract_counts(&options);
   int64_t tried = pmn_mem_fail_after(-1), failed = 0;
@@ -338,8 +338,8 @@ static void no_memory(void **state) {
     options.limit = 3;
     options.threads = 1;
     options.batch = 2;
-    options.standardize = true;
-    options.pca_components = 2;
+    options.statistics.with_mean = options.statistics.with_std = true;
+    options.statistics.pca_components = 2;
     pmn_mem_fail_after(k);
     pmn_status st = extract(&options, &summary, &err);
     pmn_mem_fail_after(-1);

@@ -1,0 +1,169 @@
+/* pmn_outputs.c - where the rows of a run go: table, list of rejects, and the files beside them. */
+#include "pmn_run.h"
+
+#include "pmn_buf.h"
+#include "pmn_mem.h"
+#include "pmn_outfile.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What the name and the format say, before anything is looked at. */
+pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  if (o->output == NULL || o->output[0] == '\0') {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file");
+  }
+  if (strcmp(o->output, "-") == 0) {
+    PMN_FAIL(
+        err, PMN_STATUS_ARGUMENT, "a table is a file with companions and cannot go to standard output; name a file");
+  }
+  if (o->format != NULL && !pmn_format_find(o->format, &run->format)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no format is called \"%s\"; there are csv, parquet and npy", o->format);
+  }
+  if (o->format == NULL && !pmn_format_of_path(o->output, &run->format)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the ending tells no format; use .csv, .parquet or .npy, or name the format",
+        o->output);
+  }
+done:
+  return st;
+}
+
+/* Device and inode of the folder that `path` lies in; false if there is no such folder. */
+static bool stat_folder(const char *path, struct stat *info) {
+  char folder[4096];
+  const char *slash = strrchr(path, '/');
+  size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+  if (size >= sizeof folder) return false;
+  memcpy(folder, path, size);
+  folder[size] = '\0';
+  return stat(size == 0 ? "." : folder, info) == 0;
+}
+
+/* However the two are written: the rejects are not to land on the table, nor on a file beside it. */
+static pmn_status check_rejects_path(const pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  static const char *const suffixes[] = {"", ".record.json", ".index.csv"};
+  const char *output = run->options->output, *rejects = run->rejects_path;
+  const char *output_slash = strrchr(output, '/'), *rejects_slash = strrchr(rejects, '/');
+  const char *output_name = output_slash == NULL ? output : output_slash + 1;
+  const char *rejects_name = rejects_slash == NULL ? rejects : rejects_slash + 1;
+  size_t size = strlen(output_name);
+  struct stat a, b;
+  if (strncmp(output_name, rejects_name, size) != 0 || !stat_folder(output, &a) || !stat_folder(rejects, &b) ||
+      a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+    return PMN_STATUS_OK;
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    if (strcmp(rejects_name + size, suffixes[i]) != 0) continue;
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s: the rejects cannot go where the output goes; give them a file of their own", rejects);
+  }
+done:
+  return st;
+}
+
+/* Names of rows for the outlet. */
+static void name_row(
+    const void *arg, int64_t index, char number[PMN_OUTLET_NUMBER], const char **key, const char **label) {
+  const pmn_run *run = arg;
+  if (run->listing != NULL) {
+    pmn_item item = pmn_listing_item(run->listing, index);
+    *key = item.key;
+    *label = item.label;
+  } else if (run->index != NULL) {
+    *key = pmn_index_path(run->index, index);
+    *label = pmn_index_label(run->index, index);
+  } else {
+    snprintf(number, PMN_OUTLET_NUMBER, "%lld", (long long)index);
+    *key = number;
+    *label = "";
+  }
+}
+
+static pmn_status open_sink(pmn_run *run, int32_t width, pmn_err *err) {
+  pmn_sink_options options = {
+      .path = run->options->output, .format = run->format, .width = width, .overwrite = run->options->overwrite};
+  return pmn_sink_create(&options, &run->sink, err);
+}
+
+static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  const char *const others[] = {o->statistics.save_projection, o->statistics.save_moments};
+  /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
+  PMN_TRY(open_sink(run, 1, err));
+  pmn_sink_destroy(run->sink);
+  run->sink = NULL;
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(others[i], "", o->overwrite, err));
+  }
+done:
+  return st;
+}
+
+pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  PMN_TRY(pmn_buf_printf(
+      &path, err, o->rejects != NULL ? "%s" : "%s.rejects.csv", o->rejects != NULL ? o->rejects : o->output));
+  run->rejects_path = pmn_buf_take(&path);
+  PMN_TRY(check_rejects_path(run, err));
+  PMN_TRY(check_outputs(run, err));
+  PMN_TRY(pmn_rejects_create(run->rejects_path, o->overwrite, &run->rejects, err));
+done:
+  pmn_buf_reset(&path);
+  return st;
+}
+
+pmn_status pmn_run_open_outlet(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
+  run->counts.width = width;
+  PMN_TRY(open_sink(run, width, err));
+  if (run->fit != NULL) {
+    PMN_TRY(pmn_projector_create(run->device, run->fit, PMN_OUTLET_ROWS, &run->projector, err));
+  }
+  pmn_outlet_options outlet = {.sink = run->sink,
+      .projector = run->projector,
+      .width = run->width,
+      .out_width = width,
+      .name = name_row,
+      .arg = run};
+  PMN_TRY(pmn_outlet_create(&outlet, &run->outlet, err));
+done:
+  return st;
+}
+
+/* --------------------------------------------------------------------------------------------------- rejects -- */
+
+/* Bytes of a key shown in messages. */
+enum { KEY_SHOWN = 240 };
+
+/* The end of a long key, so that in a message the reason after it is not cut off. */
+static const char *key_end(const char *key) {
+  size_t size = strlen(key);
+  return size > KEY_SHOWN ? key + size - KEY_SHOWN : key;
+}
+
+pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+  const pmn_extract_options *o = run->options;
+  char number[PMN_OUTLET_NUMBER];
+  const char *key, *label;
+  name_row(run, index, number, &key, &label);
+  pmn_err_set(&run->last_reject, PMN_STATUS_IMAGE, 0, "%s: %s: %s", key_end(key), stage, reason);
+  if (o->stop_on_error) {
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "stopped at the first bad %s: %s",
+        run->matrix != NULL ? "row" : "picture", run->last_reject.message);
+  }
+  run->counts.rejects++;
+  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s", run->last_reject.message);
+  if (o->max_rejects >= 0 && run->counts.rejects > o->max_rejects) {
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
+        (long long)o->max_rejects, run->last_reject.message);
+  }
+  return pmn_rejects_add(run->rejects, key, stage, reason, err);
+}

@@ -1,0 +1,166 @@
+/* pmn_reduce.c - statistics of features from elsewhere: a matrix in a file takes the place of pictures and network.
+ *
+ * Workload: 8 to 10^7 rows of 20 to 25,088 columns. The matrix is read as often as it is needed, some rows at a time,
+ * and is never in memory as a whole.
+ */
+#include "pmn_run.h"
+
+#include "pmn_choose.h"
+#include "pmn_clock.h"
+#include "pmn_mem.h"
+#include "pmn_pool.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static pmn_status check_numbers(const pmn_reduce_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (o->struct_size != sizeof *o) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_reduce_options was not made by PMN_REDUCE_OPTIONS_INIT of this version");
+  }
+  if (o->matrix == NULL || o->matrix[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no matrix: name an .npy file");
+  if (o->threads < 0 || o->threads > 1024) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "threads can be from 0 to 1024");
+  PMN_TRY(pmn_statistics_check(&o->statistics, err));
+  if (!pmn_statistics_need_fit(&o->statistics) && o->statistics.projection == NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "nothing to do: ask for standardisation, for PCA, for both, or for a projection that was saved");
+  }
+done:
+  return st;
+}
+
+static pmn_status open_matrix(pmn_run *run, const pmn_reduce_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_matrix_open(o->matrix, &run->matrix, err));
+  run->counts.listed = pmn_matrix_rows(run->matrix);
+  run->width = pmn_matrix_columns(run->matrix);
+  if (run->counts.listed == 0) PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s has no rows", o->matrix);
+  if (o->index != NULL) PMN_TRY(pmn_index_read(o->index, run->counts.listed, &run->index, err));
+  run->features = json_pack("{s:b, s:i}", "matrix", 1, "width", run->width);
+  run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
+  if (run->features == NULL || run->rows == NULL) {
+    st = pmn_err_memory(err, (size_t)run->counts.listed * sizeof *run->rows, "the numbers of the rows");
+  }
+done:
+  return st;
+}
+
+/* Column of the first value that is no finite number, or `width`. */
+static int32_t first_broken(const double *row, int32_t width) {
+  double any = 0.0;
+  for (int32_t j = 0; j < width; j++) any += row[j] * 0.0;
+  if (any == 0.0) return width;
+  int32_t j = 0;
+  while (isfinite(row[j])) j++;
+  return j;
+}
+
+/* Rows [first, first + n) in x: those that are numbers move together, and join run->rows; *kept is how many. */
+static pmn_status keep_rows(pmn_run *run, int64_t first, int32_t n, double *x, int32_t *kept, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t width = (size_t)run->width;
+  *kept = 0;
+  for (int32_t i = 0; i < n; i++) {
+    double *row = x + (size_t)i * width;
+    int32_t broken = first_broken(row, run->width);
+    if (broken < run->width) {
+      char reason[64];
+      snprintf(reason, sizeof reason, "column %d is %s", broken, isnan(row[broken]) ? "NaN" : "infinite");
+      PMN_TRY(pmn_run_reject(run, first + i, "matrix", reason, err));
+      continue;
+    }
+    if (*kept < i) memcpy(x + (size_t)*kept * width, row, width * sizeof *row);
+    run->rows[run->counts.rows++] = first + i;
+    (*kept)++;
+  }
+done:
+  return st;
+}
+
+/* Every row once: to the moments, or with a saved projection to the output. */
+static pmn_status first_pass(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  double phase = pmn_clock_seconds();
+  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
+  if (x == NULL)
+    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
+  for (int64_t first = 0; first < run->counts.listed; first += PMN_OUTLET_ROWS) {
+    int64_t left = run->counts.listed - first, before = run->counts.rows;
+    int32_t n = left < PMN_OUTLET_ROWS ? (int32_t)left : PMN_OUTLET_ROWS, kept;
+    double start = pmn_clock_seconds();
+    PMN_TRY(pmn_run_check_stop(run, err));
+    PMN_TRY(pmn_matrix_read(run->matrix, first, n, x, err));
+    PMN_TRY(keep_rows(run, first, n, x, &kept, err));
+    double middle = pmn_clock_seconds();
+    run->meter.stages[PMN_STAGE_READ].busy_seconds += middle - start;
+    if (run->outlet != NULL) {
+      PMN_TRY(pmn_outlet_put_wide(run->outlet, run->rows + before, x, kept, err));
+    } else {
+      PMN_TRY(pmn_moments_add_wide(run->moments, x, kept, err));
+      run->meter.stages[PMN_STAGE_MOMENTS].busy_seconds += pmn_clock_seconds() - middle;
+    }
+    pmn_run_progress(run, run->outlet != NULL ? "project" : "moments", first + n, run->counts.listed, phase);
+  }
+  if (run->outlet != NULL) PMN_TRY(pmn_outlet_finish(run->outlet, &run->meter, err));
+done:
+  pmn_free(x);
+  return st;
+}
+
+/* The kept rows [first, first + n), by runs of neighbours; what pmn_rows wants. */
+static pmn_status read_kept(void *arg, int64_t first, int32_t n, double *rows, pmn_err *err) {
+  const pmn_run *run = arg;
+  const int64_t *kept = run->rows + first;
+  for (int32_t from = 0, to; from < n; from = to) {
+    for (to = from + 1; to < n && kept[to] == kept[to - 1] + 1;) to++;
+    pmn_status st = pmn_matrix_read(run->matrix, kept[from], to - from, rows + (size_t)from * (size_t)run->width, err);
+    if (st != PMN_STATUS_OK) return st;
+  }
+  return PMN_STATUS_OK;
+}
+
+static pmn_status take_steps(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  PMN_TRY(check_numbers(run->reduce, err));
+  PMN_TRY(pmn_run_check_format(run, err));
+  PMN_TRY(open_matrix(run, run->reduce, err));
+  if (o->statistics.projection != NULL) PMN_TRY(pmn_statistics_load(run, err));
+  PMN_TRY(pmn_run_open_outputs(run, err));
+  run->threads = o->threads > 0 ? o->threads : pmn_pool_processors();
+  pmn_meter_init(&run->meter, 1);
+  PMN_TRY(pmn_choose_device(run, err));
+  bool fits = pmn_statistics_need_fit(&o->statistics);
+  PMN_TRY(fits ? pmn_statistics_open(run, run->counts.listed, err) : pmn_run_open_outlet(run, err));
+  run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
+  PMN_TRY(first_pass(run, err));
+  if (!fits) goto done;
+  pmn_rows rows = {.count = run->counts.rows, .width = run->width, .arg = run, .read = read_kept};
+  PMN_TRY(pmn_transform_fit(run, &rows, err));
+  PMN_TRY(pmn_run_open_outlet(run, err));
+  PMN_TRY(pmn_transform_run(run, &rows, err));
+done:
+  return st;
+}
+
+pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err) {
+  pmn_extract_options common = PMN_EXTRACT_OPTIONS_INIT;
+  common.statistics = options->statistics;
+  common.output = options->output;
+  common.format = options->format;
+  common.rejects = options->rejects;
+  common.overwrite = options->overwrite;
+  common.backend = options->backend;
+  common.device = options->device;
+  common.threads = options->threads;
+  common.stop_on_error = options->stop_on_error;
+  common.max_rejects = options->max_rejects;
+  common.on_progress = options->on_progress;
+  common.on_message = options->on_message;
+  common.callback_arg = options->callback_arg;
+  common.stop = options->stop;
+  pmn_run run = {.options = &common, .reduce = options};
+  return pmn_run_execute(&run, take_steps, summary, err);
+}
