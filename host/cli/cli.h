@@ -21,6 +21,8 @@ enum {
 
 /* Commands: argv[0] is the command's name. They return an exit code. */
 int cmd_extract(int argc, char **argv);
+int cmd_reduce(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

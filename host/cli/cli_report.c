@@ -31,13 +31,13 @@ static void print_left(double seconds) {
     fprintf(stderr, ", %ld s left", left);
 }
 
-static void print_line(const pmn_progress *p) {
+static void print_line(const cli_report *report, const pmn_progress *p) {
   if (p->total == 0) {
     fprintf(stderr, "%s ...", p->phase);
     return;
   }
-  fprintf(
-      stderr, "%s: %lld/%lld, %.0f images/s", p->phase, (long long)p->done, (long long)p->total, p->images_per_second);
+  fprintf(stderr, "%s: %lld/%lld, %.0f %s/s", p->phase, (long long)p->done, (long long)p->total, p->images_per_second,
+      report->of_rows ? "rows" : "images");
   if (p->rejects > 0) fprintf(stderr, ", %lld rejected", (long long)p->rejects);
   if (p->done < p->total) print_left(p->seconds_left);
 }
@@ -57,14 +57,14 @@ void cli_report_progress(void *arg, const pmn_progress *p) {
   }
   if (report->progress == CLI_PROGRESS_AUTO && report->terminal) {
     fputs("\r\033[K", stderr);
-    print_line(p);
+    print_line(report, p);
     fflush(stderr);
     report->line_open = true;
     return;
   }
   if (!last && now - report->last_line < 10) return;
   report->last_line = now;
-  print_line(p);
+  print_line(report, p);
   fputc('\n', stderr);
 }
 
@@ -107,9 +107,11 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
     before = ", ";
   }
   fprintf(stderr, "\nbound by: %s\n", pmn_summary_bound(summary));
-  fprintf(stderr, "%lld pictures: %lld rows of %lld columns in %s, %lld rejected; %.2f s, %.0f images/s\n",
-      (long long)counts.listed, (long long)counts.rows, (long long)counts.width, output, (long long)counts.rejects,
-      seconds, seconds > 0 ? (double)counts.listed / seconds : 0);
+  const char *what = report->of_rows ? "rows" : "pictures";
+  fprintf(stderr, "%lld %s: %lld rows of %lld columns in %s, %lld rejected; %.2f s, %.0f %s/s\n",
+      (long long)counts.listed, what, (long long)counts.rows, (long long)counts.width, output,
+      (long long)counts.rejects, seconds, seconds > 0 ? (double)counts.listed / seconds : 0,
+      report->of_rows ? "rows" : "images");
   const char *rejects = pmn_summary_rejects_path(summary);
-  if (rejects != NULL) fprintf(stderr, "rejected pictures and reasons: %s\n", rejects);
+  if (rejects != NULL) fprintf(stderr, "rejected %s and reasons: %s\n", what, rejects);
 }

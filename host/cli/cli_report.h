@@ -9,6 +9,7 @@ typedef enum cli_progress { CLI_PROGRESS_AUTO, CLI_PROGRESS_PLAIN, CLI_PROGRESS_
 typedef struct cli_report {
   int level; /* highest pmn_level shown; -1: errors only */
   cli_progress progress;
+  bool of_rows; /* what is counted are rows of a matrix, not pictures */
   /* private */
   bool terminal, line_open;
   double last_line;

@@ -1,5 +1,6 @@
 /* cmd_extract.c - pomona extract: options in, summary out. */
 #include "cli.h"
+#include "cli_options.h"
 #include "cli_report.h"
 
 #include <stdio.h>
@@ -37,11 +38,10 @@ static const char help_work[] =
     "file\n"
     "                          that does not say needs it\n"
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
-    "                          bicubic)\n\n"
-    "Statistics:\n"
-    "      --standardize       subtract each column's mean and divide by its deviation\n"
-    "      --pca K             reduce to K principal components; a number below 1 (0.95) takes as many as explain\n"
-    "                          that share of the variance\n\n"
+    "                          bicubic)\n\n";
+static const char help_fit_on[] =
+    "      --fit-on SOURCE     fit on the pictures of another source, which give no rows\n\n";
+static const char help_output[] =
     "Output:\n"
     "  -o, --output OUT        .csv, .parquet or .npy; appears only when it is whole\n"
     "      --format FORMAT     csv, parquet or npy, when the name of OUT does not tell\n"
@@ -78,8 +78,7 @@ enum {
   OPT_SIZE,
   OPT_PREPROCESS,
   OPT_RESIZE,
-  OPT_STANDARDIZE,
-  OPT_PCA,
+  OPT_FIT_ON,
   OPT_FORMAT,
   OPT_REJECTS,
   OPT_OVERWRITE,
@@ -105,8 +104,8 @@ static const struct option long_options[] = {
     {"size", required_argument, NULL, OPT_SIZE},
     {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
-    {"standardize", no_argument, NULL, OPT_STANDARDIZE},
-    {"pca", required_argument, NULL, OPT_PCA},
+    CLI_STATISTICS_OPTIONS,
+    {"fit-on", required_argument, NULL, OPT_FIT_ON},
     {"output", required_argument, NULL, 'o'},
     {"format", required_argument, NULL, OPT_FORMAT},
     {"rejects", required_argument, NULL, OPT_REJECTS},
@@ -132,56 +131,6 @@ typedef struct arguments {
   bool json, help;
 } arguments;
 
-/* A number option; false after saying what is wrong. */
-static bool number(const char *name, const char *text, int64_t min, int64_t max, int64_t *value) {
-  if (cli_int64(text, min, max, value)) return true;
-  if (max == INT64_MAX)
-    cli_usage("extract", "--%s %s: not a whole number of %lld or more", name, text, (long long)min);
-  else
-    cli_usage("extract", "--%s %s: not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
-  return false;
-}
-
-static bool number32(const char *name, const char *text, int32_t min, int32_t max, int32_t *value) {
-  int64_t wide = 0;
-  if (!number(name, text, min, max, &wide)) return false;
-  *value = (int32_t)wide;
-  return true;
-}
-
-/* "100" is a count, "0.95" a share. */
-static bool components(const char *text, pmn_extract_options *o) {
-  int64_t count = 0;
-  char *end = NULL;
-  if (cli_int64(text, 1, INT32_MAX, &count)) {
-    o->pca_components = (int32_t)count;
-    o->pca_ratio = 0;
-    return true;
-  }
-  double ratio = strtod(text, &end);
-  if (end != text && *end == '\0' && ratio > 0 && ratio < 1) {
-    o->pca_ratio = ratio;
-    o->pca_components = 0;
-    return true;
-  }
-  cli_usage("extract", "--pca %s: neither a number of components (100) nor a share of variance (0.95)", text);
-  return false;
-}
-
-/* Index of `text` among `words`, or -1 after saying what is wrong. */
-static int choice(const char *name, const char *text, const char *const *words, int count) {
-  for (int i = 0; i < count; i++) {
-    if (strcmp(text, words[i]) == 0) return i;
-  }
-  char list[128] = "";
-  for (int i = 0; i < count; i++) {
-    size_t used = strlen(list);
-    snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : i < count - 1 ? ", " : " or ", words[i]);
-  }
-  cli_usage("extract", "--%s %s: it can be %s", name, text, list);
-  return -1;
-}
-
 /* One option; false when the command line is wrong and the user has been told. */
 static bool take_option(arguments *a, int option, const char *name) {
   static const char *const on_error[] = {"skip", "stop"};
@@ -193,12 +142,12 @@ static bool take_option(arguments *a, int option, const char *name) {
     a->includes[o->include_count++] = optarg;
     return true;
   case OPT_LABEL_LEVEL:
-    return number32(name, optarg, -1000, 1000, &o->label_level);
+    return cli_number32("extract", name, optarg, -1000, 1000, &o->label_level);
   case OPT_LABEL_REGEX:
     o->label_regex = optarg;
     return true;
   case OPT_LIMIT:
-    return number(name, optarg, 1, INT64_MAX, &o->limit);
+    return cli_number("extract", name, optarg, 1, INT64_MAX, &o->limit);
   case OPT_FEATURES:
     o->features = optarg;
     return true;
@@ -221,11 +170,9 @@ static bool take_option(arguments *a, int option, const char *name) {
   case OPT_RESIZE:
     o->resize = optarg;
     return true;
-  case OPT_STANDARDIZE:
-    o->standardize = true;
+  case OPT_FIT_ON:
+    o->fit_on = optarg;
     return true;
-  case OPT_PCA:
-    return components(optarg, o);
   case 'o':
     o->output = optarg;
     return true;
@@ -242,19 +189,19 @@ static bool take_option(arguments *a, int option, const char *name) {
     o->backend = optarg;
     return true;
   case OPT_DEVICE:
-    return number32(name, optarg, 0, 1000, &o->device);
+    return cli_number32("extract", name, optarg, 0, 1000, &o->device);
   case OPT_THREADS:
-    return number32(name, optarg, 1, 1024, &o->threads);
+    return cli_number32("extract", name, optarg, 1, 1024, &o->threads);
   case OPT_BATCH:
-    return number32(name, optarg, 1, 65536, &o->batch);
+    return cli_number32("extract", name, optarg, 1, 65536, &o->batch);
   case OPT_ON_ERROR:
-    word = choice(name, optarg, on_error, 2);
+    word = cli_choice("extract", name, optarg, on_error, 2);
     o->stop_on_error = word == 1;
     return word >= 0;
   case OPT_MAX_REJECTS:
-    return number(name, optarg, 0, INT64_MAX, &o->max_rejects);
+    return cli_number("extract", name, optarg, 0, INT64_MAX, &o->max_rejects);
   case OPT_PROGRESS:
-    word = choice(name, optarg, progress, 4);
+    word = cli_choice("extract", name, optarg, progress, 4);
     a->report.progress = word < 0 ? CLI_PROGRESS_NONE : (cli_progress)word;
     return word >= 0;
   case OPT_JSON:
@@ -270,7 +217,7 @@ static bool take_option(arguments *a, int option, const char *name) {
     a->help = true;
     return true;
   default:
-    return false;
+    return cli_take_statistics("extract", option, name, &o->statistics);
   }
 }
 
@@ -326,7 +273,7 @@ int cmd_extract(int argc, char **argv) {
   }
   if (parse(argc, argv, &a)) {
     if (a.help) {
-      printf("%s%s%s", help_input, help_work, help_running);
+      printf("%s%s%s%s%s%s", help_input, help_work, cli_statistics_help, help_fit_on, help_output, help_running);
       code = EXIT_ALL_ROWS;
     } else {
       code = run(&a);

@@ -10,6 +10,8 @@ static const struct {
   int (*run)(int argc, char **argv);
 } commands[] = {
     {"extract", "features of pictures to a table", cmd_extract},
+    {"reduce", "features from elsewhere, standardised and reduced", cmd_reduce},
+    {"merge", "the statistics of several runs made one", cmd_merge},
     {"models", "the networks that can be named", cmd_models},
     {"inspect", "layers, shapes and hash of a network or model file", cmd_inspect},
     {"weights", "fetch, verify and convert the weights of networks", cmd_weights},

@@ -1,0 +1,136 @@
+/* cli_options.c - see cli_options.h. */
+#include "cli_options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool cli_number(const char *command, const char *name, const char *text, int64_t min, int64_t max, int64_t *value) {
+  if (cli_int64(text, min, max, value)) return true;
+  if (max == INT64_MAX)
+    cli_usage(command, "--%s %s: not a whole number of %lld or more", name, text, (long long)min);
+  else
+    cli_usage(command, "--%s %s: not a whole number from %lld to %lld", name, text, (long long)min, (long long)max);
+  return false;
+}
+
+bool cli_number32(const char *command, const char *name, const char *text, int32_t min, int32_t max, int32_t *value) {
+  int64_t wide = 0;
+  if (!cli_number(command, name, text, min, max, &wide)) return false;
+  *value = (int32_t)wide;
+  return true;
+}
+
+int cli_choice(const char *command, const char *name, const char *text, const char *const *words, int count) {
+  for (int i = 0; i < count; i++) {
+    if (strcmp(text, words[i]) == 0) return i;
+  }
+  char list[128] = "";
+  for (int i = 0; i < count; i++) {
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : i < count - 1 ? ", " : " or ", words[i]);
+  }
+  cli_usage(command, "--%s %s: it can be %s", name, text, list);
+  return -1;
+}
+
+/* ------------------------------------------------------------------------------------------------ statistics -- */
+
+#define FIT_HELP                                                                                                       \
+  "Statistics:\n"                                                                                                      \
+  "      --standardize[=HOW] subtract each column's mean and divide by its deviation; HOW: mean or std, only one of\n" \
+  "                          the two\n"                                                                                \
+  "      --pca K             reduce to K principal components; a number below 1 (0.95) takes as many as explain\n"     \
+  "                          that share of the variance\n"                                                             \
+  "      --compat WHOSE      sklearn (default) or spark: the deviation of the sample (n - 1), columns without\n"       \
+  "                          variance become 0, rows are projected as they are unless their mean is subtracted\n"      \
+  "      --save-projection FILE\n"                                                                                     \
+  "                          keep what was fitted, to use it on other rows\n"                                          \
+  "      --save-moments FILE keep the sums behind it; pomona merge adds those of several runs\n"
+
+const char cli_fit_help[] = FIT_HELP;
+const char cli_statistics_help[] = FIT_HELP
+    "      --projection FILE   use what another run has kept, in one pass; features of another kind are refused\n"
+    "      --memory SIZE       what the fit may take, such as 8G (default: a quarter of the machine)\n"
+    "      --spool DIR         where rows wait for the fit (default: the folder of OUT)\n";
+
+/* "100" is a count, "0.95" a share. */
+static bool components(const char *command, const char *text, pmn_statistics *s) {
+  int64_t count = 0;
+  char *end = NULL;
+  if (cli_int64(text, 1, INT32_MAX, &count)) {
+    s->pca_components = (int32_t)count;
+    s->pca_ratio = 0;
+    return true;
+  }
+  double ratio = strtod(text, &end);
+  if (end != text && *end == '\0' && ratio > 0 && ratio < 1) {
+    s->pca_ratio = ratio;
+    s->pca_components = 0;
+    return true;
+  }
+  cli_usage(command, "--pca %s: neither a number of components (100) nor a share of variance (0.95)", text);
+  return false;
+}
+
+/* "512M", "8G", "1.5T", or bytes; units of 1024. */
+static bool size(const char *command, const char *name, const char *text, int64_t *bytes) {
+  static const char units[] = "KMGT";
+  char *end = NULL;
+  double value = strtod(text, &end);
+  if (end != text && *end != '\0') {
+    const char *unit = strchr(units, *end);
+    if (unit != NULL && end[1] == '\0') {
+      value = ldexp(value, 10 * (int)(unit - units + 1));
+      end++;
+    }
+  }
+  if (end != text && *end == '\0' && value >= 1 && value <= 0x1p60) {
+    *bytes = (int64_t)value;
+    return true;
+  }
+  cli_usage(command, "--%s %s: not a size such as 512M or 8G", name, text);
+  return false;
+}
+
+static bool standardize(const char *command, const char *name, const char *how, pmn_statistics *s) {
+  static const char *const words[] = {"mean", "std"};
+  int word = how == NULL ? -1 : cli_choice(command, name, how, words, 2);
+  if (how != NULL && word < 0) return false;
+  s->with_mean = word != 1;
+  s->with_std = word != 0;
+  return true;
+}
+
+bool cli_take_statistics(const char *command, int option, const char *name, pmn_statistics *statistics) {
+  static const char *const compat[] = {"sklearn", "spark"};
+  pmn_statistics *s = statistics;
+  int word;
+  switch (option) {
+  case CLI_OPT_STANDARDIZE:
+    return standardize(command, name, optarg, s);
+  case CLI_OPT_PCA:
+    return components(command, optarg, s);
+  case CLI_OPT_COMPAT:
+    word = cli_choice(command, name, optarg, compat, 2);
+    if (word >= 0) s->compat = compat[word];
+    return word >= 0;
+  case CLI_OPT_PROJECTION:
+    s->projection = optarg;
+    return true;
+  case CLI_OPT_SAVE_PROJECTION:
+    s->save_projection = optarg;
+    return true;
+  case CLI_OPT_SAVE_MOMENTS:
+    s->save_moments = optarg;
+    return true;
+  case CLI_OPT_MEMORY:
+    return size(command, name, optarg, &s->memory);
+  case CLI_OPT_SPOOL:
+    s->spool = optarg;
+    return true;
+  default:
+    return false;
+  }
+}
