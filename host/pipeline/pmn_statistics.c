@@ -60,9 +60,8 @@ pmn_fit_options pmn_statistics_fit_options(const pmn_statistics *s, int32_t thre
   return options;
 }
 
-/* Rounded up: what is planned is not to be passed. */
-static long long megabytes(int64_t bytes) {
-  return (long long)((bytes + 999999) / 1000000);
+static double megabytes(int64_t bytes) {
+  return (double)bytes / 1e6;
 }
 
 static pmn_status plan(pmn_run *run, int64_t rows, bool covariance, pmn_err *err) {
@@ -74,14 +73,14 @@ static pmn_status plan(pmn_run *run, int64_t rows, bool covariance, pmn_err *err
   int64_t spooled = run->spool == NULL ? 0 : rows * run->width * (int64_t)sizeof(float);
   if (need > limit) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY,
-        "the statistics of %lld rows of %d columns need %lld MB of memory, but may take %lld MB%s: allow more with "
+        "the statistics of %lld rows of %d columns need %.4g MB of memory, but may take %.4g MB%s: allow more with "
         "--memory, pool the features to fewer columns%s",
         (long long)rows, run->width, megabytes(need), megabytes(limit),
         s->memory > 0 ? "" : ", a quarter of the machine",
         options.components > 0 ? "" : ", or ask for a number of components instead of a share");
   }
   pmn_run_message(run, PMN_LEVEL_INFO,
-      "statistics of %lld rows of %d columns: up to %lld MB of memory, %lld MB on the disk", (long long)rows,
+      "statistics of %lld rows of %d columns: up to %.4g MB of memory, %.4g MB on the disk", (long long)rows,
       run->width, megabytes(need), megabytes(spooled));
 done:
   return st;
