@@ -348,6 +348,23 @@ static void moments_may_be_kept_alone(void **state) {
     assert_true(fabs(stored.view.origin[j] + stored.view.offset[j] - sum / PICTURES) <= 1e-12 * (1 + fabs(sum)));
   }
   pmn_stored_moments_reset(&stored);
+
+  /* The same numbers, but nobody knows of which features. */
+  char unknown[512];
+  snprintf(unknown, sizeof unknown, "%s/unknown.moments", folder);
+  pmn_reduce_options reduced = reduce_options(base_output, "unknown.csv");
+  reduced.statistics.with_mean = true;
+  reduced.statistics.save_moments = unknown;
+  reduce_counts(&reduced);
+  const char *const both[] = {moments, unknown};
+  pmn_merge_options merge = PMN_MERGE_OPTIONS_INIT;
+  pmn_merged merged;
+  merge.moments = both;
+  merge.moments_count = 2;
+  merge.statistics.save_moments = in_folder("merged.moments");
+  check_fails(
+      pmn_merge(&merge, &merged, &err), PMN_STATUS_ARGUMENT, "unknown.moments was made for features of a matrix");
+  assert_int_equal(access(in_folder("merged.moments"), F_OK), -1);
 }
 
 int main(void) {
