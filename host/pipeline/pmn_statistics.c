@@ -68,7 +68,7 @@ static pmn_status plan(pmn_run *run, int64_t rows, bool covariance, pmn_err *err
   pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
   pmn_fit_options options = pmn_statistics_fit_options(s, run->threads);
-  int64_t need = pmn_fit_memory(rows, run->width, covariance, &options);
+  int64_t kept, need = pmn_fit_memory(rows, run->width, covariance, &options, &kept);
   int64_t limit = options.memory;
   int64_t spooled = run->spool == NULL ? 0 : rows * run->width * (int64_t)sizeof(float);
   if (need > limit) {
@@ -81,7 +81,7 @@ static pmn_status plan(pmn_run *run, int64_t rows, bool covariance, pmn_err *err
   }
   pmn_run_message(run, PMN_LEVEL_INFO,
       "statistics of %lld rows of %d columns: up to %.4g MB of memory, %.4g MB on the disk", (long long)rows,
-      run->width, megabytes(need), megabytes(spooled));
+      run->width, megabytes(need + kept), megabytes(spooled));
 done:
   return st;
 }

@@ -148,7 +148,8 @@ static bool few_suffice(const pmn_fit_options *options, int64_t order) {
   return order > WHOLE_MAX && options->components > 0 && pmn_lanczos_suits((int32_t)order, options->components);
 }
 
-int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options) {
+int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, int64_t *kept) {
+  *kept = 0;
   int64_t most = n < d ? n : d, components = options->components > 0 ? options->components : most;
   int64_t order = with_covariance ? d : n, rows = n < PMN_MOMENTS_BLOCK ? n : PMN_MOMENTS_BLOCK;
   int64_t numbers = with_covariance ? order * order + rows * d : 0; /* while rows come */
@@ -159,7 +160,9 @@ int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit
   else
     fit += 2 * order * order; /* dsyevd's workspace */
   fit += components * d;
-  return (numbers > fit ? numbers : fit) * 8;
+  int64_t need = (numbers > fit ? numbers : fit) * 8;
+  if (!with_covariance && few_suffice(options, order) && n <= (options->memory - need) / 8 / d) *kept = n * d * 8;
+  return need;
 }
 
 /* m2 becomes the covariance of the standardised columns, both triangles. */
@@ -217,8 +220,9 @@ static pmn_status components_from_rows(
   bool found = false;
   if (few_suffice(options, rows->count)) {
     pmn_operator a = pmn_scatter_operator(&scatter);
-    int64_t spare = options->memory - pmn_fit_memory(fit->n, fit->d, false, options);
-    PMN_TRY(pmn_scatter_init(&scatter, pmn_lanczos_block(options->components), spare, err));
+    int64_t kept;
+    (void)pmn_fit_memory(fit->n, fit->d, false, options, &kept);
+    PMN_TRY(pmn_scatter_init(&scatter, pmn_lanczos_block(options->components), kept > 0, err));
     PMN_TRY(components_largest(fit, options, &a, divisor, &found, err));
     if (found) goto done;
   }

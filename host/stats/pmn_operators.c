@@ -48,9 +48,8 @@ pmn_operator pmn_dense_operator(pmn_dense *dense) {
 
 /* --------------------------------------------------------------------------------------------------- scatter -- */
 
-pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, int64_t spare, pmn_err *err) {
+pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, bool at_hand, pmn_err *err) {
   size_t d = (size_t)scatter->rows->width, n = (size_t)scatter->rows->count;
-  bool at_hand = (int64_t)n <= spare / (int64_t)(d * sizeof(double));
   /* One or the other; without room for all rows after all, there is room for a tile. */
   if (at_hand) scatter->rows_at_hand = pmn_alloc_aligned(n * d, sizeof *scatter->rows_at_hand);
   if (scatter->rows_at_hand == NULL) scatter->buffer = pmn_alloc_aligned(TILE * d, sizeof *scatter->buffer);

@@ -36,8 +36,8 @@ typedef struct pmn_scatter {
   pmn_status statuses[PMN_SCATTER_PIECES];
   pmn_err errors[PMN_SCATTER_PIECES];
 } pmn_scatter;
-/* count_max: vectors that are multiplied at once, at most. spare: bytes that rows may be kept in. */
-PMN_MUST_USE pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, int64_t spare, pmn_err *err);
+/* count_max: vectors that are multiplied at once, at most. at_hand: keep all rows, if the memory can be had. */
+PMN_MUST_USE pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, bool at_hand, pmn_err *err);
 void pmn_scatter_reset(pmn_scatter *scatter);
 pmn_operator pmn_scatter_operator(pmn_scatter *scatter);
 

@@ -67,7 +67,7 @@ typedef struct pmn_fit_options {
   int32_t components; /* K, 1 <= K <= min(n, d); 0: by ratio, or no PCA if ratio is 0 too */
   double ratio;       /* 0 < ratio < 1: the fewest components whose explained variance ratios sum to more than it */
   int32_t threads;    /* that may be used, 0: one; results do not depend on it */
-  int64_t memory;     /* bytes that may be taken: what is left of them beyond pmn_fit_memory keeps rows at hand */
+  int64_t memory;     /* bytes that may be taken, if it is more than what is needed */
 } pmn_fit_options;
 
 /* The fitted transform: y = (x - shift) / scale, then y = y components'. */
@@ -96,8 +96,9 @@ typedef struct pmn_fit {
  * numbers. */
 PMN_MUST_USE pmn_status pmn_fit_create(
     pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
-/* Bytes that moments and fit will take for n rows of d columns; with_covariance as for pmn_moments_create. */
-int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options);
+/* Bytes that moments and fit need for n rows of d columns; with_covariance as for pmn_moments_create. *kept: bytes that
+ * the fit will take beyond them to keep rows at hand, because it helps and options->memory has room for it; else 0. */
+int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, int64_t *kept);
 /* The fewest components that explain more than `share` of the variance; 0 if the known ones do not. */
 int32_t pmn_fit_components_for(const pmn_fit *fit, double share);
 void pmn_fit_destroy(pmn_fit *fit);
