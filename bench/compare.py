@@ -9,17 +9,15 @@ Rules of measuring
 - Core time that went to anybody else during a round is read from the kernel.  A round with more than QUIET cores of it
   is run again, a few times at most; the quietest try is kept, and a row that is still loud is marked.
 - The work is checked before it is believed: the peers' networks against known features (make_onnx.py), and here the
-  peers against each other and the pipelines against Pomona's.
+  peers against each other, the pipelines against Pomona's, and the variance that a PCA explains.
 """
 import argparse
 import ctypes
 import dataclasses
-import datetime
 import itertools
 import json
 import os
 import pathlib
-import platform
 import resource
 import shutil
 import statistics
@@ -28,6 +26,8 @@ import sys
 import tempfile
 import time
 import typing
+
+import compare_report
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PEERS = ROOT / "bench" / "peers"
@@ -40,8 +40,9 @@ SPARK_ROUNDS = 3  # of minutes
 ORCHARD_KINDS = 100
 NETWORK_GOALS = {"mobilenet_v2": 1.2, "efficientnet_lite0": 1.2, "resnet50": 1.2, "vgg16": 1.8}
 NETWORK_GOAL_SINGLE = 1.1  # one picture at a time on one thread
+F32_VARIANCE = 1e-5  # of the explained variance, between scikit-learn's sums in f32 and ours
+RANDOMIZED_VARIANCE = 1e-2  # that a randomised solver may miss
 COUNTERS = ("instructions", "cycles", "cache_misses")
-NO_GPU = "Nothing here has been measured on a GPU: every figure is of the processor named above."
 
 
 # ------------------------------------------------------------------------------------------------------ processes --
@@ -116,6 +117,7 @@ class Row:
     title: str
     figure: str
     unit: str
+    peer_figure: str | None = None  # where the peers' is another
     more_is_better: bool = False
     goal_ratio: float | None = None  # at least this, against the peer
     goal_most: float | None = None  # at most this
@@ -333,10 +335,62 @@ class Bench:
         ]
         yield Case("image", rows, pomona, {"Pillow": peer}, warm_up=False)
 
+    # ---- reduce
+
+    def matrix(self, rows, columns):
+        """Made once, by a program of its own: the memory it takes must not become ours (see run)."""
+        path, maker = self.work / f"matrix-{rows}x{columns}.npy", PEERS / "make_matrix.py"
+        if not path.exists() or path.stat().st_mtime < maker.stat().st_mtime:
+            run([self.python, maker, rows, columns, path])
+        return path
+
+    def pomona_reduce(self, matrix, components):
+        command = [self.bin / "pomona", "reduce", matrix, "-o", self.work / "reduced.npy", "--standardize"]
+        record, figures = run([*command, "--pca", components, "--overwrite", "--json", "-q"])
+        figures["explained"] = sum(record["statistics"]["explained_variance"])
+        figures |= {"solver": record["statistics"]["solver"], "backend": record["device"]["backend"]}
+        figures["stages_s"] = {name: stage["busy_seconds"] for name, stage in record["stages"].items()}
+        return figures
+
+    def reduce_cases(self):
+        tall, square = ((4000, 1280), (2500, 2560)) if self.args.quick else ((67692, 1280), (8000, 8192))
+        yield self.reduce_case(tall, 100, "covariance_eigh", goal_ratio=1.5, goal_mb=600, inexact=F32_VARIANCE)
+        yield self.reduce_case(square, 16, "randomized", goal_ratio=1.0, goal_mb=None, inexact=RANDOMIZED_VARIANCE)
+        few = self.matrix(8, 8192)
+
+        def pomona():
+            return {"wall_s": statistics.median(self.pomona_reduce(few, 5)["wall_s"] for _ in range(STARTS))}
+
+        yield Case("reduce", [Row("reduce 8 x 8,192 to 5: time", "wall_s", "s", goal_most=0.05)], pomona)
+
+    def reduce_case(self, shape, components, solver, goal_ratio, goal_mb, inexact):
+        matrix = self.matrix(*shape)
+
+        def peer():
+            command = [self.python, PEERS / "reduce_sklearn.py", matrix, "--pca", components, "--solver", solver]
+            record, figures = run([*command, "--out", self.work / "reduced-peer.npy"])
+            self.versions["scikit-learn"] = record["sklearn"]
+            return figures | {name: record[name] for name in ("explained", "compute_s", "seconds")}
+
+        def check(ours, theirs):
+            excess = ours["explained"] / theirs["explained"] - 1
+            if not -F32_VARIANCE <= excess <= inexact:
+                sys.exit(f"reduce {matrix.name}: Pomona's explained variance is {1 + excess:.6f} of scikit-learn's")
+
+        title = f"reduce {shape[0]:,} x {shape[1]:,} to {components}"
+        rows = [
+            Row(f"{title}: time, against fit and transform", "wall_s", "s", "compute_s", goal_ratio=goal_ratio),
+            Row(f"{title}: time, against the whole process", "wall_s", "s"),
+            Row(f"{title}: peak memory", "peak_mb", "MB", goal_most=goal_mb, timed=False),
+        ]
+        peers = {f"scikit-learn {solver}": peer}
+        return Case("reduce", rows, lambda: self.pomona_reduce(matrix, components), peers, check=check)
+
 
 GROUPS = {
     "network": Bench.network_cases, "pipeline": Bench.pipeline_cases, "memory": Bench.memory_cases,
-    "start": Bench.start_cases, "image": Bench.image_cases, "spark": Bench.spark_cases,
+    "start": Bench.start_cases, "image": Bench.image_cases, "reduce": Bench.reduce_cases,
+    "spark": Bench.spark_cases,
 }  # fmt: skip
 
 
@@ -381,7 +435,8 @@ def median_counts(rounds):
 
 def summarise(row, case, rounds):
     """What the table says of one row, and all figures it was made of."""
-    ours, *theirs = [[samples[side][row.figure] for samples in rounds] for side in range(len(rounds[0]))]
+    names = [row.figure] + [row.peer_figure or row.figure] * len(case.peers)
+    ours, *theirs = [[samples[side][name] for samples in rounds] for side, name in enumerate(names)]
     others, met = max(map(loudness, rounds)), []
     result = {"what": row.title, "unit": row.unit, "pomona": spread(ours)}
     result |= {"others_cores": others, "loud": row.timed and others > QUIET}
@@ -401,101 +456,6 @@ def summarise(row, case, rounds):
     if met and not result["loud"]:
         result["met"] = all(met)
     return result | {"rounds": rounds}
-
-
-# --------------------------------------------------------------------------------------------------------- report --
-
-
-def output_of(*command):
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def cpu_name():
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def compiler(build):
-    cache = (build / "CMakeCache.txt").read_text()
-    value = {line.split(":", 1)[0]: line.partition("=")[2] for line in cache.splitlines() if "=" in line}
-    version = output_of(value["CMAKE_C_COMPILER"], "--version").partition("\n")[0]
-    return f"{version}, {value['CMAKE_BUILD_TYPE']} ({value['CMAKE_C_FLAGS_RELEASE']})"
-
-
-def commit():
-    short = output_of("git", "rev-parse", "--short=12", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
-    return short + (" with uncommitted changes" if changed else "")
-
-
-def facts_before(args):
-    """Taken before the first measurement, so that the load is that of the others."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit(),
-        "machine": f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {memory / 1e9:.0f} GB",
-        "system": f"{platform.system()} {platform.release()}",
-        "compiler": compiler(args.build),
-        "load average at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
-    }
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
-def range_of(values):
-    if values["low"] == values["high"]:
-        return number(values["median"])
-    return f"{number(values['median'])} ({number(values['low'])}–{number(values['high'])})"
-
-
-def peers_of(result):
-    """Cells: the better peer, its figure, the other peer with its figure."""
-    if "peers" not in result:
-        return ["", "", ""]
-    better = result["better_peer"]
-    rest = [f"{name} {range_of(values)}" for name, values in result["peers"].items() if name != better]
-    return [better, range_of(result["peers"][better]), ", ".join(rest)]
-
-
-def counts_of(result):
-    if "per_picture" not in result:
-        return ""
-    counts = result["per_picture"].values()
-    return ", ".join("–" if n is None else f"{n / 1e6:,.3g} M" for n in counts) if any(counts) else "no counters here"
-
-
-def table(results):
-    head = ["what", "unit", "Pomona", "better peer", "its figure", "other peer", "ratio", "goal", "goal met"]
-    head += ["instructions, cycles, cache misses a picture", "others' cores"]
-    lines = [head, ["---"] * len(head)]
-    for r in results:
-        ratio = r.get("ratio")
-        ratio = f"{ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})" if ratio else ""
-        met = {True: "yes", False: "**no**"}.get(r.get("met"), "not judged" if "goal" in r else "")
-        loud = f"{r['others_cores']:.3f}{' **!**' if r['loud'] else ''}"
-        ours = [r["what"], r["unit"], range_of(r["pomona"])]
-        lines.append([*ours, *peers_of(r), ratio, r.get("goal", ""), met, counts_of(r), loud])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def report(facts, results):
-    loud = sum(r["loud"] for r in results)
-    verdict = "The machine was quiet for every figure that is a time."
-    if loud:
-        verdict = f"**Others were at work in {loud} of {len(results)} rows, marked !: these are not to be quoted.**"
-    facts = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    return (
-        "# Results\n\nWritten by `bench/run.sh --results`; how to read it stands in README.md. "
-        "Medians; in brackets the range of the rounds, which is the noise.\n\n"
-        f"{facts}\n\n{NO_GPU}\n\n{verdict}\n\n{table(results)}\n"
-    )
 
 
 # ----------------------------------------------------------------------------------------------------------- main --
@@ -529,7 +489,7 @@ def main():
     args = parse()
     adopt_orphans()
     os.environ["XDG_CACHE_HOME"] = str(args.work / "cache")  # not the user's
-    facts, bench, results = facts_before(args), Bench(args), []
+    facts, bench, results = compare_report.facts_before(args.build), Bench(args), []
     for group in args.groups:
         for case in GROUPS[group](bench):
             print(f"measuring {case.rows[0].title}", file=sys.stderr, flush=True)
@@ -542,7 +502,7 @@ def main():
         f"{args.rounds} of each row, memory once; a disturbed one again, {args.patience} times at most; "
         f"network {args.seconds:g} s a round after as long a warm-up"
     )
-    text = report(facts, results)
+    text = compare_report.report(facts, results)
     everything = json.dumps({"facts": facts, "results": results}, indent=1, ensure_ascii=False)
     (args.work / "results.json").write_text(everything + "\n")
     if args.results:
