@@ -14,10 +14,7 @@
 #include "pmn_summary.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* --------------------------------------------------------------------------------------------------- options -- */
 
@@ -162,24 +159,30 @@ static pmn_rows spooled_rows(const pmn_run *run) {
       .count = pmn_spool_count(run->spool), .width = run->width, .arg = run->spool, .read = pmn_spool_read};
 }
 
-/* Fits on pictures of another source, of which no row is written. */
+/* Fits on pictures of another source, of which no row is written and no reject listed. */
 static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_listing *listing = run->listing;
   pmn_counts counts = run->counts;
   run->listing = NULL;
+  run->is_fitting = true;
   PMN_TRY(open_listing(run, &run->options->fit_on, 1, err));
   PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   PMN_TRY(pmn_features_run(run, err));
   pmn_rows rows = spooled_rows(run);
   PMN_TRY(pmn_transform_fit(run, &rows, err));
   run->fitted_rejects = run->counts.rejects;
+  if (run->fitted_rejects > 0) {
+    pmn_run_message(run, PMN_LEVEL_WARNING, "%lld pictures of %.300s could not be read: the fit is without them",
+        (long long)run->fitted_rejects, run->options->fit_on);
+  }
 done:
   pmn_spool_destroy(run->spool);
   pmn_moments_destroy(run->moments);
   pmn_listing_destroy(run->listing);
   run->spool = NULL;
   run->moments = NULL;
+  run->is_fitting = false;
   run->listing = listing;
   run->counts = counts;
   return st;
@@ -203,9 +206,8 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(open_network(run, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
   if (o->fit_on != NULL) PMN_TRY(fit_elsewhere(run, err));
-  bool fits = pmn_statistics_need_fit(s) && o->fit_on == NULL;
-  if (fits || (s->save_moments != NULL && o->fit_on == NULL))
-    PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
+  bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s), gathers = o->fit_on == NULL && s->save_moments != NULL;
+  if (fits || gathers) PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   if (!fits) PMN_TRY(pmn_run_open_outlet(run, err));
   PMN_TRY(pmn_features_run(run, err));
   if (run->moments == NULL) goto done;

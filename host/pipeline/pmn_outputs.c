@@ -165,5 +165,5 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
         (long long)o->max_rejects, run->last_reject.message);
   }
-  return pmn_rejects_add(run->rejects, key, stage, reason, err);
+  return run->is_fitting ? PMN_STATUS_OK : pmn_rejects_add(run->rejects, key, stage, reason, err);
 }

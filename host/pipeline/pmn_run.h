@@ -41,7 +41,8 @@ typedef struct pmn_run {
   pmn_outlet *outlet;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;
-  int64_t fitted_rejects;               /* with fit_on: pictures there that could not be read */
+  bool is_fitting;                      /* on the pictures of fit_on, which are none of the table's */
+  int64_t fitted_rejects;               /* of those pictures, what could not be read */
   bool moments_saved, projection_saved; /* files that are to go again if the run fails */
   pmn_fit *fit;
   pmn_meter meter;

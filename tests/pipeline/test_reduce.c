@@ -209,6 +209,21 @@ static void fits_elsewhere(void **state) {
   options.fit_on = training;
   assert_int_equal(extract_counts(&options).rows, rows);
   check_same_file(in_folder("at_once.csv"), in_folder("applied.csv"));
+
+  /* Bad pictures there are no rejects of the table. */
+  pmn_summary *summary;
+  pmn_err err;
+  options = options_for(kind, "mixed.csv");
+  options.statistics = standard_pca(2);
+  options.fit_on = mixed;
+  check_ok(extract(&options, &summary, &err));
+  assert_int_equal(pmn_summary_counts(summary).rejects, 0);
+  assert_null(pmn_summary_rejects_path(summary));
+  assert_non_null(strstr(pmn_summary_record(summary), "\"fit_rejects\": 8"));
+  assert_non_null(strstr(seen.text, "8 pictures of "));
+  pmn_summary_destroy(summary);
+  assert_int_equal(access(in_folder("mixed.csv.rejects.csv"), F_OK), -1);
+  check_same_file(in_folder("mixed.csv"), in_folder("at_once.csv"));
 }
 
 /* The moments of two halves, merged, give the projection of the whole. */
