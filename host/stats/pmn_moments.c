@@ -231,6 +231,8 @@ done:
   return st;
 }
 
+#define ROWS_MAX ((int64_t)1 << 53)
+
 pmn_status pmn_moments_merge(pmn_moments *moments, const pmn_moments_view *other, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_moments *m = moments;
@@ -242,6 +244,8 @@ pmn_status pmn_moments_merge(pmn_moments *moments, const pmn_moments_view *other
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics without a covariance cannot be added to those with one");
   if (m->pending > 0 || other->n < 1)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics can be added to each other once their last row is in");
+  if (other->n > ROWS_MAX - m->n)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "more than 2^53 rows together: fp64 cannot count them");
   for (size_t j = 0; j < d; j++) m->squares[j] += other->squares[j];
   for (size_t i = 0; m->m2 != NULL && i < d; i++) {
     for (size_t j = i; j < d; j++) m->m2[i * d + j] += other->m2[i * d + j];

@@ -181,6 +181,11 @@ static void moments_that_do_not_fit_are_refused(void **state) {
   check_ok(pmn_moments_add(sum, x, 1, &err));
   check_fails(pmn_moments_merge(sum, &view, &err), PMN_STATUS_ARGUMENT, "once their last row is in");
   pmn_moments_destroy(sum);
+  check_ok(pmn_moments_create(NULL, 2, true, &sum, &err));
+  check_ok(pmn_moments_merge(sum, &view, &err));
+  view.n = ((int64_t)1 << 53) - 2;
+  check_fails(pmn_moments_merge(sum, &view, &err), PMN_STATUS_ARGUMENT, "more than 2^53 rows");
+  pmn_moments_destroy(sum);
   pmn_moments_destroy(two);
   pmn_moments_destroy(bare);
 }
