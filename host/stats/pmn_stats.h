@@ -22,7 +22,7 @@ typedef struct pmn_rows {
   int64_t count;
   int32_t width;
   void *arg;
-  /* Rows [first, first + n) to `rows`, dense. */
+  /* Rows [first, first + n) to `rows`, dense. Several threads may call at once. */
   pmn_status (*read)(void *arg, int64_t first, int32_t n, double *rows, pmn_err *err);
 } pmn_rows;
 

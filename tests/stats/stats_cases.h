@@ -105,7 +105,7 @@ typedef struct stats_memory {
 
 static inline pmn_status stats_memory_read(void *arg, int64_t first, int32_t n, double *rows, pmn_err *err) {
   stats_memory *memory = arg;
-  memory->reads += n;
+  __atomic_add_fetch(&memory->reads, n, __ATOMIC_RELAXED); /* several threads of a fit read */
   if (memory->broken) return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0, "the spool is gone");
   const float *x = memory->x + first * memory->width;
   for (int64_t i = 0; i < (int64_t)n * memory->width; i++) rows[i] = (double)x[i];
