@@ -53,7 +53,7 @@ typedef enum pmn_status {
   PMN_STATUS_REJECTED = 22,    /* the run was stopped because pictures were rejected (on_error, max_rejects) */
   PMN_STATUS_EXISTS = 23,      /* an output exists and overwrite was not given */
   PMN_STATUS_WRITE = 24,       /* an output cannot be written */
-  PMN_STATUS_MODEL = 25,       /* a model or weights file is malformed, or holds what we cannot compute */
+  PMN_STATUS_MODEL = 25,       /* a model, weights or statistics file is malformed, or holds what we cannot compute */
   PMN_STATUS_NETWORK = 40,     /* temporary; the same call may succeed later */
   PMN_STATUS_DEVICE = 60,      /* the compute device is missing, fails or computes wrong */
   PMN_STATUS_NO_MEMORY = 80,   /* memory could not be had */
@@ -166,7 +166,9 @@ typedef struct pmn_statistics {
    * with_mean centres them. */
   const char *compat;
   const char *projection;      /* a file of save_projection: its transform is applied, nothing is fitted */
-  const char *save_projection; /* where the fitted transform is written (safetensors); NULL: nowhere */
+  /* Where the fitted transform is written (safetensors), NULL: nowhere. With overwrite, a run that fails after that has
+   * cost the old file; so for save_moments. */
+  const char *save_projection;
   const char *save_moments;    /* where the sums behind the fit are written, for pmn_merge; NULL: nowhere */
   int64_t memory;              /* bytes that fitting may take; 0: a quarter of the machine's */
   const char *spool;           /* folder for rows that wait for the fit; NULL: that of the output */

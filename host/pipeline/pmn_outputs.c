@@ -91,12 +91,22 @@ static pmn_status open_sink(pmn_run *run, int32_t width, pmn_err *err) {
 static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  const char *const others[] = {o->statistics.save_projection, o->statistics.save_moments};
+  const char *const others[] = {
+      o->statistics.save_projection, o->statistics.save_moments, o->output, run->rejects_path};
+  enum { KEPT = 2, OTHERS = sizeof others / sizeof *others };
+  for (size_t i = 0; i < KEPT; i++) {
+    for (size_t j = i + 1; others[i] != NULL && j < OTHERS; j++) {
+      if (others[j] != NULL && strcmp(others[i], others[j]) == 0) {
+        PMN_FAIL(
+            err, PMN_STATUS_ARGUMENT, "%.300s is to be two things at once; give each a file of its own", others[i]);
+      }
+    }
+  }
   /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
   PMN_TRY(open_sink(run, 1, err));
   pmn_sink_destroy(run->sink);
   run->sink = NULL;
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+  for (size_t i = 0; i < KEPT; i++) {
     if (others[i] != NULL) PMN_TRY(pmn_outfile_check(others[i], "", o->overwrite, err));
   }
 done:

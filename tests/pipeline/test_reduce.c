@@ -313,6 +313,13 @@ static void wrong_requests_are_explained(void **state) {
   pmn_reduce_options options = reduce_options(in_folder("none.npy"), "out.csv");
   options.statistics.with_mean = true;
   check_fails(reduce(&options, &counts, &err), PMN_STATUS_NOT_FOUND, "none.npy");
+  options = reduce_options(in_folder("m.npy"), "out.csv");
+  options.statistics.with_mean = true;
+  options.statistics.save_projection = options.output;
+  options.overwrite = true;
+  check_fails(reduce(&options, &counts, &err), PMN_STATUS_ARGUMENT, "two things at once");
+  options.statistics.save_projection = options.statistics.save_moments = in_folder("same");
+  check_fails(reduce(&options, &counts, &err), PMN_STATUS_ARGUMENT, "two things at once");
   pmn_extract_options extracting = options_for(training, "out.csv");
   pmn_summary *summary;
   extracting.fit_on = training;
