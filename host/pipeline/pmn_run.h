@@ -1,4 +1,4 @@
-/* pmn_run.h - one run of pmn_extract, private to the pipeline: what its steps share. */
+/* pmn_run.h - one run of pmn_extract or pmn_reduce, private to the pipeline: what its steps share. */
 #ifndef PMN_RUN_H
 #define PMN_RUN_H
 
@@ -17,7 +17,7 @@ typedef struct pmn_run {
   double started;                     /* pmn_clock_seconds */
   char started_utc[32];
 
-  /* what is to be done: filled by pmn_extract.c */
+  /* what is to be done: filled by pmn_extract.c or pmn_reduce.c */
   pmn_format format;
   pmn_filter filter;
   int32_t picture_width, picture_height; /* of the network's input */
@@ -65,6 +65,7 @@ PMN_MUST_USE pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err);
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) PMN_PRINTF(3, 4);
 /* Tells the caller, at most ten times a second, and always for done == total. */
 void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started);
+
 /* pmn_outputs.c: where the rows go. */
 PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);
 /* Can everything be written? Leaves nothing behind but the open list of rejects. */
@@ -79,7 +80,8 @@ PMN_MUST_USE pmn_status pmn_run_reject(
 PMN_MUST_USE pmn_status pmn_run_execute(
     pmn_run *run, pmn_status (*steps)(pmn_run *run, pmn_err *err), pmn_summary **summary, pmn_err *err);
 
-/* First pass: every picture to its features, into run->sink or run->spool and run->moments. Fills counts and rows. */
+/* First pass: every picture to its features, into run->outlet or run->spool, and run->moments. Fills counts and rows.
+ */
 PMN_MUST_USE pmn_status pmn_features_run(pmn_run *run, pmn_err *err);
 /* The fit of the rows that run->moments has seen; `rows` as pmn_fit_create wants them. Saves what was asked for. */
 PMN_MUST_USE pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err);
