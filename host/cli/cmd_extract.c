@@ -1,5 +1,4 @@
 /* cmd_extract.c - pomona extract: options in, summary out. */
-#include "cli.h"
 #include "cli_options.h"
 #include "cli_report.h"
 

@@ -5,8 +5,6 @@
 #include "pmn_mem.h"
 #include "pmn_store.h"
 
-#include <string.h>
-
 /* What was listed was long enough; what could be read of it may not be. */
 static pmn_status check_rows(const pmn_run *run, int64_t count, pmn_err *err) {
   int32_t components = run->options->statistics.pca_components;
