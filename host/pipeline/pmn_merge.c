@@ -19,8 +19,8 @@ static pmn_status check_options(const pmn_merge_options *o, pmn_err *err) {
   if (s->save_projection == NULL && s->save_moments == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to write: name a file for the projection, for the statistics, or both");
   }
-  if (s->save_projection != NULL) PMN_TRY(pmn_outfile_check(s->save_projection, "", o->overwrite, err));
-  if (s->save_moments != NULL) PMN_TRY(pmn_outfile_check(s->save_moments, "", o->overwrite, err));
+  if (s->save_projection != NULL) PMN_TRY(pmn_outfile_check(NULL, s->save_projection, "", o->overwrite, err));
+  if (s->save_moments != NULL) PMN_TRY(pmn_outfile_check(NULL, s->save_moments, "", o->overwrite, err));
 done:
   return st;
 }

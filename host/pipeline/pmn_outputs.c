@@ -107,7 +107,7 @@ static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   pmn_sink_destroy(run->sink);
   run->sink = NULL;
   for (size_t i = 0; i < KEPT; i++) {
-    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(others[i], "", o->overwrite, err));
+    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, others[i], "", o->overwrite, err));
   }
 done:
   return st;
@@ -123,7 +123,7 @@ pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   run->rejects_path = pmn_buf_take(&path);
   PMN_TRY(check_rejects_path(run, err));
   PMN_TRY(check_outputs(run, err));
-  PMN_TRY(pmn_rejects_create(run->rejects_path, o->overwrite, &run->rejects, err));
+  PMN_TRY(pmn_rejects_create(NULL, run->rejects_path, o->overwrite, &run->rejects, err));
 done:
   pmn_buf_reset(&path);
   return st;

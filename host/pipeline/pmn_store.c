@@ -189,7 +189,7 @@ static pmn_status write_file(const char *path, bool overwrite, file_kind kind, j
     st = pmn_err_memory(err, sizeof *tensors * (size_t)count, "the header of a file");
     goto done;
   }
-  PMN_TRY(pmn_outfile_create(path, "", overwrite, &out, err));
+  PMN_TRY(pmn_outfile_create(NULL, path, "", overwrite, &out, err));
   PMN_TRY(write_header(out, header, err));
   for (int32_t i = 0; i < count; i++) PMN_TRY(write_tensor(out, &tensors[i], err));
   PMN_TRY(pmn_outfile_commit(&out, 1, err));

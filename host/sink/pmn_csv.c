@@ -12,7 +12,7 @@
 enum { FLOAT_FIELD = PMN_FLOAT_TEXT_MAX + 1 }; /* with its comma */
 
 typedef struct csv {
-  pmn_outfile *file, *record;
+  pmn_outfile *file;
   size_t width;
   pmn_buf row;
 } csv;
@@ -39,7 +39,6 @@ static pmn_status create(int32_t width, pmn_outfile *const *files, void **state,
   csv *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a CSV file");
   self->file = files[0];
-  self->record = files[1];
   self->width = (size_t)width;
   pmn_buf_init(&self->row, 2 * PMN_CSV_FIELD_MAX + self->width * FLOAT_FIELD);
   PMN_TRY(write_header(self, err));
@@ -80,14 +79,13 @@ done:
 }
 
 static pmn_status finish(void *state, const char *record, pmn_err *err) {
-  csv *self = state;
-  pmn_status st = pmn_outfile_write(self->record, record, strlen(record), err);
-  return st == PMN_STATUS_OK ? pmn_outfile_write(self->record, "\n", 1, err) : st;
+  (void)state, (void)record, (void)err;
+  return PMN_STATUS_OK;
 }
 
 const pmn_sink_format pmn_sink_csv = {
     .name = "csv",
-    .suffixes = {"", ".record.json"},
+    .suffixes = {""},
     .create = create,
     .write = write,
     .finish = finish,

@@ -16,7 +16,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats go to the file
 enum { HEADER_SIZE = 128, HEADER_TEXT = HEADER_SIZE - 10 };
 
 typedef struct npy {
-  pmn_outfile *file, *record, *index;
+  pmn_outfile *file, *index;
   size_t width;
   int64_t rows;
   pmn_buf line;
@@ -47,8 +47,7 @@ static pmn_status create(int32_t width, pmn_outfile *const *files, void **state,
   npy *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "an npy file");
   self->file = files[0];
-  self->record = files[1];
-  self->index = files[2];
+  self->index = files[1];
   self->width = (size_t)width;
   pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
   make_header(self, header);
@@ -79,20 +78,16 @@ done:
 }
 
 static pmn_status finish(void *state, const char *record, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
   npy *self = state;
   char header[HEADER_SIZE];
+  (void)record;
   make_header(self, header);
-  PMN_TRY(pmn_outfile_rewrite_head(self->file, header, HEADER_SIZE, err));
-  PMN_TRY(pmn_outfile_write(self->record, record, strlen(record), err));
-  PMN_TRY(pmn_outfile_write(self->record, "\n", 1, err));
-done:
-  return st;
+  return pmn_outfile_rewrite_head(self->file, header, HEADER_SIZE, err);
 }
 
 const pmn_sink_format pmn_sink_npy = {
     .name = "npy",
-    .suffixes = {"", ".record.json", ".index.csv"},
+    .suffixes = {"", ".index.csv"},
     .create = create,
     .write = write,
     .finish = finish,

@@ -310,6 +310,7 @@ done:
 const pmn_sink_format pmn_sink_parquet = {
     .name = "parquet",
     .suffixes = {""},
+    .holds_record = true,
     .create = create,
     .write = write,
     .finish = finish,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct pmn_rejects {
+  struct pmn_s3 *s3;
   char *path;
   bool overwrite;
   pmn_outfile *file; /* NULL until the first line */
@@ -14,17 +15,19 @@ struct pmn_rejects {
   pmn_buf line;
 };
 
-pmn_status pmn_rejects_create(const char *path, bool overwrite, pmn_rejects **result, pmn_err *err) {
+pmn_status pmn_rejects_create(
+    struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_rejects *rejects = NULL;
   /* Told now, not after hours of work. */
-  PMN_TRY(pmn_outfile_check(path, "", overwrite, err));
+  PMN_TRY(pmn_outfile_check(s3, path, "", overwrite, err));
   rejects = pmn_calloc(1, sizeof *rejects);
   if (rejects == NULL) {
     st = pmn_err_memory(err, sizeof *rejects, "the list of rejects");
     goto done;
   }
   pmn_buf_init(&rejects->line, 3 * PMN_CSV_FIELD_MAX);
+  rejects->s3 = s3;
   rejects->overwrite = overwrite;
   rejects->path = pmn_strdup(path);
   if (rejects->path == NULL) {
@@ -46,7 +49,7 @@ pmn_status pmn_rejects_add(pmn_rejects *rejects, const char *key, const char *st
   pmn_status st = PMN_STATUS_OK;
   if (rejects->closed) return refuse_closed(err);
   if (rejects->file == NULL) {
-    PMN_TRY(pmn_outfile_create(rejects->path, "", rejects->overwrite, &rejects->file, err));
+    PMN_TRY(pmn_outfile_create(rejects->s3, rejects->path, "", rejects->overwrite, &rejects->file, err));
     PMN_TRY(pmn_outfile_write(rejects->file, "path,stage,reason\n", 18, err));
   }
   pmn_buf *line = &rejects->line;
@@ -67,7 +70,7 @@ pmn_status pmn_rejects_commit(pmn_rejects *rejects, pmn_err *err) {
   if (rejects->closed) return refuse_closed(err);
   rejects->closed = true;
   if (rejects->file != NULL) return pmn_outfile_commit(&rejects->file, 1, err);
-  return rejects->overwrite ? pmn_outfile_remove_old(rejects->path, err) : PMN_STATUS_OK;
+  return rejects->overwrite ? pmn_outfile_remove_old(rejects->s3, rejects->path, err) : PMN_STATUS_OK;
 }
 
 void pmn_rejects_destroy(pmn_rejects *rejects) {

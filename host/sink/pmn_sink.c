@@ -19,9 +19,10 @@ static const pmn_sink_format *const formats[] = {
 struct pmn_sink {
   const pmn_sink_format *format;
   void *state;
-  pmn_outfile *files[PMN_SINK_FILES_MAX];
-  size_t file_count;
-  bool closed; /* committed, or failed and so in no state to be committed */
+  /* The table's, then its record's if it has one. */
+  pmn_outfile *files[PMN_SINK_FILES_MAX + 1];
+  size_t table_files, file_count;
+  enum { OPEN, SEALED, CLOSED } phase; /* closed: committed, or failed and so in no state to be committed */
 };
 
 bool pmn_format_find(const char *name, pmn_format *format) {
@@ -45,6 +46,17 @@ bool pmn_format_of_path(const char *path, pmn_format *format) {
   return false;
 }
 
+const char *pmn_format_name(pmn_format format) {
+  return formats[format]->name;
+}
+
+static pmn_status add_file(pmn_sink *sink, const pmn_sink_options *options, const char *suffix, pmn_err *err) {
+  pmn_status st = pmn_outfile_create(
+      options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
+  if (st == PMN_STATUS_OK) sink->file_count++;
+  return st;
+}
+
 pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_sink *sink = NULL;
@@ -59,10 +71,10 @@ pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **result, p
   }
   sink->format = formats[options->format];
   while (sink->file_count < PMN_SINK_FILES_MAX && sink->format->suffixes[sink->file_count] != NULL) {
-    PMN_TRY(pmn_outfile_create(options->path, sink->format->suffixes[sink->file_count], options->overwrite,
-        &sink->files[sink->file_count], err));
-    sink->file_count++;
+    PMN_TRY(add_file(sink, options, sink->format->suffixes[sink->file_count], err));
   }
+  sink->table_files = sink->file_count;
+  if (!options->is_part && !sink->format->holds_record) PMN_TRY(add_file(sink, options, ".record.json", err));
   PMN_TRY(sink->format->create(options->width, sink->files, &sink->state, err));
   *result = sink;
   sink = NULL;
@@ -71,22 +83,45 @@ done:
   return st;
 }
 
-static pmn_status refuse_closed(pmn_err *err) {
+static pmn_status refuse(pmn_err *err) {
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "an output that failed or was committed takes no more calls");
 }
 
 pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err) {
-  if (sink->closed) return refuse_closed(err);
+  if (sink->phase != OPEN) return refuse(err);
   pmn_status st = sink->format->write(sink->state, rows, err);
-  sink->closed = st != PMN_STATUS_OK;
+  if (st != PMN_STATUS_OK) sink->phase = CLOSED;
   return st;
 }
 
-pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err) {
-  if (sink->closed) return refuse_closed(err);
-  sink->closed = true;
+pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_err *err) {
+  if (sink->phase != OPEN) return refuse(err);
+  sink->phase = CLOSED;
   pmn_status st = sink->format->finish(sink->state, record, err);
-  return st == PMN_STATUS_OK ? pmn_outfile_commit(sink->files, sink->file_count, err) : st;
+  for (size_t i = 0; st == PMN_STATUS_OK && i < sink->table_files; i++) st = pmn_outfile_seal(sink->files[i], err);
+  if (st == PMN_STATUS_OK) sink->phase = SEALED;
+  return st;
+}
+
+pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count) {
+  *count = sink->table_files;
+  return sink->files;
+}
+
+pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (sink->phase == CLOSED) return refuse(err);
+  if (sink->phase == OPEN) PMN_TRY(pmn_sink_seal(sink, record, err));
+  sink->phase = CLOSED;
+  if (sink->file_count > sink->table_files) {
+    pmn_outfile *file = sink->files[sink->table_files];
+    PMN_TRY(pmn_outfile_write(file, record, strlen(record), err));
+    PMN_TRY(pmn_outfile_write(file, "\n", 1, err));
+    PMN_TRY(pmn_outfile_seal(file, err));
+  }
+  st = pmn_outfile_publish(sink->files, sink->file_count, err);
+done:
+  return st;
 }
 
 void pmn_sink_destroy(pmn_sink *sink) {

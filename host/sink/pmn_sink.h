@@ -1,29 +1,34 @@
 /* pmn_sink.h - tables to files: CSV, Parquet, npy. A file shows under its final name only when it is whole.
  *
- * Life of a sink: create (temporary file beside the final one), write blocks of rows in order, commit (fsync, rename)
- * or destroy without commit, which removes every temporary file. Columns: path, label, then `width` f32 features.
+ * Life of a sink: create (temporary file beside the final one, or an upload), write blocks of rows in order, seal (the
+ * files are whole), commit (they are visible) or destroy without commit, which removes everything. Columns: path,
+ * label, then `width` f32 features.
  *
- *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same
- * float; run record in OUT.record.json parquet  path, label: string; features: list<float> (3-level LIST); zstd; row
- * groups near 64 MiB; run record as the key-value pair "pomona.record" npy      [rows, width] little-endian f32,
- * version 1.0; path and label in OUT.index.csv; record in OUT.record.json
+ *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float
+ *   parquet  path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; the record given
+ *            to seal as the key-value pair "pomona.record"
+ *   npy      [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv
  *
- * Keys and labels are given as raw bytes and written as pmn_text_escape gives them.
+ * A table of one file has its run record beside it in OUT.record.json, unless the format holds one. Keys and labels are
+ * given as raw bytes and written as pmn_text_escape gives them.
  */
 #ifndef PMN_SINK_H
 #define PMN_SINK_H
 
-#include "pmn_err.h"
+#include "pmn_outfile.h"
 
 typedef enum pmn_format { PMN_FORMAT_CSV, PMN_FORMAT_PARQUET, PMN_FORMAT_NPY } pmn_format;
 bool pmn_format_find(const char *name, pmn_format *format);    /* "csv", "parquet", "npy" */
 bool pmn_format_of_path(const char *path, pmn_format *format); /* by the ending of a file name */
+const char *pmn_format_name(pmn_format format);                /* and ending of a file name, after a dot */
 
 typedef struct pmn_sink_options {
+  struct pmn_s3 *s3; /* NULL unless path is s3:// */
   const char *path;
   pmn_format format;
   int32_t width; /* feature columns, at least 1 */
   bool overwrite;
+  bool is_part; /* of a folder, which has one record for all of them */
 } pmn_sink_options;
 
 /* Rows in order; borrowed for the call. */
@@ -39,14 +44,20 @@ typedef struct pmn_sink pmn_sink; /* one thread at a time */
  * missing, no permission, disk full: the message says which). */
 PMN_MUST_USE pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **sink, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err);
-/* Makes the output whole and visible; `record` is the run record, JSON text. After any status only destroy may follow.
- */
+/* After the last row: the files of the table are whole where they lie, but not visible. `record` is JSON text for
+ * formats that hold one. */
+PMN_MUST_USE pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_err *err);
+/* The sealed files of the table, the record's not among them; borrowed. */
+pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count);
+/* Seals what is not sealed, writes `record`, JSON text, if the table has a file for it, and makes everything visible.
+ * After any status only destroy may follow. */
 PMN_MUST_USE pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err);
 void pmn_sink_destroy(pmn_sink *sink);
 
 /* The list of pictures left out: CSV with header path,stage,reason. The file is created at the first line. */
 typedef struct pmn_rejects pmn_rejects;
-PMN_MUST_USE pmn_status pmn_rejects_create(const char *path, bool overwrite, pmn_rejects **rejects, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_rejects_create(
+    struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **rejects, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_rejects_add(
     pmn_rejects *rejects, const char *key, const char *stage, const char *reason, pmn_err *err);
 /* Makes the file visible if there is a line. With overwrite and no line, a list of an earlier run is removed. */

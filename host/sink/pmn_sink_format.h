@@ -9,15 +9,17 @@
 #include "pmn_outfile.h"
 #include "pmn_sink.h"
 
-#define PMN_SINK_FILES_MAX 3
+#define PMN_SINK_FILES_MAX 2
 
 typedef struct pmn_sink_format {
   const char *name;                         /* also the ending of a file name, after a dot */
   const char *suffixes[PMN_SINK_FILES_MAX]; /* files by what is added to the output's name; first "", then companions */
+  bool holds_record;                        /* the run record is in the file itself */
   /* files[i] belongs to suffixes[i] and is open until after destroy; *state is handed to the calls below. */
   pmn_status (*create)(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err);
   pmn_status (*write)(void *state, const pmn_row_block *rows, pmn_err *err);
-  pmn_status (*finish)(void *state, const char *record, pmn_err *err); /* the last bytes of all files */
+  /* The last bytes of all files; `record` is for formats that hold one. */
+  pmn_status (*finish)(void *state, const char *record, pmn_err *err);
   void (*destroy)(void *state);                                        /* accepts NULL */
 } pmn_sink_format;
 

@@ -145,7 +145,7 @@ pmn_status pmn_weights_write(const char *path, bool overwrite, pmn_weights_tenso
   }
   qsort(tensors, (size_t)count, sizeof *tensors, by_name);
   PMN_TRY(print_header(tensors, count, metadata, metadata_count, &header, err));
-  PMN_TRY(pmn_outfile_create(path, "", overwrite, &self.file, err));
+  PMN_TRY(pmn_outfile_create(NULL, path, "", overwrite, &self.file, err));
   for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.size >> 8 * i);
   PMN_TRY(put(&self, length, sizeof length, err));
   PMN_TRY(put(&self, header.data, header.size, err));

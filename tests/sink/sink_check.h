@@ -54,7 +54,8 @@ static inline pmn_status sample_write(const char *path, pmn_format format, bool 
   pmn_status st = PMN_STATUS_OK;
   pmn_sink *sink = NULL;
   pmn_row_block rows = sample_block();
-  PMN_TRY(pmn_sink_create(&(pmn_sink_options){path, format, SAMPLE_WIDTH, overwrite}, &sink, err));
+  PMN_TRY(pmn_sink_create(
+      &(pmn_sink_options){.path = path, .format = format, .width = SAMPLE_WIDTH, .overwrite = overwrite}, &sink, err));
   PMN_TRY(pmn_sink_write(sink, &rows, err));
   PMN_TRY(pmn_sink_commit(sink, "{}", err));
 done:

@@ -59,7 +59,7 @@ int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd) {
   int flags = fcntl(fd, F_GETFL);
-  bool failed = (flags & O_ACCMODE) == O_WRONLY && fails();
+  bool failed = (flags & O_ACCMODE) == O_RDWR && fails();
   int result = __real_close(fd);
   if (failed) errno = ENOSPC;
   return failed ? -1 : result;
@@ -175,7 +175,9 @@ static void late_file_is_kept_everywhere(void **state) {
     rename_new_code = poor > 0 ? EINVAL : 0;
     link_code = poor > 1 ? EPERM : 0;
     pmn_sink *sink = NULL;
-    check_ok(pmn_sink_create(&(pmn_sink_options){in_folder("out.csv"), PMN_FORMAT_CSV, 1, false}, &sink, &err));
+    check_ok(pmn_sink_create(
+        &(pmn_sink_options){.path = in_folder("out.csv"), .format = PMN_FORMAT_CSV, .width = 1, .overwrite = false},
+        &sink, &err));
     put_text(in_folder("out.csv"), "late");
     check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_EXISTS, "appeared");
     pmn_sink_destroy(sink);
@@ -190,7 +192,9 @@ static void companions_do_not_stay_alone(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   pmn_sink *sink = NULL;
-  check_ok(pmn_sink_create(&(pmn_sink_options){in_folder("out.npy"), PMN_FORMAT_NPY, 1, true}, &sink, &err));
+  check_ok(pmn_sink_create(
+      &(pmn_sink_options){.path = in_folder("out.npy"), .format = PMN_FORMAT_NPY, .width = 1, .overwrite = true}, &sink,
+      &err));
   assert_int_equal(mkdir(in_folder("out.npy"), 0700), 0); /* rename over a folder fails */
   check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_WRITE, "out.npy: Is a directory");
   pmn_sink_destroy(sink);
@@ -208,7 +212,9 @@ static void short_writes_add_up(void **state) {
       pmn_sink *sink = NULL;
       trickle = pass == 1;
       check_ok(pmn_sink_create(
-          &(pmn_sink_options){in_folder(outputs[format]), format, SAMPLE_WIDTH, pass == 1}, &sink, &err));
+          &(pmn_sink_options){
+              .path = in_folder(outputs[format]), .format = format, .width = SAMPLE_WIDTH, .overwrite = pass == 1},
+          &sink, &err));
       for (int i = 0; i < 1000; i++) check_ok(pmn_sink_write(sink, &rows, &err));
       check_ok(pmn_sink_commit(sink, "{}", &err));
       pmn_sink_destroy(sink);
@@ -238,8 +244,9 @@ static void file_size_limit(void **state) {
     enum { WIDTH = 1000 };
     static float features[WIDTH];
     uint32_t random = 1;
-    results[format] =
-        pmn_sink_create(&(pmn_sink_options){in_folder(outputs[format]), format, WIDTH, false}, &sink, &err);
+    results[format] = pmn_sink_create(
+        &(pmn_sink_options){.path = in_folder(outputs[format]), .format = format, .width = WIDTH, .overwrite = false},
+        &sink, &err);
     for (int i = 0; i < 1000 && results[format] == PMN_STATUS_OK; i++) {
       for (int k = 0; k < WIDTH; k++) features[k] = (float)(random = random * 1664525 + 1013904223);
       pmn_row_block row = sample_block();
@@ -263,7 +270,8 @@ static void relative_name_stays_where_it_was(void **state) {
   pmn_sink *sink = NULL;
   char *before = getcwd(NULL, 0);
   assert_int_equal(chdir(folder), 0);
-  check_ok(pmn_sink_create(&(pmn_sink_options){"plain.csv", PMN_FORMAT_CSV, 1, false}, &sink, &err));
+  check_ok(pmn_sink_create(
+      &(pmn_sink_options){.path = "plain.csv", .format = PMN_FORMAT_CSV, .width = 1, .overwrite = false}, &sink, &err));
   assert_int_equal(chdir(before), 0);
   free(before);
   check_ok(pmn_sink_commit(sink, "{}", &err));
@@ -320,7 +328,7 @@ static void no_permission(void **state) {
   pmn_rejects *rejects = NULL;
   pmn_err rejects_err = PMN_ERR_INIT;
   pmn_status sink_status = sample_write(in_folder("x.csv"), PMN_FORMAT_CSV, false, &err);
-  pmn_status rejects_status = pmn_rejects_create(in_folder("x.csv"), false, &rejects, &rejects_err);
+  pmn_status rejects_status = pmn_rejects_create(NULL, in_folder("x.csv"), false, &rejects, &rejects_err);
   if (root) assert_int_equal(seteuid(0), 0);
   assert_int_equal(chmod(folder, 0700), 0);
   assert_int_equal(sink_status, PMN_STATUS_WRITE);

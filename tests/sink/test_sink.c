@@ -103,7 +103,9 @@ static void nothing_shows_before_commit(void **state) {
     pmn_sink *sink = NULL;
     pmn_row_block rows = sample_block();
     check_ok(pmn_sink_create(
-        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+        &(pmn_sink_options){
+            .path = in_folder(formats[i].name), .format = formats[i].format, .width = SAMPLE_WIDTH, .overwrite = false},
+        &sink, &err));
     for (int k = 0; k < 50000; k++) check_ok(pmn_sink_write(sink, &rows, &err)); /* past every buffer */
     assert_string_equal(folder_names(folder, false, names), "");
     folder_names(folder, true, names);
@@ -148,7 +150,9 @@ static void late_file_is_kept(void **state) {
   for (int i = 0; i < FORMATS; i++) {
     pmn_sink *sink = NULL;
     check_ok(pmn_sink_create(
-        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+        &(pmn_sink_options){
+            .path = in_folder(formats[i].name), .format = formats[i].format, .width = SAMPLE_WIDTH, .overwrite = false},
+        &sink, &err));
     put_text(in_folder(formats[i].name), "late");
     check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_EXISTS, "appeared");
     pmn_sink_destroy(sink);
@@ -163,8 +167,10 @@ static void no_rows(void **state) {
   pmn_err err = PMN_ERR_INIT;
   for (int i = 0; i < FORMATS; i++) {
     pmn_sink *sink = NULL;
-    check_ok(
-        pmn_sink_create(&(pmn_sink_options){in_folder(formats[i].name), formats[i].format, 3, false}, &sink, &err));
+    check_ok(pmn_sink_create(
+        &(pmn_sink_options){
+            .path = in_folder(formats[i].name), .format = formats[i].format, .width = 3, .overwrite = false},
+        &sink, &err));
     check_ok(pmn_sink_write(sink, &(pmn_row_block){0}, &err));
     check_ok(pmn_sink_commit(sink, "{}", &err));
     pmn_sink_destroy(sink);
@@ -181,7 +187,7 @@ static void wrong_calls(void **state) {
   pmn_err err = PMN_ERR_INIT;
   pmn_sink *sink = NULL;
   pmn_row_block rows = sample_block();
-  pmn_sink_options options = {in_folder("out.csv"), PMN_FORMAT_CSV, 0, false};
+  pmn_sink_options options = {.path = in_folder("out.csv"), .format = PMN_FORMAT_CSV, .width = 0};
   check_fails(pmn_sink_create(&options, &sink, &err), PMN_STATUS_ARGUMENT, "0 feature columns");
   options.width = INT32_MAX;
   check_fails(pmn_sink_create(&options, &sink, &err), PMN_STATUS_ARGUMENT, "1 to 16777216");
@@ -203,7 +209,9 @@ static void failed_sink_is_not_committed(void **state) {
     pmn_sink *sink = NULL;
     pmn_row_block rows = sample_block();
     check_ok(pmn_sink_create(
-        &(pmn_sink_options){in_folder(formats[i].name), formats[i].format, SAMPLE_WIDTH, false}, &sink, &err));
+        &(pmn_sink_options){
+            .path = in_folder(formats[i].name), .format = formats[i].format, .width = SAMPLE_WIDTH, .overwrite = false},
+        &sink, &err));
     pmn_mem_fail_after(0);
     pmn_status st;
     do st = pmn_sink_write(sink, &rows, &err);
@@ -244,12 +252,12 @@ static void rejects_list(void **state) {
   char out[256];
   strcpy(out, in_folder("out.rejects.csv"));
 
-  check_ok(pmn_rejects_create(out, false, &rejects, &err)); /* no line, no file */
+  check_ok(pmn_rejects_create(NULL, out, false, &rejects, &err)); /* no line, no file */
   check_ok(pmn_rejects_commit(rejects, &err));
   pmn_rejects_destroy(rejects);
   assert_string_equal(folder_names(folder, true, names), "");
 
-  check_ok(pmn_rejects_create(out, false, &rejects, &err));
+  check_ok(pmn_rejects_create(NULL, out, false, &rejects, &err));
   assert_string_equal(folder_names(folder, true, names), "");
   check_ok(pmn_rejects_add(rejects, "a,\xff.jpg", "decode", "no \"JPEG\"", &err));
   check_ok(pmn_rejects_add(rejects, "b.jpg", "read", "gone", &err));
@@ -262,20 +270,20 @@ static void rejects_list(void **state) {
   check_text(out, "path,stage,reason\n\"a,\\xFF.jpg\",decode,\"no \"\"JPEG\"\"\"\nb.jpg,read,gone\n");
 
   rejects = NULL;
-  check_fails(pmn_rejects_create(out, false, &rejects, &err), PMN_STATUS_EXISTS, "out.rejects.csv exists");
+  check_fails(pmn_rejects_create(NULL, out, false, &rejects, &err), PMN_STATUS_EXISTS, "out.rejects.csv exists");
   assert_null(rejects);
-  check_ok(pmn_rejects_create(out, true, &rejects, &err)); /* given up: the old list stays */
+  check_ok(pmn_rejects_create(NULL, out, true, &rejects, &err)); /* given up: the old list stays */
   check_ok(pmn_rejects_add(rejects, "c", "read", "gone", &err));
   pmn_rejects_destroy(rejects);
   assert_string_equal(folder_names(folder, true, names), "out.rejects.csv");
 
-  check_ok(pmn_rejects_create(out, true, &rejects, &err));
+  check_ok(pmn_rejects_create(NULL, out, true, &rejects, &err));
   check_ok(pmn_rejects_add(rejects, "c", "read", "gone", &err));
   check_ok(pmn_rejects_commit(rejects, &err));
   pmn_rejects_destroy(rejects);
   check_text(out, "path,stage,reason\nc,read,gone\n");
 
-  check_ok(pmn_rejects_create(out, true, &rejects, &err)); /* none this time: the old list would be a lie */
+  check_ok(pmn_rejects_create(NULL, out, true, &rejects, &err)); /* none this time: the old list would be a lie */
   check_ok(pmn_rejects_commit(rejects, &err));
   pmn_rejects_destroy(rejects);
   assert_string_equal(folder_names(folder, true, names), "");
@@ -288,7 +296,7 @@ static void rejects_without_memory(void **state) {
   for (int64_t after = 0; st != PMN_STATUS_OK; after++) {
     pmn_rejects *rejects = NULL;
     pmn_mem_fail_after(after);
-    st = pmn_rejects_create(in_folder("r.csv"), false, &rejects, &err);
+    st = pmn_rejects_create(NULL, in_folder("r.csv"), false, &rejects, &err);
     if (st == PMN_STATUS_OK) st = pmn_rejects_add(rejects, "key", "read", "gone", &err);
     if (st == PMN_STATUS_OK) st = pmn_rejects_commit(rejects, &err);
     pmn_mem_fail_after(-1);

@@ -531,7 +531,7 @@ static void test_what_our_sink_writes_reads_back(void **state) {
   }
   pmn_sink *sink = NULL;
   pmn_row_block block = {NAMES, keys, labels, features[0]};
-  check_ok(pmn_sink_create(&(pmn_sink_options){"a.npy", PMN_FORMAT_NPY, 2, false}, &sink, &err));
+  check_ok(pmn_sink_create(&(pmn_sink_options){.path = "a.npy", .format = PMN_FORMAT_NPY, .width = 2, .overwrite = false}, &sink, &err));
   check_ok(pmn_sink_write(sink, &block, &err));
   check_ok(pmn_sink_commit(sink, "{}", &err));
   pmn_sink_destroy(sink);
