@@ -30,6 +30,13 @@ static bool gpu_exists(void) {
   return false;
 }
 
+/* Products that the statistics of a matrix take, about; a processor does SMALL of them while OpenCL is being asked. */
+static bool is_small(const pmn_run *run) {
+  static const double SMALL = 1e9;
+  double rows = (double)run->counts.listed, width = run->width;
+  return run->matrix != NULL && rows * width * (rows < width ? rows : width) < SMALL;
+}
+
 pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
@@ -40,9 +47,9 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a device is numbered within its backend: name the backend too, opencl or cpu");
   }
   if (automatic) {
-    bool gpu = gpu_exists();
+    bool small = is_small(run), gpu = !small && gpu_exists();
     name = gpu ? "opencl" : "cpu";
-    why = gpu ? "OpenCL offers a GPU" : "OpenCL offers no GPU";
+    why = gpu ? "OpenCL offers a GPU" : small ? "the matrix is small" : "OpenCL offers no GPU";
   }
   const pmn_backend *backend = pmn_backend_find(name);
   if (backend == NULL) {
