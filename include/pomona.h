@@ -55,6 +55,7 @@ typedef enum pmn_status {
   PMN_STATUS_WRITE = 24,       /* an output cannot be written */
   PMN_STATUS_MODEL = 25,       /* a model, weights or statistics file is malformed, or holds what we cannot compute */
   PMN_STATUS_NETWORK = 40,     /* temporary; the same call may succeed later */
+  PMN_STATUS_PAUSED = 41,      /* ended early as asked, with everything done so far kept for a later call with resume */
   PMN_STATUS_DEVICE = 60,      /* the compute device is missing, fails or computes wrong */
   PMN_STATUS_NO_MEMORY = 80,   /* memory could not be had */
   PMN_STATUS_INTERRUPTED = 90, /* the caller's stop flag was raised */
@@ -213,10 +214,16 @@ typedef struct pmn_extract_options {
   const char *fit_on; /* a source like those above, whose pictures are fitted instead; NULL: those of the table */
 
   /* output */
-  const char *output;  /* .csv, .parquet or .npy */
-  const char *format;  /* "csv", "parquet", "npy"; NULL: by the name of `output` */
+  /* A file: .csv, .parquet or .npy. Or a folder, which ends with a slash: part-00000.parquet and so on in it, with
+   * _record.json, _rejects.csv if there are any, and _SUCCESS. */
+  const char *output;
+  const char *format;  /* "csv", "parquet", "npy"; NULL: by the name of a file, parquet for a folder */
   const char *rejects; /* CSV of the pictures left out; NULL: OUTPUT.rejects.csv, written only if there are any */
+  int32_t parts;       /* of a folder; 0: so many that each holds about 64 MiB */
   bool overwrite;
+  /* Of a folder: a run that was broken off, by whatever, is taken up again, and the output is the same to the byte. What
+   * is not there is begun, and what is finished stays as it is. */
+  bool resume;
 
   /* running */
   const char *backend; /* "auto", "opencl", "cpu", "ref"; NULL: "auto" */
@@ -231,6 +238,9 @@ typedef struct pmn_extract_options {
   void (*on_message)(void *arg, pmn_level level, const char *text);
   void *callback_arg;
   const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
+  /* Non-zero: end as soon as the piece under way is done and kept, with PMN_STATUS_PAUSED; where nothing can be kept, as
+   * by stop. May be NULL. */
+  const volatile sig_atomic_t *pause;
 } pmn_extract_options;
 #define PMN_EXTRACT_OPTIONS_INIT                                                                                       \
   { .struct_size = sizeof(pmn_extract_options), .label_level = -1, .device = -1, .max_rejects = -1 }
@@ -283,6 +293,7 @@ typedef struct pmn_reduce_options {
                          by their number, from 0 */
   pmn_statistics statistics;
   const char *output, *format, *rejects; /* as in pmn_extract_options */
+  int32_t parts;
   bool overwrite;
   const char *backend;
   int32_t device, threads;

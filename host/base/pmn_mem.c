@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What is read again and again from beyond the caches, weights above all, is read a tenth faster through large pages. */
+/* What is read again and again from beyond the caches, weights above all, is read a tenth faster through large pages.
+ */
 enum { HUGE_PAGE = 2 * 1024 * 1024 };
 
 static atomic_llong fail_after = -1;

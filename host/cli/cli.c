@@ -10,26 +10,35 @@
 
 enum { SIZE_MAX_PIXELS = 8192 }; /* as pomona.h has it */
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, terminated;
 
 static void raise_flag(int signal_number) {
   caught = signal_number;
 }
 
+static void raise_terminated(int signal_number) {
+  terminated = signal_number;
+}
+
 /* A signal that was ignored from the start stays ignored: nohup, and what a script puts in the background. */
-static void catch_signal(int signal_number) {
-  struct sigaction old, action = {.sa_handler = raise_flag, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+static void catch_signal(int signal_number, void (*handler)(int)) {
+  struct sigaction old, action = {.sa_handler = handler, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   sigemptyset(&action.sa_mask);
   if (sigaction(signal_number, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(signal_number, &action, NULL);
 }
 
 const volatile sig_atomic_t *cli_catch_signals(void) {
-  catch_signal(SIGHUP);
-  catch_signal(SIGINT);
-  catch_signal(SIGTERM);
+  catch_signal(SIGHUP, raise_flag);
+  catch_signal(SIGINT, raise_flag);
+  catch_signal(SIGTERM, raise_flag);
   signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error that the library reports */
   signal(SIGPIPE, SIG_IGN); /* a run of hours does not end because nobody reads its progress any more */
   return &caught;
+}
+
+const volatile sig_atomic_t *cli_catch_termination(void) {
+  catch_signal(SIGTERM, raise_terminated);
+  return &terminated;
 }
 
 int cli_fail(pmn_status status, const pmn_err *err) {
@@ -49,12 +58,13 @@ int cli_fail(pmn_status status, const pmn_err *err) {
   case PMN_STATUS_MODEL:
     return EXIT_MODEL;
   case PMN_STATUS_NETWORK:
+  case PMN_STATUS_PAUSED:
     return EXIT_TEMPORARY;
   case PMN_STATUS_DEVICE:
   case PMN_STATUS_NO_MEMORY:
     return EXIT_DEVICE;
   case PMN_STATUS_INTERRUPTED:
-    return EXIT_SIGNAL + (caught != 0 ? caught : SIGINT);
+    return EXIT_SIGNAL + (caught != 0 ? caught : terminated != 0 ? terminated : SIGINT);
   }
   return EXIT_DEVICE;
 }

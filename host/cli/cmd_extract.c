@@ -81,6 +81,8 @@ enum {
   OPT_FORMAT,
   OPT_REJECTS,
   OPT_OVERWRITE,
+  OPT_PARTS,
+  OPT_RESUME,
   OPT_BACKEND,
   OPT_DEVICE,
   OPT_THREADS,
@@ -109,6 +111,8 @@ static const struct option long_options[] = {
     {"format", required_argument, NULL, OPT_FORMAT},
     {"rejects", required_argument, NULL, OPT_REJECTS},
     {"overwrite", no_argument, NULL, OPT_OVERWRITE},
+    {"parts", required_argument, NULL, OPT_PARTS},
+    {"resume", no_argument, NULL, OPT_RESUME},
     {"backend", required_argument, NULL, OPT_BACKEND},
     {"device", required_argument, NULL, OPT_DEVICE},
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -184,6 +188,11 @@ static bool take_option(arguments *a, int option, const char *name) {
   case OPT_OVERWRITE:
     o->overwrite = true;
     return true;
+  case OPT_PARTS:
+    return cli_number32("extract", name, optarg, 1, 100000, &o->parts);
+  case OPT_RESUME:
+    o->resume = true;
+    return true;
   case OPT_BACKEND:
     o->backend = optarg;
     return true;
@@ -247,6 +256,7 @@ static int run(arguments *a) {
   a->extract.on_message = cli_report_message;
   a->extract.callback_arg = &a->report;
   a->extract.stop = cli_catch_signals();
+  a->extract.pause = cli_catch_termination();
   pmn_status status = pmn_extract(&a->extract, &summary, &err);
   cli_report_end(&a->report);
   if (status != PMN_STATUS_OK) return cli_fail(status, &err);

@@ -10,6 +10,7 @@
 #include "pmn_image.h"
 #include "pmn_mem.h"
 #include "pmn_networks.h"
+#include "pmn_parts.h"
 #include "pmn_pool.h"
 #include "pmn_summary.h"
 
@@ -205,18 +206,18 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   pmn_meter_init(&run->meter, run->threads);
   PMN_TRY(open_network(run, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
-  if (o->fit_on != NULL) PMN_TRY(fit_elsewhere(run, err));
   bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s), gathers = o->fit_on == NULL && s->save_moments != NULL;
+  PMN_TRY(pmn_parts_begin(run, fits, err));
+  if (run->finished != NULL) goto done;
+  if (o->fit_on != NULL) PMN_TRY(fit_elsewhere(run, err));
+  if (run->fit != NULL) PMN_TRY(pmn_parts_compare_fit(run, err));
   if (fits || gathers) PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
-  if (!fits) PMN_TRY(pmn_run_open_outlet(run, err));
   PMN_TRY(pmn_features_run(run, err));
   if (run->moments == NULL) goto done;
   pmn_rows rows = {0};
   if (fits) rows = spooled_rows(run);
   PMN_TRY(pmn_transform_fit(run, &rows, err));
-  if (!fits) goto done;
-  PMN_TRY(pmn_run_open_outlet(run, err));
-  PMN_TRY(pmn_transform_run(run, &rows, err));
+  if (fits) PMN_TRY(pmn_transform_run(run, &rows, err));
 done:
   return st;
 }

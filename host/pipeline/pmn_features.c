@@ -8,6 +8,7 @@
 #include "pmn_clock.h"
 #include "pmn_feed.h"
 #include "pmn_mem.h"
+#include "pmn_parts.h"
 #include "pmn_writer.h"
 
 #include <math.h>
@@ -23,22 +24,23 @@ typedef struct pass {
   pmn_batch *batch;
   uint8_t *pixels; /* [batch, height, width, 3] */
   size_t picture_size;
-  double started;
+  int64_t taken, border; /* index of the next picture, and of the first that is not to join the batch */
 } pass;
 
 static void tell_progress(const pass *p) {
   pmn_run *run = p->run;
-  pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, p->started);
+  pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, run->phase_started);
 }
 
-/* Takes pictures until the batch is full or there are none left. */
-static pmn_status fill_batch(pass *p, bool *more, pmn_err *err) {
+/* Takes pictures until the batch is full or the border is reached. */
+static pmn_status fill_batch(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  while (p->batch->n < p->run->batch) {
+  while (p->batch->n < p->run->batch && p->taken < p->border) {
     pmn_picture picture;
+    bool more;
     PMN_TRY(pmn_run_check_stop(p->run, err));
-    PMN_TRY(pmn_feed_next(p->feed, more, &picture, err));
-    if (!*more) break;
+    PMN_TRY(pmn_feed_next(p->feed, &more, &picture, err));
+    p->taken++;
     if (picture.stage != NULL) {
       PMN_TRY(pmn_run_reject(p->run, picture.index, picture.stage, picture.reason, err));
       tell_progress(p);
@@ -97,17 +99,27 @@ done:
   return st;
 }
 
-static pmn_status run_pass(pass *p, pmn_err *err) {
+static pmn_status run_piece(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pmn_run *run = p->run;
-  for (bool more = true; more;) {
+  p->border = pmn_parts_border(p->run, p->taken);
+  PMN_TRY(pmn_parts_piece_begin(p->run, p->taken, err));
+  while (p->taken < p->border) {
     PMN_TRY(pmn_writer_take(p->writer, &p->batch, err));
-    PMN_TRY(fill_batch(p, &more, err));
-    if (p->batch->n == 0) break;
-    PMN_TRY(run_batch(p, err));
+    PMN_TRY(fill_batch(p, err));
+    if (p->batch->n > 0) PMN_TRY(run_batch(p, err));
     pmn_writer_give(p->writer, p->batch);
     tell_progress(p);
   }
+  PMN_TRY(pmn_writer_drain(p->writer, err));
+  PMN_TRY(pmn_parts_piece_end(p->run, p->border, err));
+done:
+  return st;
+}
+
+static pmn_status run_pass(pass *p, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_run *run = p->run;
+  while (p->taken < run->counts.listed) PMN_TRY(run_piece(p, err));
   PMN_TRY(pmn_writer_finish(p->writer, &run->meter, err));
   pmn_feed_measure(p->feed, &run->meter);
 done:
@@ -116,9 +128,8 @@ done:
 
 pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pass p = {.run = run,
-      .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3,
-      .started = pmn_clock_seconds()};
+  pass p = {.run = run, .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3};
+  run->phase_started = pmn_clock_seconds();
   pmn_feed_options feed = {.listing = run->listing,
       .filter = run->filter,
       .width = run->picture_width,
@@ -126,7 +137,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
       .threads = run->threads,
       .window = run->batch + 2 * run->threads,
       .file_bytes_max = FILE_BYTES_MAX};
-  pmn_writer_options writer = {.outlet = run->outlet, .spool = run->spool, .capacity = run->batch, .width = run->width};
+  pmn_writer_options writer = {.outlet = &run->outlet, .capacity = run->batch, .width = run->width};
   p.pixels = pmn_alloc_aligned((size_t)run->batch, p.picture_size);
   pmn_free(run->rows);
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
@@ -134,6 +145,9 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
     st = pmn_err_memory(err, (size_t)run->batch * p.picture_size, "a batch of pictures");
     goto done;
   }
+  PMN_TRY(pmn_parts_restore(run, &p.taken, err));
+  feed.first = p.taken;
+  writer.spool = run->spool;
   PMN_TRY(pmn_feed_create(&feed, &p.feed, err));
   PMN_TRY(pmn_writer_create(&writer, &p.writer, err));
   PMN_TRY(run_pass(&p, err));

@@ -109,6 +109,7 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "the feed");
   self->options = *options;
   self->count = pmn_listing_count(options->listing);
+  self->next = self->consumed = self->handed = options->first;
   pthread_mutex_init(&self->lock, NULL);
   pthread_cond_init(&self->slot_ready, NULL);
   pthread_cond_init(&self->slot_free, NULL);
@@ -129,6 +130,10 @@ done:
   return st;
 }
 
+static bool is_not_its_fault(pmn_status status) {
+  return status == PMN_STATUS_NO_MEMORY || status == PMN_STATUS_NETWORK || status == PMN_STATUS_INTERRUPTED;
+}
+
 pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pthread_mutex_lock(&feed->lock);
@@ -143,7 +148,7 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
     while (!s->ready) pthread_cond_wait(&feed->slot_ready, &feed->lock);
     *picture = (pmn_picture){.index = feed->handed, .pixels = s->pixels, .stage = s->stage, .reason = s->why.message};
     feed->handed++;
-    if (s->stage != NULL && s->why.status == PMN_STATUS_NO_MEMORY) {
+    if (s->stage != NULL && is_not_its_fault(s->why.status)) {
       if (err != NULL) *err = s->why;
       st = s->why.status;
     }

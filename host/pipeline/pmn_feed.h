@@ -12,6 +12,7 @@
 
 typedef struct pmn_feed_options {
   const pmn_listing *listing;
+  int64_t first; /* index of the first picture */
   pmn_filter filter;
   int32_t width, height; /* of the pixels handed out */
   int32_t threads, window;
@@ -29,8 +30,8 @@ typedef struct pmn_picture {
 typedef struct pmn_feed pmn_feed;
 
 PMN_MUST_USE pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn_err *err);
-/* The next picture, waiting for it if need be; false after the last one. One consumer. PMN_STATUS_NO_MEMORY from the
- * threads ends the feed with an error: memory that is missing is not the picture's fault. */
+/* The next picture, waiting for it if need be; false after the last one. One consumer. PMN_STATUS_NO_MEMORY,
+ * _NETWORK and _INTERRUPTED from the threads end the feed with an error: they are not the picture's fault. */
 PMN_MUST_USE pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err);
 /* Adds the threads' busy seconds to the meter; after the last picture only. */
 void pmn_feed_measure(pmn_feed *feed, pmn_meter *meter);

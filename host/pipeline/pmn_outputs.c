@@ -4,6 +4,7 @@
 #include "pmn_buf.h"
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
+#include "pmn_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@ pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
   if (o->output == NULL || o->output[0] == '\0') {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file");
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv, .parquet or .npy file, or a folder/");
   }
   if (strcmp(o->output, "-") == 0) {
     PMN_FAIL(
@@ -23,9 +24,18 @@ pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err) {
   if (o->format != NULL && !pmn_format_find(o->format, &run->format)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no format is called \"%s\"; there are csv, parquet and npy", o->format);
   }
-  if (o->format == NULL && !pmn_format_of_path(o->output, &run->format)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the ending tells no format; use .csv, .parquet or .npy, or name the format",
+  bool is_folder = pmn_job_is_folder(o->output);
+  if (is_folder && o->format == NULL) {
+    run->format = PMN_FORMAT_PARQUET;
+  } else if (o->format == NULL && !pmn_format_of_path(o->output, &run->format)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%s: the ending tells no format; use .csv, .parquet or .npy, name the format, or end it with / for a folder",
         o->output);
+  }
+  if (o->parts < 0 || o->parts > 100000) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "parts can be from 0 to 100000");
+  if (!is_folder && (o->parts > 0 || o->resume)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s is one file: %s a folder as output; end its name with /", o->output,
+        o->resume ? "only a run that writes a folder can be taken up again, so name" : "parts want");
   }
 done:
   return st;
@@ -82,9 +92,14 @@ static void name_row(
   }
 }
 
-static pmn_status open_sink(pmn_run *run, int32_t width, pmn_err *err) {
-  pmn_sink_options options = {
-      .path = run->options->output, .format = run->format, .width = width, .overwrite = run->options->overwrite};
+/* What lies where a part of a folder is to be is left of a broken run. */
+static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_err *err) {
+  bool is_part = run->job != NULL;
+  pmn_sink_options options = {.path = path,
+      .format = run->format,
+      .width = width,
+      .overwrite = run->options->overwrite || is_part,
+      .is_part = is_part};
   return pmn_sink_create(&options, &run->sink, err);
 }
 
@@ -102,39 +117,69 @@ static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
       }
     }
   }
-  /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
-  PMN_TRY(open_sink(run, 1, err));
-  pmn_sink_destroy(run->sink);
-  run->sink = NULL;
+  if (run->job == NULL) {
+    /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
+    PMN_TRY(open_sink(run, o->output, 1, err));
+    pmn_sink_destroy(run->sink);
+    run->sink = NULL;
+  }
   for (size_t i = 0; i < KEPT; i++) {
-    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, others[i], "", o->overwrite, err));
+    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, others[i], "", run->replaces, err));
   }
 done:
   return st;
 }
 
-pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
+/* The list of rejects of a folder is in it, unless the user wants it elsewhere. */
+static pmn_status name_rejects(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
+  size_t size = strlen(o->output);
   pmn_buf path;
   pmn_buf_init(&path, 1 << 16);
-  PMN_TRY(pmn_buf_printf(
-      &path, err, o->rejects != NULL ? "%s" : "%s.rejects.csv", o->rejects != NULL ? o->rejects : o->output));
+  run->rejects_inside = run->job != NULL && o->rejects == NULL;
+  while (run->rejects_inside && size > 0 && o->output[size - 1] == '/') size--;
+  if (o->rejects != NULL)
+    PMN_TRY(pmn_buf_printf(&path, err, "%s", o->rejects));
+  else
+    PMN_TRY(pmn_buf_printf(
+        &path, err, "%.*s%s", (int)size, o->output, run->rejects_inside ? "/_rejects.csv" : ".rejects.csv"));
   run->rejects_path = pmn_buf_take(&path);
-  PMN_TRY(check_rejects_path(run, err));
-  PMN_TRY(check_outputs(run, err));
-  PMN_TRY(pmn_rejects_create(NULL, run->rejects_path, o->overwrite, &run->rejects, err));
+  if (!run->rejects_inside) PMN_TRY(check_rejects_path(run, err));
 done:
   pmn_buf_reset(&path);
   return st;
 }
 
-pmn_status pmn_run_open_outlet(pmn_run *run, pmn_err *err) {
+static pmn_status open_rejects(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  if (run->rejects_inside) PMN_TRY(pmn_job_output_path(run->job, "_rejects.csv", &path, err));
+  PMN_TRY(pmn_rejects_create(NULL, run->rejects_inside ? path.data : run->rejects_path,
+      run->options->overwrite || run->rejects_inside, &run->rejects, err));
+done:
+  pmn_buf_reset(&path);
+  return st;
+}
+
+pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (pmn_job_is_folder(run->options->output)) PMN_TRY(pmn_parts_open(run, err));
+  run->replaces = run->options->overwrite || (run->job != NULL && pmn_job_has_journal(run->job));
+  PMN_TRY(name_rejects(run, err));
+  PMN_TRY(check_outputs(run, err));
+  PMN_TRY(open_rejects(run, err));
+done:
+  return st;
+}
+
+pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
   run->counts.width = width;
-  PMN_TRY(open_sink(run, width, err));
-  if (run->fit != NULL) {
+  PMN_TRY(open_sink(run, path, width, err));
+  if (run->fit != NULL && run->projector == NULL) {
     PMN_TRY(pmn_projector_create(run->device, run->fit, PMN_OUTLET_ROWS, &run->projector, err));
   }
   pmn_outlet_options outlet = {.sink = run->sink,
@@ -175,5 +220,7 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
         (long long)o->max_rejects, run->last_reject.message);
   }
-  return run->is_fitting ? PMN_STATUS_OK : pmn_rejects_add(run->rejects, key, stage, reason, err);
+  if (run->is_fitting) return PMN_STATUS_OK;
+  pmn_status st = pmn_parts_reject(run, index, stage, reason, err);
+  return st == PMN_STATUS_OK ? pmn_rejects_add(run->rejects, key, stage, reason, err) : st;
 }

@@ -165,17 +165,37 @@ char *pmn_record_text(const json_t *json) {
   return NULL;
 }
 
-char *pmn_record_create(const pmn_run *run, const char *bound, double seconds) {
+/* What readers may check: not the uploads that made the files. */
+static json_t *files_json(const json_t *files) {
+  json_t *copy = json_deep_copy(files);
+  for (size_t i = 0; i < json_array_size(copy); i++) json_object_del(json_array_get(copy, i), "upload");
+  return copy;
+}
+
+char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const json_t *files) {
   json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
       "features", json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts",
       counts_json(&run->counts));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
   set(&record, "rejects", run->counts.rejects > 0 ? name_json(run->rejects_path) : json_null());
+  if (files != NULL) set(&record, "files", files_json(files));
+  if (run->plan != NULL) set(&record, "plan", json_incref(run->plan));
   set(&record, "seconds", json_real(seconds));
   set(&record, "bound", json_string(bound));
   set(&record, "stages", stages_json(&run->meter));
   char *text = pmn_record_text(record);
   json_decref(record);
   return text;
+}
+
+pmn_status pmn_record_counts(const char *record, pmn_counts *counts, pmn_err *err) {
+  json_int_t listed, rows, rejects, width, skipped, duplicates;
+  json_t *json = json_loads(record, 0, NULL);
+  int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "counts", "listed", &listed, "rows", &rows,
+      "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates);
+  json_decref(json);
+  if (failed) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the run record of the output holds no counts");
+  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates};
+  return PMN_STATUS_OK;
 }

@@ -8,6 +8,7 @@
 #include "pmn_choose.h"
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_parts.h"
 #include "pmn_pool.h"
 
 #include <jansson.h>
@@ -79,16 +80,12 @@ done:
   return st;
 }
 
-/* Every row once: to the moments, or with a saved projection to the output. */
-static pmn_status first_pass(pmn_run *run, pmn_err *err) {
+/* Rows [first, end) once: to the moments, or with a saved projection to the output. */
+static pmn_status take_rows(pmn_run *run, int64_t first, int64_t end, double *x, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  double phase = pmn_clock_seconds();
-  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
-  if (x == NULL)
-    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
-  for (int64_t first = 0; first < run->counts.listed; first += PMN_OUTLET_ROWS) {
-    int64_t left = run->counts.listed - first, before = run->counts.rows;
-    int32_t n = left < PMN_OUTLET_ROWS ? (int32_t)left : PMN_OUTLET_ROWS, kept;
+  for (; first < end; first += PMN_OUTLET_ROWS) {
+    int64_t before = run->counts.rows;
+    int32_t n = end - first < PMN_OUTLET_ROWS ? (int32_t)(end - first) : PMN_OUTLET_ROWS, kept;
     double start = pmn_clock_seconds();
     PMN_TRY(pmn_run_check_stop(run, err));
     PMN_TRY(pmn_matrix_read(run->matrix, first, n, x, err));
@@ -101,9 +98,30 @@ static pmn_status first_pass(pmn_run *run, pmn_err *err) {
       PMN_TRY(pmn_moments_add_wide(run->moments, x, kept, err));
       run->meter.stages[PMN_STAGE_MOMENTS].busy_seconds += pmn_clock_seconds() - middle;
     }
-    pmn_run_progress(run, run->outlet != NULL ? "project" : "moments", first + n, run->counts.listed, phase);
+    pmn_run_progress(
+        run, run->outlet != NULL ? "project" : "moments", first + n, run->counts.listed, run->phase_started);
   }
-  if (run->outlet != NULL) PMN_TRY(pmn_outlet_finish(run->outlet, &run->meter, err));
+done:
+  return st;
+}
+
+/* Every row; a part of the output after the other if rows go there at once. */
+static pmn_status first_pass(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
+  if (x == NULL)
+    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
+  run->phase_started = pmn_clock_seconds();
+  if (run->moments != NULL) {
+    PMN_TRY(take_rows(run, 0, run->counts.listed, x, err));
+    goto done;
+  }
+  for (int64_t first = 0, end; first < run->counts.listed; first = end) {
+    end = pmn_parts_border(run, first);
+    PMN_TRY(pmn_parts_piece_begin(run, first, err));
+    PMN_TRY(take_rows(run, first, end, x, err));
+    PMN_TRY(pmn_parts_piece_end(run, end, err));
+  }
 done:
   pmn_free(x);
   return st;
@@ -133,13 +151,13 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   pmn_meter_init(&run->meter, 1);
   PMN_TRY(pmn_choose_device(run, err));
   bool fits = pmn_statistics_need_fit(&o->statistics);
-  PMN_TRY(fits ? pmn_statistics_open(run, run->counts.listed, err) : pmn_run_open_outlet(run, err));
+  PMN_TRY(pmn_parts_begin(run, fits, err));
+  if (fits) PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
   PMN_TRY(first_pass(run, err));
   if (!fits) goto done;
   pmn_rows rows = {.count = run->counts.rows, .width = run->width, .arg = run, .read = read_kept};
   PMN_TRY(pmn_transform_fit(run, &rows, err));
-  PMN_TRY(pmn_run_open_outlet(run, err));
   PMN_TRY(pmn_transform_run(run, &rows, err));
 done:
   return st;
@@ -151,6 +169,7 @@ pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, 
   common.output = options->output;
   common.format = options->format;
   common.rejects = options->rejects;
+  common.parts = options->parts;
   common.overwrite = options->overwrite;
   common.backend = options->backend;
   common.device = options->device;

@@ -3,6 +3,7 @@
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_parts.h"
 #include "pmn_summary.h"
 
 #include <jansson.h>
@@ -17,8 +18,15 @@ const char *pmn_version(void) {
 }
 
 pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
-  if (run->options->stop == NULL || *run->options->stop == 0) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
+  const pmn_extract_options *o = run->options;
+  bool stop = o->stop != NULL && *o->stop != 0, pause = o->pause != NULL && *o->pause != 0;
+  if (!stop && (!pause || pmn_parts_will_pause(run))) return PMN_STATUS_OK;
+  if (run->job == NULL || !pmn_job_has_journal(run->job)) {
+    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
+  }
+  return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0,
+      "interrupted; what was done is kept in %.250s: go on with --resume, or remove it with pomona clean",
+      pmn_job_work_folder(run->job));
 }
 
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) {
@@ -58,7 +66,12 @@ static void close_run(pmn_run *run) {
   pmn_matrix_close(run->matrix);
   pmn_index_destroy(run->index);
   pmn_model_destroy(run->model);
+  pmn_job_close(run->job); /* after everything that has a file in it */
   json_decref(run->features);
+  json_decref(run->plan);
+  json_decref(run->files);
+  json_decref(run->rejected);
+  pmn_free(run->finished);
   pmn_free(run->rows);
   pmn_free(run->rejects_path);
 }
@@ -75,10 +88,48 @@ static pmn_status fill_summary(pmn_run *run, pmn_summary *summary, pmn_err *err)
     memcpy(summary->explained, run->fit->explained_ratio, k * sizeof *summary->explained);
     summary->explained_count = run->fit->k;
   }
-  summary->record = pmn_record_create(run, summary->bound, summary->seconds);
   if (run->counts.rejects > 0) summary->rejects_path = pmn_strdup(run->rejects_path);
-  bool good = summary->record != NULL && (run->counts.rejects == 0 || summary->rejects_path != NULL);
-  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+  bool good = run->counts.rejects == 0 || summary->rejects_path != NULL;
+  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the summary");
+}
+
+static pmn_status make_record(const pmn_run *run, pmn_summary *summary, const json_t *files, pmn_err *err) {
+  pmn_free(summary->record);
+  summary->record = pmn_record_create(run, summary->bound, summary->seconds, files);
+  return summary->record != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+}
+
+/* A table that is one file. A record beside it can tell its hash; one inside cannot. */
+static pmn_status commit_file(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_t *files = NULL;
+  PMN_TRY(make_record(run, summary, NULL, err));
+  PMN_TRY(pmn_sink_seal(run->sink, summary->record, err));
+  if (!pmn_format_holds_record(run->format)) {
+    PMN_TRY(pmn_job_describe_files(run->sink, &files, err));
+    PMN_TRY(make_record(run, summary, files, err));
+  }
+  PMN_TRY(pmn_sink_commit(run->sink, summary->record, err));
+done:
+  json_decref(files);
+  return st;
+}
+
+static pmn_status commit_folder(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = make_record(run, summary, run->files, err);
+  return st == PMN_STATUS_OK ? pmn_job_commit(run->job, run->files, summary->record, err) : st;
+}
+
+/* An output that was finished before. */
+static pmn_status find_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = pmn_record_counts(run->finished, &summary->counts, err);
+  if (st != PMN_STATUS_OK) return st;
+  summary->record = run->finished;
+  run->finished = NULL;
+  pmn_meter_init(&summary->meter, 1);
+  summary->bound = pmn_meter_finish(&summary->meter, 0);
+  pmn_run_message(run, PMN_LEVEL_INFO, "%.300s is finished already: nothing is left to do", run->options->output);
+  return PMN_STATUS_OK;
 }
 
 /* Files of this run that a failure makes untrue. */
@@ -98,9 +149,9 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
   PMN_TRY(pmn_rejects_commit(run->rejects, err));
-  st = pmn_sink_commit(run->sink, summary->record, err);
+  st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */
-  if (st != PMN_STATUS_OK && run->counts.rejects > 0) unlink(run->rejects_path);
+  if (st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL) unlink(run->rejects_path);
 done:
   return st;
 }
@@ -114,7 +165,7 @@ pmn_status pmn_run_execute(
   pmn_summary *result = pmn_calloc(1, sizeof *result);
   if (result == NULL) return pmn_err_memory(err, sizeof *result, "the summary");
   PMN_TRY(steps(run, err));
-  PMN_TRY(commit(run, result, err));
+  PMN_TRY(run->finished != NULL ? find_summary(run, result, err) : commit(run, result, err));
   *summary = result;
   result = NULL;
 done:

@@ -5,6 +5,7 @@
 #include "pmn_backend.h"
 #include "pmn_image.h"
 #include "pmn_index.h"
+#include "pmn_job.h"
 #include "pmn_matrix.h"
 #include "pmn_model.h"
 #include "pmn_outlet.h"
@@ -25,12 +26,25 @@ typedef struct pmn_run {
   pmn_model *model;                      /* until the device has its weights */
   int32_t threads, batch, width;
   char *rejects_path;
+  bool rejects_inside; /* the folder that is the output */
+  bool replaces; /* files of the same names: as asked for, or because they are of the job that is taken up again */
   pmn_listing *listing; /* of pictures; or: */
   pmn_matrix *matrix;   /* whose rows are the features, */
   pmn_index *index;     /* and their names, if there are any */
   pmn_device *device;
   pmn_network *network;
   pmn_rejects *rejects;
+
+  /* an output that is a folder: pmn_parts.c */
+  pmn_job *job;
+  bool journals;           /* a broken run can be taken up again */
+  int64_t piece_count;     /* of the first pass */
+  bool in_piece;           /* one is under way */
+  int64_t restored;        /* pictures that a broken run has done */
+  struct json_t *plan;     /* what decides the bytes of the output */
+  struct json_t *files;    /* of finished parts */
+  struct json_t *rejected; /* of the piece under way: [index, stage, reason] */
+  char *finished;          /* record of an output that this very plan has finished before: nothing is left to do */
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
@@ -46,7 +60,7 @@ typedef struct pmn_run {
   bool moments_saved, projection_saved; /* files that are to go again if the run fails */
   pmn_fit *fit;
   pmn_meter meter;
-  double progress_last;
+  double phase_started, progress_last;
 } pmn_run;
 
 /* pmn_statistics.c: what is asked of the columns. */
@@ -70,8 +84,8 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
 PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);
 /* Can everything be written? Leaves nothing behind but the open list of rejects. */
 PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
-/* The output's file, for rows as the features or run->fit make them, and the outlet that leads to it. */
-PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, pmn_err *err);
+/* A file of the output, for rows as the features or run->fit make them, and the outlet that leads to it. */
+PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err);
 /* The reject of row `index`: counted and listed, or the end of the run. `stage` and `reason` as in the list. */
 PMN_MUST_USE pmn_status pmn_run_reject(
     pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err);
@@ -91,7 +105,10 @@ PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pm
 struct json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling);
 /* JSON as text, to be freed with pmn_free; NULL when memory cannot be had. */
 char *pmn_record_text(const struct json_t *json);
-/* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. */
-char *pmn_record_create(const pmn_run *run, const char *bound, double seconds);
+/* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. `files` describes the
+ * finished files of the output; NULL: they are not finished yet. */
+char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const struct json_t *files);
+/* Counts of a record, for a run that found its output finished. */
+PMN_MUST_USE pmn_status pmn_record_counts(const char *record, pmn_counts *counts, pmn_err *err);
 
 #endif

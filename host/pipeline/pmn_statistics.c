@@ -86,16 +86,24 @@ done:
   return st;
 }
 
+/* A nameless file beside the output or where the user wants it; of a job that can be taken up again one that stays. */
 static pmn_status open_spool(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  pmn_buf beside;
-  pmn_buf_init(&beside, 1 << 16);
-  PMN_TRY(pmn_buf_printf(&beside, err, o->statistics.spool != NULL ? "%s/spool" : "%s",
-      o->statistics.spool != NULL ? o->statistics.spool : o->output));
-  PMN_TRY(pmn_spool_create(beside.data, run->width, &run->spool, err));
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  if (run->job != NULL)
+    PMN_TRY(pmn_job_work_path(run->job, "features.f32", &path, err));
+  else if (o->statistics.spool != NULL)
+    PMN_TRY(pmn_buf_printf(&path, err, "%s/spool", o->statistics.spool));
+  else
+    PMN_TRY(pmn_buf_printf(&path, err, "%s", o->output));
+  if (run->journals && !run->is_fitting)
+    PMN_TRY(pmn_spool_open(path.data, run->width, &run->spool, err));
+  else
+    PMN_TRY(pmn_spool_create(path.data, run->width, &run->spool, err));
 done:
-  pmn_buf_reset(&beside);
+  pmn_buf_reset(&path);
   return st;
 }
 

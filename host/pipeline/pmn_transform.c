@@ -3,6 +3,7 @@
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_parts.h"
 #include "pmn_store.h"
 
 /* What was listed was long enough; what could be read of it may not be. */
@@ -30,7 +31,7 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   }
   if (s->save_moments != NULL) {
     pmn_moments_view view = pmn_moments_look(run->moments);
-    PMN_TRY(pmn_moments_save(s->save_moments, run->options->overwrite, &view, features, err));
+    PMN_TRY(pmn_moments_save(s->save_moments, run->replaces, &view, features, err));
     run->moments_saved = true;
   }
   if (!pmn_statistics_need_fit(s)) goto done;
@@ -38,7 +39,7 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_run_progress(run, "fit", 0, 0, start);
   PMN_TRY(pmn_fit_create(run->moments, rows, &options, &run->fit, err));
   if (s->save_projection != NULL) {
-    PMN_TRY(pmn_projection_save(s->save_projection, run->options->overwrite, run->fit, features, err));
+    PMN_TRY(pmn_projection_save(s->save_projection, run->replaces, run->fit, features, err));
     run->projection_saved = true;
   }
 done:
@@ -47,21 +48,38 @@ done:
   return st;
 }
 
+/* Rows from *done on, as far as their indices lie below `end`. */
+static pmn_status write_part(pmn_run *run, const pmn_rows *rows, int64_t end, int64_t *done, double *x, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  while (*done < rows->count && run->rows[*done] < end) {
+    int32_t n = 0;
+    double start = pmn_clock_seconds();
+    while (n < PMN_OUTLET_ROWS && *done + n < rows->count && run->rows[*done + n] < end) n++;
+    PMN_TRY(pmn_run_check_stop(run, err));
+    PMN_TRY(rows->read(rows->arg, *done, n, x, err));
+    run->meter.stages[PMN_STAGE_PROJECT].busy_seconds += pmn_clock_seconds() - start;
+    PMN_TRY(pmn_outlet_put_wide(run->outlet, run->rows + *done, x, n, err));
+    *done += n;
+    pmn_run_progress(run, "project", *done, rows->count, run->phase_started);
+  }
+done:
+  return st;
+}
+
 pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x), phase = pmn_clock_seconds();
+  int64_t done = 0, parts;
+  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
   if (x == NULL)
     return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
-  for (int64_t first = 0; first < rows->count; first += PMN_OUTLET_ROWS) {
-    int32_t n = rows->count - first < PMN_OUTLET_ROWS ? (int32_t)(rows->count - first) : PMN_OUTLET_ROWS;
-    double start = pmn_clock_seconds();
-    PMN_TRY(pmn_run_check_stop(run, err));
-    PMN_TRY(rows->read(rows->arg, first, n, x, err));
-    run->meter.stages[PMN_STAGE_PROJECT].busy_seconds += pmn_clock_seconds() - start;
-    PMN_TRY(pmn_outlet_put_wide(run->outlet, run->rows + first, x, n, err));
-    pmn_run_progress(run, "project", first + n, rows->count, phase);
+  run->phase_started = pmn_clock_seconds();
+  run->counts.width = pmn_fit_width(run->fit);
+  parts = pmn_parts_count(run);
+  for (int64_t part = 0; part < parts; part++) {
+    PMN_TRY(pmn_parts_part_begin(run, part, err));
+    PMN_TRY(write_part(run, rows, pmn_parts_end(run, part), &done, x, err));
+    PMN_TRY(pmn_parts_part_end(run, err));
   }
-  PMN_TRY(pmn_outlet_finish(run->outlet, &run->meter, err));
 done:
   pmn_free(x);
   return st;

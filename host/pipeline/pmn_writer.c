@@ -21,7 +21,7 @@ struct pmn_writer {
 
 static pmn_status put(const pmn_writer_options *o, const pmn_batch *batch, pmn_err *err) {
   if (o->spool != NULL) return pmn_spool_append(o->spool, batch->features, batch->n, err);
-  if (o->outlet != NULL) return pmn_outlet_put(o->outlet, batch->indices, batch->features, batch->n, err);
+  if (*o->outlet != NULL) return pmn_outlet_put(*o->outlet, batch->indices, batch->features, batch->n, err);
   return PMN_STATUS_OK;
 }
 
@@ -100,11 +100,23 @@ void pmn_writer_give(pmn_writer *writer, pmn_batch *batch) {
   pmn_queue_push(writer->full, batch);
 }
 
+pmn_status pmn_writer_drain(pmn_writer *writer, pmn_err *err) {
+  void *batches[BATCHES];
+  for (int i = 0; i < BATCHES; i++) {
+    if (!pmn_queue_pop(writer->empty, &batches[i])) {
+      join(writer);
+      return thread_error(writer, err);
+    }
+  }
+  for (int i = 0; i < BATCHES; i++) pmn_queue_push(writer->empty, batches[i]);
+  return PMN_STATUS_OK;
+}
+
 pmn_status pmn_writer_finish(pmn_writer *writer, pmn_meter *meter, pmn_err *err) {
   join(writer);
   if (writer->error.status != PMN_STATUS_OK) return thread_error(writer, err);
-  if (writer->options.outlet != NULL) return pmn_outlet_finish(writer->options.outlet, meter, err);
-  meter->stages[PMN_STAGE_WRITE].busy_seconds += writer->seconds;
+  /* An outlet measures for itself. */
+  if (writer->options.spool != NULL) meter->stages[PMN_STAGE_WRITE].busy_seconds += writer->seconds;
   return PMN_STATUS_OK;
 }
 

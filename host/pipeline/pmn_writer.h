@@ -17,7 +17,7 @@ typedef struct pmn_batch {
 
 /* One of outlet and spool at most; without either, rows are done with once they are counted. Borrowed until destroy. */
 typedef struct pmn_writer_options {
-  pmn_outlet *outlet;
+  pmn_outlet *const *outlet; /* where the one of the moment stands; it may change while nothing is under way */
   pmn_spool *spool;
   int32_t capacity, width; /* of a batch */
 } pmn_writer_options;
@@ -28,7 +28,9 @@ PMN_MUST_USE pmn_status pmn_writer_create(const pmn_writer_options *options, pmn
 /* An empty batch, waiting for one; the error of the writing thread if it failed. */
 PMN_MUST_USE pmn_status pmn_writer_take(pmn_writer *writer, pmn_batch **batch, pmn_err *err);
 void pmn_writer_give(pmn_writer *writer, pmn_batch *batch);
-/* Waits until everything given is written; the error of the writing thread if it failed. */
+/* Waits until everything given is written, while no batch is taken; the error of the writing thread if it failed. */
+PMN_MUST_USE pmn_status pmn_writer_drain(pmn_writer *writer, pmn_err *err);
+/* The same for the last time: no batch can be taken after it. */
 PMN_MUST_USE pmn_status pmn_writer_finish(pmn_writer *writer, pmn_meter *meter, pmn_err *err);
 void pmn_writer_destroy(pmn_writer *writer);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,8 +60,9 @@ static pmn_status check_name(const disk *self, pmn_err *err) {
     return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot write %s: %s", self->file->shown, strerror(errno));
   }
   if (S_ISDIR(info.st_mode)) {
-    return pmn_err_set(
-        err, PMN_STATUS_WRITE, EISDIR, "cannot write %s: it is a folder; give the name of a file", self->file->shown);
+    return pmn_err_set(err, PMN_STATUS_WRITE, EISDIR,
+        "cannot write %s: it is a folder; give the name of a file, or end it with / for a folder of parts",
+        self->file->shown);
   }
   if (!self->file->overwrite) {
     return pmn_err_set(
@@ -87,6 +89,8 @@ static pmn_status open_temporary(void *state, pmn_err *err) {
     self->fd = openat(self->folder, self->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (self->fd >= 0) {
       self->temporary_exists = true;
+      /* Tells pomona clean that somebody is at it. A file system without locks cannot. */
+      if (flock(self->fd, LOCK_EX | LOCK_NB) != 0) errno = 0;
       return PMN_STATUS_OK;
     }
     if (errno != EEXIST) break;

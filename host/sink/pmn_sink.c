@@ -50,6 +50,10 @@ const char *pmn_format_name(pmn_format format) {
   return formats[format]->name;
 }
 
+bool pmn_format_holds_record(pmn_format format) {
+  return formats[format]->holds_record;
+}
+
 static pmn_status add_file(pmn_sink *sink, const pmn_sink_options *options, const char *suffix, pmn_err *err) {
   pmn_status st = pmn_outfile_create(
       options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);

@@ -21,6 +21,7 @@ typedef enum pmn_format { PMN_FORMAT_CSV, PMN_FORMAT_PARQUET, PMN_FORMAT_NPY } p
 bool pmn_format_find(const char *name, pmn_format *format);    /* "csv", "parquet", "npy" */
 bool pmn_format_of_path(const char *path, pmn_format *format); /* by the ending of a file name */
 const char *pmn_format_name(pmn_format format);                /* and ending of a file name, after a dot */
+bool pmn_format_holds_record(pmn_format format);               /* in the file itself, and so not beside it */
 
 typedef struct pmn_sink_options {
   struct pmn_s3 *s3; /* NULL unless path is s3:// */

@@ -1,0 +1,351 @@
+/* pmn_job.c - see pmn_job.h. What is the same for disks and buckets: plan, journal, order of things. */
+#include "pmn_job.h"
+
+#include "pmn_job_place.h"
+#include "pmn_mem.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ENTRY_MAX = 256 << 20 }; /* bytes: an entry lists the rejects of a part */
+
+struct pmn_job {
+  const pmn_job_place *place;
+  pmn_job_names names;
+  void *lock;
+  pmn_folder *work;
+  bool overwrite;
+  bool finished; /* an output is there, and resume was asked for */
+  bool journal;  /* there is something to go on with */
+  bool shown;    /* the output is there: the working folder can go */
+};
+
+bool pmn_job_is_ours(const char *name) {
+  return name[0] == '_' || strncmp(name, "part-", 5) == 0;
+}
+
+bool pmn_job_is_folder(const char *output) {
+  size_t size = strlen(output);
+  return size > 0 && output[size - 1] == '/';
+}
+
+static void names_reset(pmn_job_names *names) {
+  pmn_free(names->output);
+  pmn_free(names->parent);
+  pmn_free(names->work);
+  pmn_free(names->place);
+}
+
+/* ------------------------------------------------------------------------------------------------------ open -- */
+
+static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const char *what, pmn_err *err) {
+  if (state == PMN_JOB_OUTPUT && !self->overwrite) {
+    return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
+        "%.300s holds an output; choose another name or allow to overwrite it", self->names.output);
+  }
+  if (state == PMN_JOB_FOREIGN) {
+    return pmn_err_set(err, self->overwrite ? PMN_STATUS_WRITE : PMN_STATUS_EXISTS, 0,
+        "%.200s holds %.200s, which is none of Pomona's and is not removed; choose another name", self->names.output,
+        what);
+  }
+  return PMN_STATUS_OK;
+}
+
+/* What a broken run has left is gone on with, or removed, or in the way. */
+static pmn_status face_work(pmn_job *self, bool resume, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t removed = 0;
+  bool has;
+  PMN_TRY(self->place->has_work(&self->names, &has, err));
+  PMN_TRY(self->place->lock(&self->names, &self->lock, err));
+  if (!has || resume) goto done;
+  if (!self->overwrite) {
+    PMN_FAIL(err, PMN_STATUS_EXISTS,
+        "a broken run has left its work in %.200s: go on with --resume, or remove it with pomona clean %.150s",
+        self->names.work, self->names.output);
+  }
+  self->place->unlock(self->lock);
+  self->lock = NULL;
+  PMN_TRY(self->place->clear(&self->names, &removed, err));
+  PMN_TRY(self->place->lock(&self->names, &self->lock, err));
+done:
+  return st;
+}
+
+static pmn_status open_work(pmn_job *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t size;
+  PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
+  PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
+  self->journal = size >= 0;
+done:
+  return st;
+}
+
+pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_state state;
+  char what[256];
+  pmn_job *self = pmn_calloc(1, sizeof *self);
+  *job = NULL;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a job");
+  self->place = &pmn_job_disk;
+  self->names.s3 = options->s3;
+  self->overwrite = options->overwrite;
+  PMN_TRY(self->place->names(options->output, &self->names, err));
+  PMN_TRY(self->place->look(&self->names, &state, what, err));
+  /* Whether an output that is there is this job's own is known when the plan is. */
+  self->finished = state == PMN_JOB_OUTPUT && options->resume && !options->overwrite;
+  if (!self->finished) PMN_TRY(refuse_output(self, state, what, err));
+  PMN_TRY(face_work(self, options->resume, err));
+  PMN_TRY(open_work(self, err));
+  *job = self;
+  self = NULL;
+done:
+  if (self != NULL && self->lock == NULL) {
+    names_reset(&self->names);
+    pmn_free(self);
+  } else {
+    if (self != NULL) self->journal = true; /* it was there before: it stays */
+    pmn_job_close(self);
+  }
+  return st;
+}
+
+void pmn_job_close(pmn_job *job) {
+  int64_t removed = 0;
+  if (job == NULL) return;
+  pmn_folder_close(job->work);
+  /* What cannot be removed is for pomona clean; the output is whole. */
+  if ((!job->journal || job->shown) && job->place->clear(&job->names, &removed, NULL) != PMN_STATUS_OK) removed = 0;
+  job->place->unlock(job->lock);
+  names_reset(&job->names);
+  pmn_free(job);
+}
+
+bool pmn_job_has_journal(const pmn_job *job) {
+  return job->journal && !job->shown;
+}
+
+const char *pmn_job_work_folder(const pmn_job *job) {
+  return job->names.work;
+}
+
+/* --------------------------------------------------------------------------------------------------- journal -- */
+
+static pmn_status read_json(pmn_folder *folder, const char *name, json_t **json, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_error_t where;
+  pmn_buf text;
+  int64_t size;
+  *json = NULL;
+  pmn_buf_init(&text, ENTRY_MAX);
+  PMN_TRY(pmn_folder_size(folder, name, &size, err));
+  if (size < 0) goto done;
+  PMN_TRY(pmn_folder_read(folder, name, &text, err));
+  *json = json_loadb(text.data != NULL ? text.data : "", text.size, JSON_REJECT_DUPLICATES, &where);
+  if (*json == NULL) {
+    pmn_buf path;
+    pmn_buf_init(&path, 1 << 16);
+    st = pmn_folder_name(folder, name, &path, err);
+    if (st == PMN_STATUS_OK) {
+      st = pmn_err_set(
+          err, PMN_STATUS_MODEL, 0, "%.300s is damaged (%.100s); start anew: pomona clean", path.data, where.text);
+    }
+    pmn_buf_reset(&path);
+  }
+done:
+  pmn_buf_reset(&text);
+  return st;
+}
+
+pmn_status pmn_job_note(pmn_job *job, const char *name, const json_t *entry, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf file;
+  pmn_buf_init(&file, 4096);
+  char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+  if (text == NULL) {
+    st = pmn_err_memory(err, 1, "an entry of the journal");
+    goto done;
+  }
+  PMN_TRY(pmn_buf_printf(&file, err, "%s.json", name));
+  PMN_TRY(pmn_folder_write(job->work, file.data, text, strlen(text), err));
+  job->journal = true;
+done:
+  free(text);
+  pmn_buf_reset(&file);
+  return st;
+}
+
+pmn_status pmn_job_recall(pmn_job *job, const char *name, json_t **entry, pmn_err *err) {
+  pmn_buf file;
+  pmn_buf_init(&file, 4096);
+  *entry = NULL;
+  pmn_status st = pmn_buf_printf(&file, err, "%s.json", name);
+  if (st == PMN_STATUS_OK) st = read_json(job->work, file.data, entry, err);
+  pmn_buf_reset(&file);
+  return st;
+}
+
+pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err) {
+  pmn_buf file;
+  pmn_buf_init(&file, 4096);
+  pmn_status st = pmn_buf_printf(&file, err, "%s.json", name);
+  if (st == PMN_STATUS_OK) st = pmn_folder_remove(job->work, file.data, err);
+  pmn_buf_reset(&file);
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------ plan -- */
+
+/* A value as a message shows it. */
+static void show_value(const json_t *value, char text[100]) {
+  char *dump = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
+  snprintf(text, 100, "%.99s", dump != NULL ? dump : "nothing");
+  free(dump);
+}
+
+static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here, pmn_err *err) {
+  const char *key;
+  json_t *value;
+  for (int pass = 0; pass < 2; pass++) {
+    json_object_foreach(pass == 0 ? here : there, key, value) {
+      json_t *other = json_object_get(pass == 0 ? there : here, key);
+      if (other != NULL && json_equal(value, other)) continue;
+      char now[100], then[100];
+      show_value(pass == 0 ? value : NULL, now);
+      show_value(pass == 0 ? other : value, then);
+      return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+          "%.150s is another job's: its %s was %s and now is %s; go on as it was, or start anew with --overwrite",
+          self->finished ? self->names.output : self->names.work, key, then, now);
+    }
+  }
+  return PMN_STATUS_OK;
+}
+
+/* The output is there: it is this job's, and then there is nothing to do, or another's. */
+static pmn_status face_output(pmn_job *self, json_t *plan, char **text, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *folder = NULL;
+  json_t *record = NULL;
+  char *dump = NULL;
+  PMN_TRY(pmn_folder_open(self->names.s3, self->names.output, false, &folder, err));
+  PMN_TRY(read_json(folder, "_record.json", &record, err));
+  json_t *theirs = json_object_get(record, "plan");
+  if (!json_is_object(theirs)) {
+    PMN_FAIL(err, PMN_STATUS_EXISTS, "%.300s holds an output of other origin; choose another name", self->names.output);
+  }
+  PMN_TRY(compare_plans(self, theirs, plan, err));
+  dump = json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  *text = dump != NULL ? pmn_strdup(dump) : NULL;
+  if (*text == NULL) st = pmn_err_memory(err, 1, "the run record");
+done:
+  free(dump);
+  json_decref(record);
+  pmn_folder_close(folder);
+  return st;
+}
+
+pmn_status pmn_job_begin(pmn_job *job, json_t *plan, char **record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_t *theirs = NULL;
+  *record = NULL;
+  PMN_TRY(pmn_job_recall(job, "job", &theirs, err));
+  if (job->finished) {
+    PMN_TRY(face_output(job, plan, record, err));
+    /* Killed after the output was shown: what is left of this job can go. Another's stays. */
+    job->shown = theirs == NULL || json_equal(theirs, plan);
+    goto done;
+  }
+  if (theirs != NULL)
+    PMN_TRY(compare_plans(job, theirs, plan, err));
+  else
+    PMN_TRY(pmn_job_note(job, "job", plan, err));
+  job->journal = theirs != NULL; /* a plan alone is nothing to go on with */
+done:
+  json_decref(theirs);
+  return st;
+}
+
+/* -------------------------------------------------------------------------------------------- parts and commit -- */
+
+pmn_status pmn_job_work_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err) {
+  return pmn_folder_name(job->work, name, path, err);
+}
+
+pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *place = NULL;
+  PMN_TRY(pmn_folder_open(job->names.s3, job->names.place, true, &place, err));
+  PMN_TRY(pmn_folder_name(place, name, path, err));
+done:
+  pmn_folder_close(place);
+  return st;
+}
+
+static json_t *describe_file(pmn_outfile *file) {
+  const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
+  json_t *json = json_pack("{s:s, s:I, s:s}", "name", slash == NULL ? path : slash + 1, "bytes",
+      (json_int_t)pmn_outfile_size(file), "sha256", pmn_outfile_sha256(file));
+  if (json != NULL && upload != NULL && json_object_set_new(json, "upload", json_string(upload)) != 0) {
+    json_decref(json);
+    json = NULL;
+  }
+  return json;
+}
+
+pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) {
+  size_t count;
+  pmn_outfile *const *sealed = pmn_sink_files(sink, &count);
+  json_t *array = json_array();
+  bool good = array != NULL;
+  for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe_file(sealed[i])) == 0;
+  *files = array;
+  if (good) return PMN_STATUS_OK;
+  json_decref(array);
+  *files = NULL;
+  return pmn_err_memory(err, 1, "the list of files");
+}
+
+pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, pmn_err *err) {
+  pmn_status st = pmn_job_describe_files(sink, files, err);
+  return st == PMN_STATUS_OK && job->names.s3 == NULL ? pmn_sink_commit(sink, "", err) : st;
+}
+
+pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *place = NULL;
+  if (job->names.s3 == NULL) {
+    PMN_TRY(pmn_folder_open(NULL, job->names.place, true, &place, err));
+    PMN_TRY(pmn_folder_write(place, "_record.json", record, strlen(record), err));
+    PMN_TRY(pmn_folder_write(place, "_SUCCESS", "", 0, err));
+  }
+  PMN_TRY(job->place->show(&job->names, files, err));
+  job->shown = true;
+done:
+  pmn_folder_close(place);
+  return st;
+}
+
+/* ----------------------------------------------------------------------------------------------------- clean -- */
+
+pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_job_place *place = &pmn_job_disk;
+  pmn_job_names names = {.s3 = s3};
+  void *lock = NULL;
+  bool has;
+  *removed = 0;
+  PMN_TRY(place->names(output, &names, err));
+  PMN_TRY(place->has_work(&names, &has, err));
+  if (has) {
+    PMN_TRY(place->lock(&names, &lock, err));
+    PMN_TRY(place->clear(&names, removed, err));
+  }
+  PMN_TRY(place->sweep(&names, removed, err));
+done:
+  place->unlock(lock);
+  names_reset(&names);
+  return st;
+}

@@ -1,0 +1,71 @@
+/* pmn_job.h - an output that is a folder of parts: worked on out of sight, journalled, taken up again after a crash.
+ *
+ *   on a disk                                     in a bucket
+ *   PARENT/.NAME.pomona/         working folder   OUT/_temporary/
+ *     lock, job.json             who, and what      lock, job.json
+ *     NAME.json                  journal            NAME.json
+ *     output/part-00000.parquet  finished parts     uploads to OUT/part-00000.parquet, not completed
+ *
+ * A journal entry is a small file that appears whole and lasts, so there is no torn line after a crash. What it tells
+ * of is whole before it is written. At the commit the folder `output` is renamed to OUT, so that readers see nothing or
+ * all; in a bucket the uploads are completed one after the other. _SUCCESS is what promises the whole either way.
+ *
+ * Crash at any point: a later run of the same job goes on behind the last entry, and its output is the same to the
+ * byte.
+ */
+#ifndef PMN_JOB_H
+#define PMN_JOB_H
+
+#include "pmn_buf.h"
+#include "pmn_sink.h"
+
+struct json_t;
+typedef struct pmn_job pmn_job; /* one thread at a time */
+
+typedef struct pmn_job_options {
+  struct pmn_s3 *s3;  /* NULL unless output is s3:// */
+  const char *output; /* the folder */
+  bool overwrite, resume;
+} pmn_job_options;
+
+/* Outputs that are folders end with a slash. */
+bool pmn_job_is_folder(const char *output);
+
+/* Looks at what is there and takes the lock. PMN_STATUS_EXISTS: an output without overwrite, another run at work, or
+ * the rest of a broken run without resume or overwrite. PMN_STATUS_WRITE: the parent folder is missing or not writable,
+ * OUT is a mount point, or overwrite would remove files that are not Pomona's. */
+PMN_MUST_USE pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *err);
+/* Ends the job. Work that was journalled stays for a later run; without any, nothing stays. */
+void pmn_job_close(pmn_job *job);
+/* Some work would stay, or has stayed, for a later run. */
+bool pmn_job_has_journal(const pmn_job *job);
+const char *pmn_job_work_folder(const pmn_job *job);
+
+/* `plan`, a JSON object: all that decides the bytes of the output. A new job writes it down; a resumed one compares it
+ * member by member: PMN_STATUS_ARGUMENT names the first that differs. *record is NULL, or the run record of an output
+ * that this very plan has finished before, to be freed with pmn_free: there is nothing to do. */
+PMN_MUST_USE pmn_status pmn_job_begin(pmn_job *job, struct json_t *plan, char **record, pmn_err *err);
+
+/* The journal: entries by name. *entry is NULL if there is none; else owned by the caller. A damaged one is an error.
+ */
+PMN_MUST_USE pmn_status pmn_job_note(pmn_job *job, const char *name, const struct json_t *entry, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_job_recall(pmn_job *job, const char *name, struct json_t **entry, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err);
+
+/* A file of the working folder, appended: for rows between two passes. */
+PMN_MUST_USE pmn_status pmn_job_work_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
+/* Where a file of the output is to be written, appended. */
+PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
+/* The files of a sealed table as a JSON array, owned by the caller: name, bytes, sha256, and in a bucket the upload. */
+PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **files, pmn_err *err);
+/* The same for a part; what is on a disk has its name in `output` after this. */
+PMN_MUST_USE pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, struct json_t **files, pmn_err *err);
+
+/* Shows the output: `files` is the array of all files as described, `record` the text of _record.json. */
+PMN_MUST_USE pmn_status pmn_job_commit(pmn_job *job, const struct json_t *files, const char *record, pmn_err *err);
+
+/* pomona clean: removes what broken runs have left of `output`, a folder or a single file; *removed counts. A run at
+ * work is PMN_STATUS_EXISTS. */
+PMN_MUST_USE pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err);
+
+#endif

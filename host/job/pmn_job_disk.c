@@ -1,0 +1,284 @@
+/* pmn_job_disk.c - a job whose output is a folder on a disk; see pmn_job_place.h.
+ *
+ * The working folder lies beside OUT, on the same file system, so that one rename shows the whole output. With
+ * overwrite, old and new output change places in one step, and the old one is removed last.
+ */
+#define _GNU_SOURCE /* renameat2 */
+#include "pmn_job_place.h"
+#include "pmn_mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static pmn_status fail(const char *what, const char *path, pmn_err *err) {
+  return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot %s %.300s: %s", what, path, strerror(errno));
+}
+
+static pmn_status names_make(const char *output, pmn_job_names *names, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  names->output = pmn_strdup(output);
+  if (names->output == NULL) return pmn_err_memory(err, strlen(output) + 1, "a path");
+  for (size_t size = strlen(output); size > 1 && names->output[size - 1] == '/';) names->output[--size] = '\0';
+  const char *slash = strrchr(names->output, '/'), *name = slash == NULL ? names->output : slash + 1;
+  if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+    PMN_FAIL(
+        err, PMN_STATUS_WRITE, "cannot write to %.300s: name the folder that is to be made, such as results/", output);
+  }
+  PMN_TRY(pmn_buf_printf(&path, err, "%.*s.%s.pomona", (int)(name - names->output), names->output, name));
+  names->work = pmn_buf_take(&path);
+  PMN_TRY(pmn_buf_printf(&path, err, "%.*s", (int)(name - names->output), slash == NULL ? "" : names->output));
+  if (slash == NULL) PMN_TRY(pmn_buf_append(&path, ".", 1, err));
+  names->parent = pmn_buf_take(&path);
+  PMN_TRY(pmn_buf_printf(&path, err, "%s/output", names->work));
+  names->place = pmn_buf_take(&path);
+done:
+  pmn_buf_reset(&path);
+  return st;
+}
+
+/* A folder's first name that `mine` does not know, into `name`; "" if there is none. *count is how many names it has.
+ */
+static pmn_status scan(
+    const char *folder, bool (*mine)(const char *name), char name[256], int64_t *count, pmn_err *err) {
+  DIR *handle = opendir(folder);
+  if (handle == NULL) return fail("list the folder", folder, err);
+  name[0] = '\0';
+  *count = 0;
+  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+    struct stat info;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    ++*count;
+    bool folder_inside =
+        fstatat(dirfd(handle), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+    if (name[0] == '\0' && (folder_inside || !mine(entry->d_name))) snprintf(name, 256, "%s", entry->d_name);
+  }
+  closedir(handle);
+  return PMN_STATUS_OK;
+}
+
+static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char what[256], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  struct stat info, above;
+  int64_t count = 0;
+  *state = PMN_JOB_NOTHING;
+  if (stat(names->parent, &above) != 0) {
+    PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot write %.300s: its folder %s: %s", names->output,
+        errno == ENOENT ? "does not exist; make it first" : "cannot be opened", strerror(errno));
+  }
+  if (access(names->parent, W_OK | X_OK) != 0) {
+    st = fail("make a folder beside", names->output, err);
+    goto done;
+  }
+  if (lstat(names->output, &info) != 0) {
+    if (errno != ENOENT) st = fail("look at", names->output, err);
+    goto done;
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    PMN_FAIL(err, PMN_STATUS_WRITE, "%.300s is %s, and a folder of parts cannot take its place; choose another name",
+        names->output, S_ISLNK(info.st_mode) ? "a link" : "no folder");
+  }
+  if (info.st_dev != above.st_dev) {
+    PMN_FAIL(err, PMN_STATUS_WRITE,
+        "%.300s is a mount point, which nothing can take the place of; name a folder inside it: %.300s/results/",
+        names->output, names->output);
+  }
+  PMN_TRY(scan(names->output, pmn_job_is_ours, what, &count, err));
+  *state = count == 0 ? PMN_JOB_NOTHING : what[0] != '\0' ? PMN_JOB_FOREIGN : PMN_JOB_OUTPUT;
+done:
+  return st;
+}
+
+static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) {
+  struct stat info;
+  *has = lstat(names->work, &info) == 0;
+  if (!*has && errno != ENOENT) return fail("look at", names->work, err);
+  if (*has && !S_ISDIR(info.st_mode)) {
+    return pmn_err_set(err, PMN_STATUS_WRITE, 0, "%.300s is in the way: it is no folder", names->work);
+  }
+  return PMN_STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ lock -- */
+
+/* The kernel's lock on an open file ends with the process, however that ends. */
+typedef struct lock {
+  int fd;
+} lock;
+
+static void unlock(void *handle) {
+  lock *self = handle;
+  if (self == NULL) return;
+  close(self->fd);
+  pmn_free(self);
+}
+
+static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char path[4096], owner[64];
+  *handle = NULL;
+  lock *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
+  self->fd = -1;
+  if (mkdir(names->work, 0777) != 0 && errno != EEXIST) {
+    st = fail("make the working folder", names->work, err);
+    goto done;
+  }
+  if (snprintf(path, sizeof path, "%s/lock", names->work) >= (int)sizeof path) {
+    PMN_FAIL(err, PMN_STATUS_WRITE, "the path %.300s... is too long", names->work);
+  }
+  self->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (self->fd < 0) {
+    st = fail("open", path, err);
+    goto done;
+  }
+  if (flock(self->fd, LOCK_EX | LOCK_NB) != 0) {
+    ssize_t size = errno == EWOULDBLOCK ? pread(self->fd, owner, sizeof owner - 1, 0) : -1;
+    if (size < 0) {
+      st = fail("lock", path, err);
+      goto done;
+    }
+    owner[size] = '\0';
+    PMN_FAIL(err, PMN_STATUS_EXISTS, "another run (process %s) is writing %.300s; wait for it, or name another output",
+        size > 0 ? owner : "unknown", names->output);
+  }
+  int size = snprintf(owner, sizeof owner, "%ld", (long)getpid());
+  if (ftruncate(self->fd, 0) != 0 || pwrite(self->fd, owner, (size_t)size, 0) != size) {
+    st = fail("write", path, err);
+    goto done;
+  }
+  *handle = self;
+  self = NULL;
+done:
+  if (self != NULL && self->fd < 0)
+    pmn_free(self);
+  else
+    unlock(self);
+  return st;
+}
+
+/* ----------------------------------------------------------------------------------------------- remove, show -- */
+
+/* A folder with the files in it; folders in it are not entered, and then it stays. */
+static pmn_status remove_folder(const char *path, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  DIR *handle = opendir(path);
+  if (handle == NULL) return errno == ENOENT ? PMN_STATUS_OK : fail("open the folder", path, err);
+  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (unlinkat(dirfd(handle), entry->d_name, 0) == 0)
+      ++*removed;
+    else if (errno != EISDIR && errno != EPERM && errno != ENOENT)
+      st = fail("remove what is in", path, err);
+  }
+  closedir(handle);
+  if (st == PMN_STATUS_OK && rmdir(path) != 0 && errno != ENOENT) st = fail("remove", path, err);
+  return st;
+}
+
+static pmn_status clear(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char old[4096];
+  PMN_TRY(remove_folder(names->place, removed, err));
+  if (snprintf(old, sizeof old, "%s/old", names->work) < (int)sizeof old) PMN_TRY(remove_folder(old, removed, err));
+  PMN_TRY(remove_folder(names->work, removed, err));
+done:
+  return st;
+}
+
+static pmn_status sync_folder(const char *path, pmn_err *err) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return PMN_STATUS_OK;
+  int code = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+  close(fd);
+  errno = code;
+  return code == 0 ? PMN_STATUS_OK : fail("make lasting", path, err);
+}
+
+/* Where two folders cannot change places in one step, the old one moves aside first. */
+static pmn_status exchange(const pmn_job_names *names, pmn_err *err) {
+  char old[4096];
+  if (renameat2(AT_FDCWD, names->place, AT_FDCWD, names->output, RENAME_EXCHANGE) == 0) return PMN_STATUS_OK;
+  if (errno != EINVAL && errno != ENOSYS) return fail("replace", names->output, err);
+  if (snprintf(old, sizeof old, "%s/old", names->work) >= (int)sizeof old)
+    errno = ENAMETOOLONG;
+  else if (rename(names->output, old) == 0 && rename(names->place, names->output) == 0)
+    return PMN_STATUS_OK;
+  return fail("replace", names->output, err);
+}
+
+/* Temporary files of runs that were killed. */
+static pmn_status remove_strays(const char *folder, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  DIR *handle = opendir(folder);
+  if (handle == NULL) return fail("open the folder", folder, err);
+  for (struct dirent *entry; st == PMN_STATUS_OK && (entry = readdir(handle)) != NULL;) {
+    bool stray = entry->d_name[0] == '.' && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    if (stray && unlinkat(dirfd(handle), entry->d_name, 0) != 0) st = fail("remove what is in", folder, err);
+  }
+  closedir(handle);
+  return st;
+}
+
+static pmn_status show(const pmn_job_names *names, const struct json_t *files, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  (void)files; /* they have their final names already, in the folder that is renamed */
+  PMN_TRY(remove_strays(names->place, err));
+  PMN_TRY(sync_folder(names->place, err));
+  if (rename(names->place, names->output) != 0) { /* onto nothing, or onto an empty folder */
+    if (errno != ENOTEMPTY && errno != EEXIST) {
+      st = fail("show", names->output, err);
+      goto done;
+    }
+    PMN_TRY(exchange(names, err));
+  }
+  st = sync_folder(names->parent, err);
+done:
+  return st;
+}
+
+/* ".NAME.XXXXXX.tmp", for NAME or NAME with a suffix: what pmn_outfile_disk.c leaves after a crash. */
+static bool is_temporary(const char *entry, const char *name) {
+  size_t size = strlen(entry), length = strlen(name);
+  return size > length + 12 && entry[0] == '.' && strncmp(entry + 1, name, length) == 0 && entry[length + 1] == '.' &&
+         strcmp(entry + size - 4, ".tmp") == 0 && entry[size - 11] == '.';
+}
+
+/* A living run holds a lock on its file. */
+static bool remove_unlocked(int folder, const char *name) {
+  int fd = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return false;
+  bool removed = flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(folder, name, 0) == 0;
+  close(fd);
+  return removed;
+}
+
+static pmn_status sweep(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  const char *slash = strrchr(names->output, '/'), *name = slash == NULL ? names->output : slash + 1;
+  DIR *handle = opendir(names->parent);
+  if (handle == NULL) {
+    return pmn_err_set(
+        err, PMN_STATUS_NOT_FOUND, errno, "cannot open the folder %.300s: %s", names->parent, strerror(errno));
+  }
+  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+    if (is_temporary(entry->d_name, name) && remove_unlocked(dirfd(handle), entry->d_name)) ++*removed;
+  }
+  closedir(handle);
+  return PMN_STATUS_OK;
+}
+
+const pmn_job_place pmn_job_disk = {.names = names_make,
+    .look = look,
+    .has_work = has_work,
+    .lock = lock_take,
+    .unlock = unlock,
+    .clear = clear,
+    .show = show,
+    .sweep = sweep};

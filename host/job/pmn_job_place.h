@@ -1,0 +1,41 @@
+/* pmn_job_place.h - what of a job differs between a disk and a bucket; private to this room. */
+#ifndef PMN_JOB_PLACE_H
+#define PMN_JOB_PLACE_H
+
+#include "pmn_folder.h"
+#include "pmn_job.h"
+
+typedef struct pmn_job_names {
+  struct pmn_s3 *s3;
+  char *output; /* OUT, without slashes at its end */
+  char *parent; /* what OUT lies in; of a bucket NULL */
+  char *work;   /* the working folder */
+  char *place;  /* where files of the output are written */
+} pmn_job_names;
+
+/* What stands under OUT's name. */
+typedef enum pmn_job_state { PMN_JOB_NOTHING, PMN_JOB_FOREIGN, PMN_JOB_OUTPUT } pmn_job_state;
+
+typedef struct pmn_job_place {
+  PMN_MUST_USE pmn_status (*names)(const char *output, pmn_job_names *names, pmn_err *err);
+  /* Can an output be made there at all? *what is one of its files, for PMN_JOB_FOREIGN a file that is not ours. */
+  PMN_MUST_USE pmn_status (*look)(const pmn_job_names *names, pmn_job_state *state, char what[256], pmn_err *err);
+  /* A working folder of a broken or living run is there. */
+  PMN_MUST_USE pmn_status (*has_work)(const pmn_job_names *names, bool *has, pmn_err *err);
+  /* *lock is NULL and PMN_STATUS_EXISTS when a living run holds it; the message says which. */
+  PMN_MUST_USE pmn_status (*lock)(const pmn_job_names *names, void **lock, pmn_err *err);
+  void (*unlock)(void *lock); /* accepts NULL */
+  /* The working folder and all that belongs to it; counts what it removes. */
+  PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
+  /* All `files` are in place: they become the output. */
+  PMN_MUST_USE pmn_status (*show)(const pmn_job_names *names, const struct json_t *files, pmn_err *err);
+  /* What broken runs leave of outputs that are single files. */
+  PMN_MUST_USE pmn_status (*sweep)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
+} pmn_job_place;
+
+extern const pmn_job_place pmn_job_disk;
+
+/* Names that an output holds: part-..., _... */
+bool pmn_job_is_ours(const char *name);
+
+#endif
