@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct pmn_scratch {
@@ -60,47 +59,6 @@ done:
   pmn_scratch_destroy(self);
   pmn_free(folder);
   return st;
-}
-
-pmn_status pmn_scratch_open(const char *path, pmn_scratch **scratch, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  struct stat info;
-  *scratch = NULL;
-  pmn_scratch *self = pmn_calloc(1, sizeof *self);
-  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a temporary file");
-  self->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (self->fd < 0 || fstat(self->fd, &info) != 0) {
-    PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot open %.300s: %s", path, strerror(errno));
-  }
-  self->size = (uint64_t)info.st_size;
-  self->beside = pmn_strdup(path);
-  if (self->beside == NULL) {
-    st = pmn_err_memory(err, strlen(path) + 1, "a path");
-    goto done;
-  }
-  *scratch = self;
-  self = NULL;
-done:
-  pmn_scratch_destroy(self);
-  return st;
-}
-
-pmn_status pmn_scratch_cut(pmn_scratch *scratch, uint64_t size, pmn_err *err) {
-  if (scratch->size < size) {
-    return pmn_err_set(err, PMN_STATUS_WRITE, 0, "%.300s has %llu bytes, fewer than the %llu that were written to it",
-        scratch->beside, (unsigned long long)scratch->size, (unsigned long long)size);
-  }
-  if (ftruncate(scratch->fd, (off_t)size) != 0) {
-    return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot shorten %.300s: %s", scratch->beside, strerror(errno));
-  }
-  scratch->size = size;
-  return PMN_STATUS_OK;
-}
-
-pmn_status pmn_scratch_sync(pmn_scratch *scratch, pmn_err *err) {
-  if (fsync(scratch->fd) == 0) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot keep features in a temporary file beside %.300s: %s",
-      scratch->beside, strerror(errno));
 }
 
 void pmn_scratch_destroy(pmn_scratch *scratch) {

@@ -270,8 +270,19 @@ done:
 
 /* -------------------------------------------------------------------------------------------- parts and commit -- */
 
-pmn_status pmn_job_work_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err) {
-  return pmn_folder_name(job->work, name, path, err);
+pmn_status pmn_job_keep(pmn_job *job, const char *name, const void *bytes, size_t size, pmn_err *err) {
+  return pmn_folder_write(job->work, name, bytes, size, err);
+}
+
+pmn_status pmn_job_fetch(pmn_job *job, const char *name, size_t size, pmn_buf *bytes, pmn_err *err) {
+  pmn_status st = pmn_folder_read(job->work, name, bytes, err);
+  if (st != PMN_STATUS_OK || bytes->size == size) return st;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s in %.300s has %zu bytes and not %zu; start anew: pomona clean", name,
+      job->names.work, bytes->size, size);
+}
+
+pmn_status pmn_job_scratch_path(const pmn_job *job, pmn_buf *path, pmn_err *err) {
+  return pmn_folder_name(job->work, "scratch", path, err);
 }
 
 pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err) {

@@ -3,7 +3,7 @@
  *   on a disk                                     in a bucket
  *   PARENT/.NAME.pomona/         working folder   OUT/_temporary/
  *     lock, job.json             who, and what      lock, job.json
- *     NAME.json                  journal            NAME.json
+ *     NAME.json, rows-00000.f32  journal            NAME.json, rows-00000.f32
  *     output/part-00000.parquet  finished parts     uploads to OUT/part-00000.parquet, not completed
  *
  * A journal entry is a small file that appears whole and lasts, so there is no torn line after a crash. What it tells
@@ -52,8 +52,14 @@ PMN_MUST_USE pmn_status pmn_job_note(pmn_job *job, const char *name, const struc
 PMN_MUST_USE pmn_status pmn_job_recall(pmn_job *job, const char *name, struct json_t **entry, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err);
 
-/* A file of the working folder, appended: for rows between two passes. */
-PMN_MUST_USE pmn_status pmn_job_work_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
+/* Bytes that an entry will vouch for, kept in the working folder before it is written; and read again. */
+PMN_MUST_USE pmn_status pmn_job_keep(pmn_job *job, const char *name, const void *bytes, size_t size, pmn_err *err);
+/* Replaces the content of `bytes`, which then has `size` bytes. PMN_STATUS_MODEL: those that are there are other ones.
+ */
+PMN_MUST_USE pmn_status pmn_job_fetch(pmn_job *job, const char *name, size_t size, pmn_buf *bytes, pmn_err *err);
+
+/* What a scratch file may lie beside, appended: there is room for the output. */
+PMN_MUST_USE pmn_status pmn_job_scratch_path(const pmn_job *job, pmn_buf *path, pmn_err *err);
 /* Where a file of the output is to be written, appended. */
 PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
 /* The files of a sealed table as a JSON array, owned by the caller: name, bytes, sha256, and in a bucket the upload. */

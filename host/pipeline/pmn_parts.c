@@ -72,10 +72,6 @@ static void piece_name(const pmn_run *run, int64_t piece, char name[PIECE_NAME])
 pmn_status pmn_parts_open(pmn_run *run, pmn_err *err) {
   const pmn_extract_options *o = run->options;
   pmn_job_options options = {.output = o->output, .overwrite = o->overwrite, .resume = o->resume};
-  if (o->statistics.spool != NULL) {
-    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-        "a folder of parts keeps its rows beside it, where a broken run is taken up again: no other place for a spool");
-  }
   return pmn_job_open(&options, &run->job, err);
 }
 
@@ -114,7 +110,8 @@ static json_t *plan_json(const pmn_run *run, const char *listing) {
 pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char listing[PMN_SHA256_HEX_SIZE];
-  int64_t pieces = ceiling(run->counts.listed, PIECE_PICTURES);
+  int64_t size = PART_BYTES / ((int64_t)run->width * (int64_t)sizeof(float));
+  int64_t pieces = ceiling(run->counts.listed, size < 1 ? 1 : size < PIECE_PICTURES ? size : PIECE_PICTURES);
   if (pieces < run->options->parts) pieces = run->options->parts;
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
   run->piece_count = run->job == NULL ? 1 : fits ? pieces : part_count(run, width, PIECE_PICTURES);
@@ -234,20 +231,38 @@ static pmn_status restore_indices(
   return next == count ? PMN_STATUS_OK : damaged(run, name, err);
 }
 
-/* What the journal vouches for, through the moments once more: their sums are the same to the bit. */
-static pmn_status restore_spool(pmn_run *run, int64_t rows, pmn_err *err) {
+/* The rows of a piece are a file of their own: "rows-00000.f32". */
+static pmn_status keep_rows(pmn_run *run, const char *name, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
-  if (x == NULL)
-    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
-  PMN_TRY(pmn_spool_cut(run->spool, rows, err));
-  for (int64_t first = 0; first < rows; first += PMN_OUTLET_ROWS) {
-    int32_t n = rows - first < PMN_OUTLET_ROWS ? (int32_t)(rows - first) : PMN_OUTLET_ROWS;
-    PMN_TRY(pmn_spool_read(run->spool, first, n, x, err));
-    PMN_TRY(pmn_moments_add_wide(run->moments, x, n, err));
-  }
+  char file[PIECE_NAME + 8];
+  int64_t first = run->kept_rows, n = pmn_spool_count(run->spool) - first;
+  size_t values = (size_t)n * (size_t)run->width;
+  float *rows = pmn_alloc(values, sizeof *rows);
+  if (rows == NULL) return pmn_err_memory(err, values * sizeof *rows, "the rows of a piece");
+  snprintf(file, sizeof file, "%s.f32", name);
+  PMN_TRY(pmn_spool_read_narrow(run->spool, first, n, rows, err));
+  PMN_TRY(pmn_job_keep(run->job, file, rows, values * sizeof *rows, err));
+  run->kept_rows += n;
 done:
-  pmn_free(x);
+  pmn_free(rows);
+  return st;
+}
+
+/* Through spool and moments once more: the sums are the same to the bit. */
+static pmn_status restore_rows(pmn_run *run, const char *name, int64_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char file[PIECE_NAME + 8];
+  size_t size = (size_t)n * (size_t)run->width * sizeof(float);
+  pmn_buf rows;
+  pmn_buf_init(&rows, size);
+  snprintf(file, sizeof file, "%s.f32", name);
+  PMN_TRY(pmn_job_fetch(run->job, file, size, &rows, err));
+  if (n == 0) goto done;
+  PMN_TRY(pmn_spool_append(run->spool, (const float *)(const void *)rows.data, n, err));
+  PMN_TRY(pmn_moments_add(run->moments, (const float *)(const void *)rows.data, n, err));
+  run->kept_rows += n;
+done:
+  pmn_buf_reset(&rows);
   return st;
 }
 
@@ -269,13 +284,14 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
       st = damaged(run, name, err);
       goto done;
     }
+    int64_t rows = run->counts.rows;
     PMN_TRY(restore_indices(run, name, json_object_get(entry, "rejects"), *first, end, err));
+    if (run->spool != NULL) PMN_TRY(restore_rows(run, name, run->counts.rows - rows, err));
     json_decref(entry);
     entry = NULL;
     *first = end;
   }
   run->restored = *first;
-  if (run->spool != NULL) PMN_TRY(restore_spool(run, run->counts.rows, err));
   if (*first > 0) {
     pmn_run_message(run, PMN_LEVEL_INFO, "going on with picture %lld of %lld: %lld rows and %lld rejects are there",
         (long long)*first + 1, (long long)run->counts.listed, (long long)run->counts.rows,
@@ -357,17 +373,17 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   run->in_piece = false;
   if (run->is_fitting || (run->spool != NULL && !run->journals)) return PMN_STATUS_OK;
   if (run->job == NULL) return pmn_parts_part_end(run, err);
+  piece_name(run, piece_of(run, end - 1), name);
   if (run->spool == NULL)
     PMN_TRY(end_part(run, &files, err));
   else
-    PMN_TRY(pmn_spool_sync(run->spool, err));
+    PMN_TRY(keep_rows(run, name, err));
   if (!run->journals) goto done;
   entry = json_pack("{s:I, s:O, s:O*}", "end", (json_int_t)end, "rejects", run->rejected, "files", files);
   if (entry == NULL) {
     st = pmn_err_memory(err, 1, "an entry of the journal");
     goto done;
   }
-  piece_name(run, piece_of(run, end - 1), name);
   PMN_TRY(pmn_job_note(run->job, name, entry, err));
   json_array_clear(run->rejected);
   if (run->options->pause != NULL && *run->options->pause != 0 && end < run->counts.listed) {

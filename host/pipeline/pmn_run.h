@@ -41,6 +41,7 @@ typedef struct pmn_run {
   int64_t piece_count;     /* of the first pass */
   bool in_piece;           /* one is under way */
   int64_t restored;        /* pictures that a broken run has done */
+  int64_t kept_rows;       /* of the spool, in files of the journal */
   struct json_t *plan;     /* what decides the bytes of the output */
   struct json_t *files;    /* of finished parts */
   struct json_t *rejected; /* of the piece under way: [index, stage, reason] */

@@ -9,30 +9,17 @@ struct pmn_spool {
   size_t row_size; /* bytes */
 };
 
-static pmn_status open_spool(pmn_status (*open)(const char *, pmn_scratch **, pmn_err *), const char *path,
-    int32_t width, pmn_spool **spool, pmn_err *err) {
+pmn_status pmn_spool_create(const char *beside, int32_t width, pmn_spool **spool, pmn_err *err) {
   pmn_spool *self = pmn_calloc(1, sizeof *self);
   *spool = NULL;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "the spool");
   self->row_size = (size_t)width * sizeof(float);
-  pmn_status st = open(path, &self->scratch, err);
+  pmn_status st = pmn_scratch_create(beside, &self->scratch, err);
   if (st == PMN_STATUS_OK)
     *spool = self;
   else
     pmn_free(self);
   return st;
-}
-
-pmn_status pmn_spool_create(const char *beside, int32_t width, pmn_spool **spool, pmn_err *err) {
-  return open_spool(pmn_scratch_create, beside, width, spool, err);
-}
-
-pmn_status pmn_spool_open(const char *path, int32_t width, pmn_spool **spool, pmn_err *err) {
-  return open_spool(pmn_scratch_open, path, width, spool, err);
-}
-
-pmn_status pmn_spool_cut(pmn_spool *spool, int64_t n, pmn_err *err) {
-  return pmn_scratch_cut(spool->scratch, (uint64_t)n * spool->row_size, err);
 }
 
 void pmn_spool_destroy(pmn_spool *spool) {
@@ -45,8 +32,8 @@ pmn_status pmn_spool_append(pmn_spool *spool, const float *rows, int64_t n, pmn_
   return pmn_scratch_append(spool->scratch, rows, (size_t)n * spool->row_size, err);
 }
 
-pmn_status pmn_spool_sync(pmn_spool *spool, pmn_err *err) {
-  return pmn_scratch_sync(spool->scratch, err);
+pmn_status pmn_spool_read_narrow(const pmn_spool *spool, int64_t first, int64_t n, float *rows, pmn_err *err) {
+  return pmn_scratch_read(spool->scratch, (uint64_t)first * spool->row_size, rows, (size_t)n * spool->row_size, err);
 }
 
 int64_t pmn_spool_count(const pmn_spool *spool) {

@@ -8,15 +8,12 @@ typedef struct pmn_spool pmn_spool; /* one thread at a time */
 
 /* `beside` is the path of the output. Errors as those of pmn_scratch.h. */
 PMN_MUST_USE pmn_status pmn_spool_create(const char *beside, int32_t width, pmn_spool **spool, pmn_err *err);
-/* In a file that stays, with the rows that are in it; for jobs that may be taken up again. */
-PMN_MUST_USE pmn_status pmn_spool_open(const char *path, int32_t width, pmn_spool **spool, pmn_err *err);
-/* Keeps the first n rows. PMN_STATUS_WRITE: there are not as many. */
-PMN_MUST_USE pmn_status pmn_spool_cut(pmn_spool *spool, int64_t n, pmn_err *err);
 void pmn_spool_destroy(pmn_spool *spool);
 /* Appends n rows [n, width]. */
 PMN_MUST_USE pmn_status pmn_spool_append(pmn_spool *spool, const float *rows, int64_t n, pmn_err *err);
-/* On return all rows would survive a loss of power. */
-PMN_MUST_USE pmn_status pmn_spool_sync(pmn_spool *spool, pmn_err *err);
+/* Rows [first, first + n) as they were appended. */
+PMN_MUST_USE pmn_status pmn_spool_read_narrow(
+    const pmn_spool *spool, int64_t first, int64_t n, float *rows, pmn_err *err);
 int64_t pmn_spool_count(const pmn_spool *spool);
 /* Rows [first, first + n); the signature that pmn_rows wants, `spool` being a pmn_spool. */
 PMN_MUST_USE pmn_status pmn_spool_read(void *spool, int64_t first, int32_t n, double *rows, pmn_err *err);

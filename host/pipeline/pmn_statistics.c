@@ -71,6 +71,7 @@ static pmn_status plan(pmn_run *run, int64_t rows, bool covariance, pmn_err *err
   int64_t kept, need = pmn_fit_memory(rows, run->width, covariance, &options, &kept);
   int64_t limit = options.memory;
   int64_t spooled = run->spool == NULL ? 0 : rows * run->width * (int64_t)sizeof(float);
+  if (run->journals && !run->is_fitting) spooled *= 2; /* what is journalled is kept apart */
   if (need > limit) {
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY,
         "the statistics of %lld rows of %d columns need %.4g MB of memory, but may take %.4g MB%s: allow more with "
@@ -86,24 +87,20 @@ done:
   return st;
 }
 
-/* A nameless file beside the output or where the user wants it; of a job that can be taken up again one that stays. */
 static pmn_status open_spool(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  pmn_buf path;
-  pmn_buf_init(&path, 1 << 16);
-  if (run->job != NULL)
-    PMN_TRY(pmn_job_work_path(run->job, "features.f32", &path, err));
-  else if (o->statistics.spool != NULL)
-    PMN_TRY(pmn_buf_printf(&path, err, "%s/spool", o->statistics.spool));
+  pmn_buf beside;
+  pmn_buf_init(&beside, 1 << 16);
+  if (o->statistics.spool != NULL)
+    PMN_TRY(pmn_buf_printf(&beside, err, "%s/spool", o->statistics.spool));
+  else if (run->job != NULL)
+    PMN_TRY(pmn_job_scratch_path(run->job, &beside, err));
   else
-    PMN_TRY(pmn_buf_printf(&path, err, "%s", o->output));
-  if (run->journals && !run->is_fitting)
-    PMN_TRY(pmn_spool_open(path.data, run->width, &run->spool, err));
-  else
-    PMN_TRY(pmn_spool_create(path.data, run->width, &run->spool, err));
+    PMN_TRY(pmn_buf_printf(&beside, err, "%s", o->output));
+  PMN_TRY(pmn_spool_create(beside.data, run->width, &run->spool, err));
 done:
-  pmn_buf_reset(&path);
+  pmn_buf_reset(&beside);
   return st;
 }
 
