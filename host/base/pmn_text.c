@@ -61,3 +61,8 @@ bool pmn_text_double(const char *text, double *value) {
   *value = parsed;
   return true;
 }
+
+bool pmn_text_ends(const char *name, const char *end) {
+  size_t size = strlen(name), end_size = strlen(end);
+  return size > end_size && strcmp(name + size - end_size, end) == 0;
+}

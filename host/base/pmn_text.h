@@ -15,4 +15,7 @@ int pmn_text_utf8_length(const char *p, size_t size);
 bool pmn_text_int64(const char *text, int64_t min, int64_t max, int64_t *value);
 bool pmn_text_double(const char *text, double *value);
 
+/* Has a file's name this ending? The ending alone is none: ".onnx" is a hidden file without one. */
+bool pmn_text_ends(const char *name, const char *end);
+
 #endif

@@ -38,8 +38,8 @@ int cli_usage_option(const char *command, const struct option *options, char *co
 
 /* A flag that SIGHUP, SIGINT and SIGTERM raise; a second signal of a kind ends the program at once. */
 const volatile sig_atomic_t *cli_catch_signals(void);
-/* After that: a flag for SIGTERM alone, which then no longer raises the other. It is what a cloud sends to a machine that
- * it will take away in two minutes. */
+/* After that: a flag for SIGTERM alone, which then no longer raises the other. It is what a cloud sends to a machine
+ * that it will take away in two minutes. */
 const volatile sig_atomic_t *cli_catch_termination(void);
 
 /* The whole of `text` as a number from min to max; false otherwise. */

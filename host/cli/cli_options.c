@@ -134,3 +134,77 @@ bool cli_take_statistics(const char *command, int option, const char *name, pmn_
     return false;
   }
 }
+
+/* ------------------------------------------------------------------------------------------------------ rows -- */
+
+bool cli_take_rows(const char *command, int option, const char *name, cli_rows *rows) {
+  static const char *const on_error[] = {"skip", "stop"};
+  static const char *const progress[] = {"auto", "plain", "json", "none"};
+  pmn_extract_options *o = &rows->options;
+  int word;
+  switch (option) {
+  case 'o':
+    o->output = optarg;
+    return true;
+  case CLI_OPT_FORMAT:
+    o->format = optarg;
+    return true;
+  case CLI_OPT_REJECTS:
+    o->rejects = optarg;
+    return true;
+  case CLI_OPT_PARTS:
+    return cli_number32(command, name, optarg, 1, 100000, &o->parts);
+  case CLI_OPT_OVERWRITE:
+    o->overwrite = true;
+    return true;
+  case CLI_OPT_BACKEND:
+    o->backend = optarg;
+    return true;
+  case CLI_OPT_DEVICE:
+    return cli_number32(command, name, optarg, 0, 1000, &o->device);
+  case CLI_OPT_THREADS:
+    return cli_number32(command, name, optarg, 1, 1024, &o->threads);
+  case CLI_OPT_ON_ERROR:
+    word = cli_choice(command, name, optarg, on_error, 2);
+    o->stop_on_error = word == 1;
+    return word >= 0;
+  case CLI_OPT_MAX_REJECTS:
+    return cli_number(command, name, optarg, 0, INT64_MAX, &o->max_rejects);
+  case CLI_OPT_PROGRESS:
+    word = cli_choice(command, name, optarg, progress, 4);
+    rows->report.progress = word < 0 ? CLI_PROGRESS_NONE : (cli_progress)word;
+    return word >= 0;
+  case CLI_OPT_JSON:
+    rows->json = true;
+    return true;
+  case 'q':
+    rows->report.level = -1;
+    return true;
+  case 'v':
+    rows->report.level = PMN_LEVEL_DETAIL;
+    return true;
+  case 'h':
+    rows->help = true;
+    return true;
+  default:
+    return cli_take_statistics(command, option, name, &o->statistics);
+  }
+}
+
+void cli_rows_start(cli_rows *rows) {
+  cli_report_start(&rows->report);
+  rows->options.on_progress = cli_report_progress;
+  rows->options.on_message = cli_report_message;
+  rows->options.callback_arg = &rows->report;
+  rows->options.stop = cli_catch_signals();
+}
+
+int cli_rows_end(cli_rows *rows, pmn_status status, pmn_summary *summary, const pmn_err *err) {
+  cli_report_end(&rows->report);
+  if (status != PMN_STATUS_OK) return cli_fail(status, err);
+  int code = pmn_summary_counts(summary).rejects > 0 ? EXIT_SOME_REJECTED : EXIT_ALL_ROWS;
+  cli_report_summary(&rows->report, summary, rows->options.output);
+  if (rows->json) printf("%s\n", pmn_summary_record(summary));
+  pmn_summary_destroy(summary);
+  return code;
+}

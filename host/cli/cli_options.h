@@ -3,6 +3,7 @@
 #define CLI_OPTIONS_H
 
 #include "cli.h"
+#include "cli_report.h"
 
 /* Each says what is wrong and returns false, or -1. `command` and `name` are for that. */
 bool cli_number(const char *command, const char *name, const char *text, int64_t min, int64_t max, int64_t *value);
@@ -10,7 +11,7 @@ bool cli_number32(const char *command, const char *name, const char *text, int32
 /* Index of `text` among `words`. */
 int cli_choice(const char *command, const char *name, const char *text, const char *const *words, int count);
 
-/* ------------------------------------------------------------------------------------------------ statistics -- */
+/* --------------------------------------------------------------------------------------------------- options -- */
 
 enum {
   CLI_OPT_STANDARDIZE = 1024, /* above every command's own */
@@ -21,9 +22,20 @@ enum {
   CLI_OPT_SAVE_MOMENTS,
   CLI_OPT_MEMORY,
   CLI_OPT_SPOOL,
+  CLI_OPT_FORMAT,
+  CLI_OPT_REJECTS,
+  CLI_OPT_PARTS,
+  CLI_OPT_OVERWRITE,
+  CLI_OPT_BACKEND,
+  CLI_OPT_DEVICE,
+  CLI_OPT_THREADS,
+  CLI_OPT_ON_ERROR,
+  CLI_OPT_MAX_REJECTS,
+  CLI_OPT_PROGRESS,
+  CLI_OPT_JSON,
 };
 
-/* What fits, for every command; then what only those with rows have. */
+/* What fits, for every command; then what only those with rows have; then the whole of what these share. */
 /* clang-format off */
 #define CLI_FIT_OPTIONS                                                                                                \
   {"standardize", optional_argument, NULL, CLI_OPT_STANDARDIZE},                                                       \
@@ -36,6 +48,23 @@ enum {
   {"projection", required_argument, NULL, CLI_OPT_PROJECTION},                                                         \
   {"memory", required_argument, NULL, CLI_OPT_MEMORY},                                                                 \
   {"spool", required_argument, NULL, CLI_OPT_SPOOL}
+#define CLI_ROWS_OPTIONS                                                                                               \
+  CLI_STATISTICS_OPTIONS,                                                                                              \
+  {"output", required_argument, NULL, 'o'},                                                                            \
+  {"format", required_argument, NULL, CLI_OPT_FORMAT},                                                                 \
+  {"rejects", required_argument, NULL, CLI_OPT_REJECTS},                                                               \
+  {"parts", required_argument, NULL, CLI_OPT_PARTS},                                                                   \
+  {"overwrite", no_argument, NULL, CLI_OPT_OVERWRITE},                                                                 \
+  {"backend", required_argument, NULL, CLI_OPT_BACKEND},                                                               \
+  {"device", required_argument, NULL, CLI_OPT_DEVICE},                                                                 \
+  {"threads", required_argument, NULL, CLI_OPT_THREADS},                                                               \
+  {"on-error", required_argument, NULL, CLI_OPT_ON_ERROR},                                                             \
+  {"max-rejects", required_argument, NULL, CLI_OPT_MAX_REJECTS},                                                       \
+  {"progress", required_argument, NULL, CLI_OPT_PROGRESS},                                                             \
+  {"json", no_argument, NULL, CLI_OPT_JSON},                                                                           \
+  {"quiet", no_argument, NULL, 'q'},                                                                                   \
+  {"verbose", no_argument, NULL, 'v'},                                                                                 \
+  {"help", no_argument, NULL, 'h'}
 /* clang-format on */
 
 extern const char cli_fit_help[];        /* of CLI_FIT_OPTIONS */
@@ -43,5 +72,23 @@ extern const char cli_statistics_help[]; /* of CLI_STATISTICS_OPTIONS */
 
 /* Takes one of these options with its optarg; false for any other, and after saying what is wrong. */
 bool cli_take_statistics(const char *command, int option, const char *name, pmn_statistics *statistics);
+
+/* ------------------------------------------------------------------------------------------------------ rows -- */
+
+#define CLI_ROWS_LETTERS ":o:qvh" /* of CLI_ROWS_OPTIONS, for getopt_long */
+
+/* A command that writes rows. pmn_reduce's options are a part of pmn_extract's, by the same names. */
+typedef struct cli_rows {
+  pmn_extract_options options; /* PMN_EXTRACT_OPTIONS_INIT */
+  cli_report report;
+  bool json, help;
+} cli_rows;
+
+/* As cli_take_statistics, for CLI_ROWS_OPTIONS. */
+bool cli_take_rows(const char *command, int option, const char *name, cli_rows *rows);
+/* Before the run: its callbacks and its flag to stop go to the options. */
+void cli_rows_start(cli_rows *rows);
+/* After it: says how it went and destroys the summary; the command's exit code. */
+int cli_rows_end(cli_rows *rows, pmn_status status, pmn_summary *summary, const pmn_err *err);
 
 #endif

@@ -1,10 +1,8 @@
 /* cmd_extract.c - pomona extract: options in, summary out. */
 #include "cli_options.h"
-#include "cli_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const char help_input[] =
     "Usage: pomona extract SOURCE... -o OUT [OPTION]...\n"
@@ -42,10 +40,16 @@ static const char help_fit_on[] =
     "      --fit-on SOURCE     fit on the pictures of another source, which give no rows\n\n";
 static const char help_output[] =
     "Output:\n"
-    "  -o, --output OUT        .csv, .parquet or .npy; appears only when it is whole\n"
-    "      --format FORMAT     csv, parquet or npy, when the name of OUT does not tell\n"
-    "      --rejects FILE      where to list pictures that cannot be read (default OUT.rejects.csv)\n"
-    "      --overwrite         replace OUT if it is there\n\n";
+    "  -o, --output OUT        .csv, .parquet or .npy; or a folder of parts, which ends with /; appears only when it "
+    "is "
+    "whole\n"
+    "      --format FORMAT     csv, parquet or npy, when the name of OUT does not tell (a folder's default is "
+    "parquet)\n"
+    "      --parts N           parts of a folder (default: so many that each holds about 64 MB of features)\n"
+    "      --rejects FILE      where to list pictures that cannot be read (default OUT.rejects.csv, OUT/_rejects.csv)\n"
+    "      --overwrite         replace OUT if it is there\n"
+    "      --resume            go on where a run that writes a folder was broken off; its output is the same to the\n"
+    "                          byte; begins if nothing is there, does nothing if OUT is finished\n\n";
 static const char help_running[] =
     "Running:\n"
     "      --backend NAME      auto (default: a GPU through OpenCL if there is one, else cpu), opencl, cpu, or ref,\n"
@@ -62,8 +66,8 @@ static const char help_running[] =
     "  -v, --verbose           every rejected picture too\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing or too many\n"
-    "rejects; 4 output exists or cannot be written; 6 device or memory; 7 bad model or weights; 129, 130, 143\n"
-    "interrupted.\n";
+    "rejects; 4 output exists or cannot be written; 5 ended early, go on with --resume; 6 device or memory; 7 bad\n"
+    "model or weights; 129, 130, 143 interrupted.\n";
 
 enum {
   OPT_INCLUDE = 256,
@@ -78,19 +82,8 @@ enum {
   OPT_PREPROCESS,
   OPT_RESIZE,
   OPT_FIT_ON,
-  OPT_FORMAT,
-  OPT_REJECTS,
-  OPT_OVERWRITE,
-  OPT_PARTS,
   OPT_RESUME,
-  OPT_BACKEND,
-  OPT_DEVICE,
-  OPT_THREADS,
   OPT_BATCH,
-  OPT_ON_ERROR,
-  OPT_MAX_REJECTS,
-  OPT_PROGRESS,
-  OPT_JSON,
 };
 
 static const struct option long_options[] = {
@@ -105,41 +98,21 @@ static const struct option long_options[] = {
     {"size", required_argument, NULL, OPT_SIZE},
     {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
-    CLI_STATISTICS_OPTIONS,
     {"fit-on", required_argument, NULL, OPT_FIT_ON},
-    {"output", required_argument, NULL, 'o'},
-    {"format", required_argument, NULL, OPT_FORMAT},
-    {"rejects", required_argument, NULL, OPT_REJECTS},
-    {"overwrite", no_argument, NULL, OPT_OVERWRITE},
-    {"parts", required_argument, NULL, OPT_PARTS},
     {"resume", no_argument, NULL, OPT_RESUME},
-    {"backend", required_argument, NULL, OPT_BACKEND},
-    {"device", required_argument, NULL, OPT_DEVICE},
-    {"threads", required_argument, NULL, OPT_THREADS},
     {"batch", required_argument, NULL, OPT_BATCH},
-    {"on-error", required_argument, NULL, OPT_ON_ERROR},
-    {"max-rejects", required_argument, NULL, OPT_MAX_REJECTS},
-    {"progress", required_argument, NULL, OPT_PROGRESS},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"quiet", no_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
+    CLI_ROWS_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
-  pmn_extract_options extract;
+  cli_rows rows;
   const char **includes, **layers;
-  cli_report report;
-  bool json, help;
 } arguments;
 
 /* One option; false when the command line is wrong and the user has been told. */
 static bool take_option(arguments *a, int option, const char *name) {
-  static const char *const on_error[] = {"skip", "stop"};
-  static const char *const progress[] = {"auto", "plain", "json", "none"};
-  pmn_extract_options *o = &a->extract;
-  int word;
+  pmn_extract_options *o = &a->rows.options;
   switch (option) {
   case OPT_INCLUDE:
     a->includes[o->include_count++] = optarg;
@@ -176,116 +149,64 @@ static bool take_option(arguments *a, int option, const char *name) {
   case OPT_FIT_ON:
     o->fit_on = optarg;
     return true;
-  case 'o':
-    o->output = optarg;
-    return true;
-  case OPT_FORMAT:
-    o->format = optarg;
-    return true;
-  case OPT_REJECTS:
-    o->rejects = optarg;
-    return true;
-  case OPT_OVERWRITE:
-    o->overwrite = true;
-    return true;
-  case OPT_PARTS:
-    return cli_number32("extract", name, optarg, 1, 100000, &o->parts);
   case OPT_RESUME:
     o->resume = true;
     return true;
-  case OPT_BACKEND:
-    o->backend = optarg;
-    return true;
-  case OPT_DEVICE:
-    return cli_number32("extract", name, optarg, 0, 1000, &o->device);
-  case OPT_THREADS:
-    return cli_number32("extract", name, optarg, 1, 1024, &o->threads);
   case OPT_BATCH:
     return cli_number32("extract", name, optarg, 1, 65536, &o->batch);
-  case OPT_ON_ERROR:
-    word = cli_choice("extract", name, optarg, on_error, 2);
-    o->stop_on_error = word == 1;
-    return word >= 0;
-  case OPT_MAX_REJECTS:
-    return cli_number("extract", name, optarg, 0, INT64_MAX, &o->max_rejects);
-  case OPT_PROGRESS:
-    word = cli_choice("extract", name, optarg, progress, 4);
-    a->report.progress = word < 0 ? CLI_PROGRESS_NONE : (cli_progress)word;
-    return word >= 0;
-  case OPT_JSON:
-    a->json = true;
-    return true;
-  case 'q':
-    a->report.level = -1;
-    return true;
-  case 'v':
-    a->report.level = PMN_LEVEL_DETAIL;
-    return true;
-  case 'h':
-    a->help = true;
-    return true;
   default:
-    return cli_take_statistics("extract", option, name, &o->statistics);
+    return cli_take_rows("extract", option, name, &a->rows);
   }
 }
 
 static bool parse(int argc, char **argv, arguments *a) {
+  pmn_extract_options *o = &a->rows.options;
   int letter, index = -1;
   opterr = 0;
-  while ((letter = getopt_long(argc, argv, ":o:qvh", long_options, &index)) != -1) {
+  while ((letter = getopt_long(argc, argv, CLI_ROWS_LETTERS, long_options, &index)) != -1) {
     if (letter == '?' || letter == ':') {
       cli_usage_option("extract", long_options, argv, letter);
       return false;
     }
     if (!take_option(a, letter, index >= 0 ? long_options[index].name : "")) return false;
-    if (a->help) return true;
+    if (a->rows.help) return true;
     index = -1;
   }
-  a->extract.sources = (const char *const *)(argv + optind);
-  a->extract.source_count = (size_t)(argc - optind);
-  if (a->extract.source_count == 0) return cli_usage("extract", "no SOURCE: name a folder of pictures"), false;
-  if (a->extract.output == NULL) return cli_usage("extract", "no output: name a file with -o"), false;
+  o->sources = (const char *const *)(argv + optind);
+  o->source_count = (size_t)(argc - optind);
+  if (o->source_count == 0) return cli_usage("extract", "no SOURCE: name a folder of pictures"), false;
+  if (o->output == NULL) return cli_usage("extract", "no output: name a file with -o"), false;
   return true;
 }
 
-static int run(arguments *a) {
+static int run(cli_rows *rows) {
   pmn_summary *summary = NULL;
   pmn_err err = PMN_ERR_INIT;
-  cli_report_start(&a->report);
-  a->extract.on_progress = cli_report_progress;
-  a->extract.on_message = cli_report_message;
-  a->extract.callback_arg = &a->report;
-  a->extract.stop = cli_catch_signals();
-  a->extract.pause = cli_catch_termination();
-  pmn_status status = pmn_extract(&a->extract, &summary, &err);
-  cli_report_end(&a->report);
-  if (status != PMN_STATUS_OK) return cli_fail(status, &err);
-  int code = pmn_summary_counts(summary).rejects > 0 ? EXIT_SOME_REJECTED : EXIT_ALL_ROWS;
-  cli_report_summary(&a->report, summary, a->extract.output);
-  if (a->json) printf("%s\n", pmn_summary_record(summary));
-  pmn_summary_destroy(summary);
-  return code;
+  cli_rows_start(rows);
+  rows->options.pause = cli_catch_termination();
+  pmn_status status = pmn_extract(&rows->options, &summary, &err);
+  return cli_rows_end(rows, status, summary, &err);
 }
 
 int cmd_extract(int argc, char **argv) {
   pmn_extract_options defaults = PMN_EXTRACT_OPTIONS_INIT;
-  arguments a = {.extract = defaults, .report = {.level = PMN_LEVEL_INFO}};
+  arguments a = {.rows = {.options = defaults, .report = {.level = PMN_LEVEL_INFO}}};
   int code = EXIT_USAGE;
   a.includes = calloc((size_t)argc, sizeof *a.includes);
   a.layers = calloc((size_t)argc, sizeof *a.layers);
-  a.extract.includes = a.includes;
-  a.extract.layers = a.layers;
+  a.rows.options.includes = a.includes;
+  a.rows.options.layers = a.layers;
   if (a.includes == NULL || a.layers == NULL) {
     free(a.includes);
     free(a.layers);
     return EXIT_DEVICE;
   }
   if (parse(argc, argv, &a)) {
-    if (a.help) {
+    if (a.rows.help) {
       printf("%s%s%s%s%s%s", help_input, help_work, cli_statistics_help, help_fit_on, help_output, help_running);
       code = EXIT_ALL_ROWS;
     } else {
-      code = run(&a);
+      code = run(&a.rows);
     }
   }
   free(a.includes);

@@ -8,6 +8,7 @@
 #include "pmn_backend.h"
 #include "pmn_fold.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 #include "pmn_plan.h"
 
 #include <math.h>
@@ -73,12 +74,10 @@ static void swap_channels(pmn_layer *layer, size_t rows) {
 
 static void check_finite(
     pmn_graph *graph, const pmn_layer *layer, const char *what, const float *values, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (isfinite(values[i])) continue;
-    pmn_graph_fail(graph, PMN_STATUS_MODEL, "layer %s: %s %zu is %g%s", layer->op.name, what, i, (double)values[i],
-        layer->scale != NULL || layer->in_scale != NULL ? " once its factors are multiplied in" : "");
-    return;
-  }
+  size_t bad = pmn_nonfinite_find(values, count);
+  if (bad == count) return;
+  pmn_graph_fail(graph, PMN_STATUS_MODEL, "layer %s: %s %zu is %g%s", layer->op.name, what, bad, (double)values[bad],
+      layer->scale != NULL || layer->in_scale != NULL ? " once its factors are multiplied in" : "");
 }
 
 static float *fill(pmn_graph *graph, size_t count, float value) {

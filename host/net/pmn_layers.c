@@ -2,6 +2,7 @@
 #include "pmn_layers.h"
 
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,13 +50,11 @@ static float *read_floats(pmn_layers *layers, const char *name, int32_t rank, co
   float *values = pmn_alloc_aligned(weight->size, 1);
   if (values == NULL) return NULL;
   memcpy(values, weight->data, weight->size); /* the file need not be aligned */
-  for (size_t i = 0; i < weight->size / sizeof *values; i++) {
-    if (isfinite(values[i])) continue;
-    pmn_graph_fail(layers->graph, PMN_STATUS_MODEL, "tensor %s holds %g at position %zu", name, (double)values[i], i);
-    pmn_free(values);
-    return NULL;
-  }
-  return values;
+  size_t count = weight->size / sizeof *values, bad = pmn_nonfinite_find(values, count);
+  if (bad == count) return values;
+  pmn_graph_fail(layers->graph, PMN_STATUS_MODEL, "tensor %s holds %g at position %zu", name, (double)values[bad], bad);
+  pmn_free(values);
+  return NULL;
 }
 
 /* The tensor LAYER/PART, for a builder of the graph: NULL after an error, and when memory cannot be had. */

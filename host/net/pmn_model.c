@@ -9,6 +9,7 @@
 #include "pmn_mem.h"
 #include "pmn_nearest.h"
 #include "pmn_onnx.h"
+#include "pmn_text.h"
 
 #include <string.h>
 
@@ -289,12 +290,6 @@ done:
 
 /* ------------------------------------------------------------------------------------------------------ ONNX -- */
 
-static bool is_onnx(const char *network) {
-  static const char end[] = ".onnx";
-  size_t size = strlen(network), end_size = strlen(end);
-  return size > end_size && strcmp(network + size - end_size, end) == 0;
-}
-
 /* Preprocessing and size, of which the file may say all, a part or nothing. */
 static pmn_status choose_onnx_input(pmn_model *self, const pmn_model_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -377,7 +372,7 @@ pmn_status pmn_model_create(const pmn_model_options *options, pmn_model **model,
   const pmn_architecture *architecture = pmn_architecture_find(options->network);
   if (architecture != NULL) {
     PMN_TRY(create_zoo(self, architecture, options, err));
-  } else if (is_onnx(options->network)) {
+  } else if (pmn_text_ends(options->network, ".onnx")) {
     PMN_TRY(create_onnx(self, options, err));
   } else {
     st = refuse_network(options->network, err);

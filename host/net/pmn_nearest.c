@@ -1,6 +1,8 @@
 /* pmn_nearest.c - see pmn_nearest.h. */
 #include "pmn_nearest.h"
 
+#include "pmn_numbers.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +11,6 @@ enum { LENGTH_MAX = 127 }; /* of what is compared; names of layers are shorter, 
 
 static int lower(char c) {
   return tolower((unsigned char)c);
-}
-
-static int32_t smallest(int32_t a, int32_t b, int32_t c) {
-  int32_t least = a < b ? a : b;
-  return least < c ? least : c;
 }
 
 /* Letters to insert, delete or replace until a is b, case aside (Levenshtein 1966; Wagner and Fischer 1974); or until a
@@ -27,13 +24,11 @@ static int32_t edit_distance(const char *a, size_t a_size, const char *b, size_t
     for (size_t j = 1; j <= b_size; j++) {
       int32_t replaced = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
       diagonal = row[j];
-      row[j] = smallest(replaced, row[j] + 1, row[j - 1] + 1);
+      row[j] = pmn_least(replaced, pmn_least(row[j], row[j - 1]) + 1);
     }
   }
   int32_t distance = row[b_size];
-  for (size_t j = 0; j < b_size; j++) {
-    if (row[j] + 1 < distance) distance = row[j] + 1;
-  }
+  for (size_t j = 0; j < b_size; j++) distance = pmn_least(distance, row[j] + 1);
   return distance;
 }
 

@@ -8,10 +8,10 @@
 #include "pmn_clock.h"
 #include "pmn_feed.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 #include "pmn_parts.h"
 #include "pmn_writer.h"
 
-#include <math.h>
 #include <string.h>
 
 /* No photograph is larger; a file that is will not be read into memory. */
@@ -53,13 +53,6 @@ done:
   return st;
 }
 
-static bool all_finite(const float *row, int32_t width) {
-  for (int32_t i = 0; i < width; i++) {
-    if (!isfinite(row[i])) return false;
-  }
-  return true;
-}
-
 /* Rows that hold NaN or infinity are no rows: weights can make them, whatever the picture. */
 static pmn_status drop_broken_rows(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -68,7 +61,7 @@ static pmn_status drop_broken_rows(pass *p, pmn_err *err) {
   int32_t kept = 0;
   for (int32_t i = 0; i < batch->n; i++) {
     const float *row = batch->features + (size_t)i * width;
-    if (!all_finite(row, p->run->width)) {
+    if (pmn_nonfinite_find(row, width) < width) {
       PMN_TRY(pmn_run_reject(p->run, batch->indices[i], "network", "its features are not finite numbers", err));
       continue;
     }

@@ -324,11 +324,6 @@ static pmn_status make_record(pmn_inspection *self, pmn_err *err) {
   return self->record != NULL ? PMN_STATUS_OK : pmn_err_memory(err, size, "the record of an inspection");
 }
 
-static bool ends_with(const char *text, const char *end) {
-  size_t size = strlen(text), end_size = strlen(end);
-  return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **inspection, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   *inspection = NULL;
@@ -338,14 +333,14 @@ pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **insp
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to inspect: name a network or a file");
   }
   const pmn_architecture *architecture = pmn_architecture_find(options->target);
-  if (options->network != NULL && !ends_with(options->target, ".safetensors")) {
+  if (options->network != NULL && !pmn_text_ends(options->target, ".safetensors")) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: a network is named for .safetensors files only", options->target);
   }
   if (architecture != NULL) {
     PMN_TRY(inspect_network(self, options, architecture, err));
-  } else if (ends_with(options->target, ".onnx")) {
+  } else if (pmn_text_ends(options->target, ".onnx")) {
     PMN_TRY(inspect_onnx(self, options, err));
-  } else if (ends_with(options->target, ".safetensors")) {
+  } else if (pmn_text_ends(options->target, ".safetensors")) {
     PMN_TRY(inspect_safetensors(self, options, err));
   } else {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,

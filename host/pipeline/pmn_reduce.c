@@ -8,6 +8,7 @@
 #include "pmn_choose.h"
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 #include "pmn_parts.h"
 #include "pmn_pool.h"
 
@@ -48,16 +49,6 @@ done:
   return st;
 }
 
-/* Column of the first value that is no finite number, or `width`. */
-static int32_t first_broken(const double *row, int32_t width) {
-  double any = 0.0;
-  for (int32_t j = 0; j < width; j++) any += row[j] * 0.0;
-  if (any == 0.0) return width;
-  int32_t j = 0;
-  while (isfinite(row[j])) j++;
-  return j;
-}
-
 /* Rows [first, first + n) in x: those that are numbers move together, and join run->rows; *kept is how many. */
 static pmn_status keep_rows(pmn_run *run, int64_t first, int32_t n, double *x, int32_t *kept, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -65,10 +56,10 @@ static pmn_status keep_rows(pmn_run *run, int64_t first, int32_t n, double *x, i
   *kept = 0;
   for (int32_t i = 0; i < n; i++) {
     double *row = x + (size_t)i * width;
-    int32_t broken = first_broken(row, run->width);
-    if (broken < run->width) {
+    size_t broken = pmn_nonfinite_find_wide(row, width);
+    if (broken < width) {
       char reason[64];
-      snprintf(reason, sizeof reason, "column %d is %s", broken, isnan(row[broken]) ? "NaN" : "infinite");
+      snprintf(reason, sizeof reason, "column %zu is %s", broken, isnan(row[broken]) ? "NaN" : "infinite");
       PMN_TRY(pmn_run_reject(run, first + i, "matrix", reason, err));
       continue;
     }

@@ -107,15 +107,7 @@ done:
 pmn_status pmn_statistics_open(pmn_run *run, int64_t rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
-  const char *what = run->matrix != NULL ? "row" : "picture";
-  int64_t least = rows < run->width ? rows : run->width;
-  if (rows < 2) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a single %s has no statistics: standardising and PCA need 2 or more", what);
-  }
-  if (s->pca_components > least) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%d components were asked for, but %lld %ss of %d features give at most %lld",
-        s->pca_components, (long long)rows, what, run->width, (long long)least);
-  }
+  PMN_TRY(pmn_fit_check(rows, run->width, s->pca_components, run->matrix != NULL ? "row" : "picture", err));
   /* With fewer rows than columns the rows themselves are the smaller matrix. Who merges needs the whole covariance. */
   bool pca = s->pca_components > 0 || s->pca_ratio > 0;
   bool covariance = s->save_moments != NULL || (pca && rows >= run->width);

@@ -8,13 +8,12 @@
 
 /* What was listed was long enough; what could be read of it may not be. */
 static pmn_status check_rows(const pmn_run *run, int64_t count, pmn_err *err) {
+  pmn_err why;
   int32_t components = run->options->statistics.pca_components;
-  int64_t least = components > 2 ? components : 2;
-  if (count >= least) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_REJECTED, 0,
-      "%lld of %lld %s became rows, but these statistics need %lld; the last one rejected is %s", (long long)count,
-      (long long)run->counts.listed, run->matrix != NULL ? "rows of the matrix" : "pictures", (long long)least,
-      run->last_reject.message);
+  if (pmn_fit_check(count, run->width, components, "row", &why) == PMN_STATUS_OK) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "%lld of %lld %s became rows: %s; the last one rejected is %s",
+      (long long)count, (long long)run->counts.listed, run->matrix != NULL ? "rows of the matrix" : "pictures",
+      why.message, run->last_reject.message);
 }
 
 pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {

@@ -31,10 +31,22 @@
 
 enum { WHOLE_MAX = 2048 };
 
+pmn_status pmn_fit_check(int64_t n, int32_t d, int32_t components, const char *what, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t most = n < d ? n : d;
+  if (n < 2) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics need 2 or more %ss, not %" PRId64, what, n);
+  if (components > most)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%" PRId32 " components were asked for, but %" PRId64 " %ss of %" PRId32 " features give at most %" PRId64,
+        components, n, what, d, most);
+done:
+  return st;
+}
+
 static pmn_status request_check(
     const pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  int64_t n = moments->n, most = n < moments->d ? n : moments->d;
+  int64_t n = moments->n;
   bool pca = options->components != 0 || options->ratio != 0.0;
   if (!moments->finished) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "statistics were asked for before the last row was in");
   if (!options->with_mean && !options->with_std && !pca)
@@ -45,13 +57,7 @@ static pmn_status request_check(
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA takes a number of components or a ratio of variance, not both");
   if (!(options->ratio >= 0.0 && options->ratio < 1.0))
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA by ratio %g: the ratio must lie between 0 and 1", options->ratio);
-  if (n == 0) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "there are no rows: statistics need at least two");
-  if (n == 1) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "one row has no variance: statistics need at least two rows");
-  if (options->components > most)
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "PCA of %" PRId32 " components needs as many rows and columns; there are %" PRId64 " rows of %" PRId32
-        " columns: ask for at most %" PRId64 " components",
-        options->components, n, moments->d, most);
+  PMN_TRY(pmn_fit_check(n, moments->d, options->components, "row", err));
   if (pca && moments->m2 == NULL) {
     if (rows == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA needs the covariance of the rows, or the rows again");
     if (rows->count != n || rows->width != moments->d)
@@ -215,9 +221,15 @@ static pmn_status components_from_rows(
     pmn_fit *fit, const pmn_rows *rows, const pmn_fit_options *options, pmn_pool *pool, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_gram gram = {0};
-  pmn_scatter scatter = {.rows = rows, .mean = fit->mean, .scale = fit->scale, .pool = pool};
+  double *inverse = pmn_alloc((size_t)fit->d, sizeof *inverse);
+  pmn_scatter scatter = {.rows = rows, .mean = fit->mean, .inverse = inverse, .pool = pool};
   double divisor = (double)fit->n - 1.0;
   bool found = false;
+  if (inverse == NULL) {
+    st = pmn_err_memory(err, (size_t)fit->d * sizeof *inverse, "the components");
+    goto done;
+  }
+  for (size_t j = 0; j < (size_t)fit->d; j++) inverse[j] = 1.0 / fit->scale[j];
   if (few_suffice(options, rows->count)) {
     pmn_operator a = pmn_scatter_operator(&scatter);
     int64_t kept;
@@ -226,11 +238,12 @@ static pmn_status components_from_rows(
     PMN_TRY(components_largest(fit, options, &a, divisor, &found, err));
     if (found) goto done;
   }
-  PMN_TRY(pmn_gram_init(&gram, rows, fit->mean, fit->scale, err));
+  PMN_TRY(pmn_gram_init(&gram, rows, fit->mean, inverse, err));
   PMN_TRY(components_choose(fit, options, gram.values, rows->count, divisor, err));
   PMN_TRY(pmn_gram_components(&gram, fit->k, fit->components, err));
   fit->solver = "dsyevd of the Gram matrix";
 done:
+  pmn_free(inverse);
   pmn_scatter_reset(&scatter);
   pmn_gram_reset(&gram);
   return st;

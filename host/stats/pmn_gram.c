@@ -1,7 +1,7 @@
 /* pmn_gram.c - see pmn_gram.h.
  *
  * Workload: 8 to some thousand rows of 8192 columns and more, where the covariance [d, d] would cost d/n times as much.
- * With y = (x - mean) / scale, [n, d], fp64 throughout:
+ * With y the standardised rows, [n, d], fp64 throughout:
  *   y y' = U L U'      (n x n; as in "snapshot" PCA, Sirovich 1987)
  *   V = L^-1/2 U' y    rows are the eigenvectors of y'y, with the same eigenvalues
  * A tile of rows is in memory at a time, besides U and V. Dividing by a small L magnifies rounding: components of value
@@ -15,6 +15,7 @@
 
 #include "pmn_eigen.h"
 #include "pmn_mem.h"
+#include "pmn_operators.h"
 
 #include <cblas.h>
 #include <float.h>
@@ -53,13 +54,7 @@ static pmn_status tile_init(tile *t, const pmn_rows *rows, pmn_err *err) {
 
 /* Rows [first, first + n) into t->y. */
 static pmn_status tile_read(tile *t, const pmn_gram *gram, int64_t first, int32_t n, pmn_err *err) {
-  size_t d = (size_t)gram->rows->width;
-  pmn_status st = gram->rows->read(gram->rows->arg, first, n, t->y, err);
-  for (size_t i = 0; st == PMN_STATUS_OK && i < (size_t)n; i++) {
-    double *y = t->y + i * d;
-    for (size_t j = 0; j < d; j++) y[j] = (y[j] - gram->mean[j]) / gram->scale[j];
-  }
-  return st;
+  return pmn_rows_standardise(gram->rows, gram->mean, gram->inverse, first, n, t->y, err);
 }
 
 static int32_t tile_length(const tile *t, int64_t first, int64_t count) {
@@ -94,10 +89,11 @@ done:
   return st;
 }
 
-pmn_status pmn_gram_init(pmn_gram *gram, const pmn_rows *rows, const double *mean, const double *scale, pmn_err *err) {
+pmn_status pmn_gram_init(
+    pmn_gram *gram, const pmn_rows *rows, const double *mean, const double *inverse, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t square = 0;
-  *gram = (pmn_gram){.rows = rows, .mean = mean, .scale = scale};
+  *gram = (pmn_gram){.rows = rows, .mean = mean, .inverse = inverse};
   if (rows->count > PMN_EIGEN_ORDER_MAX)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA of %" PRId64 " rows by their Gram matrix: at most %d rows are possible",
         rows->count, PMN_EIGEN_ORDER_MAX);

@@ -6,15 +6,15 @@
 
 typedef struct pmn_gram {
   const pmn_rows *rows;
-  const double *mean, *scale; /* [width]; y = (x - mean) / scale */
-  double *vectors;            /* [count, count] eigenvectors of y y' as rows */
-  double *values;             /* [count] descending; exactly 0 where y has no direction left */
+  const double *mean, *inverse; /* [width]; y = (x - mean) * inverse */
+  double *vectors;              /* [count, count] eigenvectors of y y' as rows */
+  double *values;               /* [count] descending; exactly 0 where y has no direction left */
 } pmn_gram;
 
-/* Reads the rows, more than once and tile by tile, and finds values and vectors. rows, mean and scale are borrowed
+/* Reads the rows, more than once and tile by tile, and finds values and vectors. rows, mean and inverse are borrowed
  * until reset; gram may be reset whatever this returns. */
 PMN_MUST_USE pmn_status pmn_gram_init(
-    pmn_gram *gram, const pmn_rows *rows, const double *mean, const double *scale, pmn_err *err);
+    pmn_gram *gram, const pmn_rows *rows, const double *mean, const double *inverse, pmn_err *err);
 void pmn_gram_reset(pmn_gram *gram);
 /* The first k right singular vectors of y to components [k, width], k <= min(count, width), orthonormal. Those of a
  * value 0 are any orthonormal completion, the same on every run. Reads the rows once. */

@@ -20,6 +20,7 @@
 
 #include "pmn_eigen.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -89,21 +90,6 @@ int64_t pmn_moments_count(const pmn_moments *moments) {
   return moments->n + moments->pending;
 }
 
-/* Index of the first value that is NaN or infinite, or `count`. The whole row is looked at without a branch first: all
- * bits of an exponent are set in those alone. */
-static size_t nonfinite_find(const double *x, size_t count) {
-  const uint64_t exponent = 0x7ff0000000000000u;
-  uint64_t any = 0, bits;
-  for (size_t i = 0; i < count; i++) {
-    memcpy(&bits, &x[i], sizeof bits);
-    any |= (uint64_t)((bits & exponent) == exponent);
-  }
-  if (any == 0) return count;
-  size_t first = 0;
-  while (isfinite(x[first])) first++;
-  return first;
-}
-
 /* delta = mean of the block, from its sums; squares += sum of y^2, block = y. */
 static void block_centre(pmn_moments *m) {
   size_t d = (size_t)m->d, rows = (size_t)m->pending;
@@ -169,17 +155,12 @@ static pmn_status block_reserve(pmn_moments *m, int64_t more, pmn_err *err) {
 }
 
 /* One row, of one type or the other, less origin, behind those that wait; room is there. */
-static pmn_status add_row(pmn_moments *m, const float *narrow, const double *wide, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
+static void add_row(pmn_moments *m, const float *narrow, const double *wide) {
   size_t d = (size_t)m->d;
   double *restrict row = m->block + (size_t)m->pending * d;
   double *restrict sums = m->delta, *restrict origin = m->origin;
   for (size_t j = 0; narrow != NULL && j < d; j++) row[j] = (double)narrow[j];
   if (wide != NULL) memcpy(row, wide, d * sizeof *row);
-  size_t bad = nonfinite_find(row, d);
-  if (bad < d)
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "row %" PRId64 ", column %zu is %s: statistics need finite values",
-        pmn_moments_count(m), bad, isnan(row[bad]) ? "NaN" : "infinite");
   if (pmn_moments_count(m) == 0) memcpy(origin, row, d * sizeof *origin);
   if (m->pending == 0) memset(sums, 0, d * sizeof *sums);
   for (size_t j = 0; j < d; j++) {
@@ -187,8 +168,17 @@ static pmn_status add_row(pmn_moments *m, const float *narrow, const double *wid
     sums[j] += row[j];
   }
   m->pending++;
-done:
-  return st;
+}
+
+/* The last n rows that were added are finite. NaN and infinity stay in the sums, so these are looked at first. */
+static pmn_status check_rows(const pmn_moments *m, const float *narrow, const double *wide, int64_t n, pmn_err *err) {
+  size_t d = (size_t)m->d, values = (size_t)n * d;
+  if (pmn_nonfinite_find_wide(m->delta, d) == d) return PMN_STATUS_OK;
+  size_t bad = wide != NULL ? pmn_nonfinite_find_wide(wide, values) : pmn_nonfinite_find(narrow, values);
+  if (bad == values) return PMN_STATUS_OK; /* a sum that is too large: block_sum's business */
+  bool is_nan = wide != NULL ? isnan(wide[bad]) : isnan(narrow[bad]);
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "row %" PRId64 ", column %zu is %s: statistics need finite values",
+      pmn_moments_count(m) - n + (int64_t)(bad / d), bad % d, is_nan ? "NaN" : "infinite");
 }
 
 /* Rows of one type or the other. */
@@ -201,10 +191,11 @@ static pmn_status add(pmn_moments *m, const float *narrow, const double *wide, i
     if (take > n) take = n;
     PMN_TRY(block_reserve(m, take, err));
     for (int64_t i = 0; i < take; i++) {
-      PMN_TRY(add_row(m, narrow, wide, err));
-      if (narrow != NULL) narrow += d;
-      if (wide != NULL) wide += d;
+      add_row(m, narrow != NULL ? narrow + i * d : NULL, wide != NULL ? wide + i * d : NULL);
     }
+    PMN_TRY(check_rows(m, narrow, wide, take, err));
+    if (narrow != NULL) narrow += take * d;
+    if (wide != NULL) wide += take * d;
     if (m->pending == m->block_most) PMN_TRY(block_sum(m, err));
     n -= take;
   }

@@ -7,16 +7,12 @@
 #include "pmn_operators.h"
 
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 
 #include <cblas.h>
-#include <string.h>
 
 enum { PANEL = 256 }; /* columns of an image that one piece of work covers */
 enum { PIECE = PMN_SCATTER_TILE / PMN_SCATTER_PIECES, TILE = PMN_SCATTER_TILE };
-
-static int32_t least(int32_t a, int32_t b) {
-  return a < b ? a : b;
-}
 
 /* ----------------------------------------------------------------------------------------------------- dense -- */
 
@@ -29,7 +25,7 @@ typedef struct dense_call {
 static void dense_panel(void *arg, int64_t index, int32_t worker) {
   (void)worker;
   const dense_call *c = arg;
-  int32_t first = (int32_t)index * PANEL, columns = least(PANEL, c->order - first);
+  int32_t first = (int32_t)index * PANEL, columns = pmn_least(PANEL, c->order - first);
   cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->count, columns, c->order, 1.0, c->x, c->order,
       c->matrix + (size_t)first * (size_t)c->order, c->order, 0.0, c->y + first, c->order);
 }
@@ -48,42 +44,46 @@ pmn_operator pmn_dense_operator(pmn_dense *dense) {
 
 /* --------------------------------------------------------------------------------------------------- scatter -- */
 
+pmn_status pmn_rows_standardise(const pmn_rows *rows, const double *mean, const double *inverse, int64_t first,
+    int32_t n, double *y, pmn_err *err) {
+  size_t d = (size_t)rows->width;
+  pmn_status st = rows->read(rows->arg, first, n, y, err);
+  for (size_t i = 0; st == PMN_STATUS_OK && i < (size_t)n; i++) {
+    double *restrict row = y + i * d;
+    for (size_t j = 0; j < d; j++) row[j] = (row[j] - mean[j]) * inverse[j];
+  }
+  return st;
+}
+
 pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, bool at_hand, pmn_err *err) {
   size_t d = (size_t)scatter->rows->width, n = (size_t)scatter->rows->count;
   /* One or the other; without room for all rows after all, there is room for a tile. */
   if (at_hand) scatter->rows_at_hand = pmn_alloc_aligned(n * d, sizeof *scatter->rows_at_hand);
   if (scatter->rows_at_hand == NULL) scatter->buffer = pmn_alloc_aligned(TILE * d, sizeof *scatter->buffer);
-  scatter->inverse = pmn_alloc(d, sizeof *scatter->inverse);
   scatter->products = pmn_alloc_aligned((size_t)TILE * (size_t)count_max, sizeof *scatter->products);
-  if ((scatter->rows_at_hand == NULL && scatter->buffer == NULL) || scatter->inverse == NULL ||
-      scatter->products == NULL)
+  if ((scatter->rows_at_hand == NULL && scatter->buffer == NULL) || scatter->products == NULL)
     return pmn_err_memory(err, TILE * d * sizeof *scatter->buffer, "a tile of feature rows");
-  for (size_t j = 0; j < d; j++) scatter->inverse[j] = 1.0 / scatter->scale[j];
   return PMN_STATUS_OK;
 }
 
 void pmn_scatter_reset(pmn_scatter *scatter) {
-  pmn_free(scatter->inverse);
   pmn_free(scatter->rows_at_hand);
   pmn_free(scatter->buffer);
   pmn_free(scatter->products);
-  scatter->inverse = scatter->rows_at_hand = scatter->buffer = scatter->products = NULL;
+  scatter->rows_at_hand = scatter->buffer = scatter->products = NULL;
 }
 
 /* Reads and standardises some rows of the tile, and multiplies them by the vectors: products = y vectors'. */
 static void scatter_rows(void *arg, int64_t index, int32_t worker) {
   (void)worker;
   pmn_scatter *s = arg;
-  size_t d = (size_t)s->rows->width;
-  int32_t from = (int32_t)index * PIECE, n = least(PIECE, s->tile - from);
-  double *y = s->y + (size_t)from * d;
+  int32_t from = (int32_t)index * PIECE, n = pmn_least(PIECE, s->tile - from);
+  double *y = s->y + (size_t)from * (size_t)s->rows->width;
   s->statuses[index] = PMN_STATUS_OK;
-  if (!s->filled) s->statuses[index] = s->rows->read(s->rows->arg, s->first + from, n, y, &s->errors[index]);
-  if (s->statuses[index] != PMN_STATUS_OK) return;
-  for (size_t i = 0; !s->filled && i < (size_t)n; i++) {
-    double *restrict row = y + i * d;
-    for (size_t j = 0; j < d; j++) row[j] = (row[j] - s->mean[j]) * s->inverse[j];
+  if (!s->filled) {
+    s->statuses[index] = pmn_rows_standardise(s->rows, s->mean, s->inverse, s->first + from, n, y, &s->errors[index]);
   }
+  if (s->statuses[index] != PMN_STATUS_OK) return;
   cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, s->count, s->rows->width, 1.0, y, s->rows->width, s->vectors,
       s->rows->width, 0.0, s->products + (size_t)from * (size_t)s->count, s->count);
 }
@@ -92,7 +92,7 @@ static void scatter_rows(void *arg, int64_t index, int32_t worker) {
 static void scatter_columns(void *arg, int64_t index, int32_t worker) {
   (void)worker;
   const pmn_scatter *s = arg;
-  int32_t d = s->rows->width, first = (int32_t)index * PANEL, columns = least(PANEL, d - first);
+  int32_t d = s->rows->width, first = (int32_t)index * PANEL, columns = pmn_least(PANEL, d - first);
   cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, s->count, columns, s->tile, 1.0, s->products, s->count,
       s->y + first, d, s->first == 0 ? 0.0 : 1.0, s->images + first, d);
 }

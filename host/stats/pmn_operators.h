@@ -1,4 +1,5 @@
-/* pmn_operators.h - the two matrices whose largest eigenvalues are looked for; inside stats only. */
+/* pmn_operators.h - the two matrices whose largest eigenvalues are looked for, and the rows that one is made of; inside
+ * stats only. */
 #ifndef PMN_OPERATORS_H
 #define PMN_OPERATORS_H
 
@@ -14,15 +15,19 @@ typedef struct pmn_dense {
 } pmn_dense;
 pmn_operator pmn_dense_operator(pmn_dense *dense);
 
+/* Rows [first, first + n) as they are decomposed, to y [n, width]: (x - mean) * inverse, of the deviation or 1, as a
+ * division takes several times as long. */
+PMN_MUST_USE pmn_status pmn_rows_standardise(
+    const pmn_rows *rows, const double *mean, const double *inverse, int64_t first, int32_t n, double *y, pmn_err *err);
+
 enum { PMN_SCATTER_TILE = 512, PMN_SCATTER_PIECES = 8 };
 
-/* y'y of the standardised rows y = (x - mean) / scale, without ever forming it. The caller fills the first four, which
- * are borrowed until reset; several threads of the pool read rows at once. */
+/* y'y of the standardised rows y = (x - mean) * inverse, without ever forming it. The caller fills the first four,
+ * which are borrowed until reset; several threads of the pool read rows at once. */
 typedef struct pmn_scatter {
   const pmn_rows *rows;
-  const double *mean, *scale; /* [width] */
+  const double *mean, *inverse; /* [width] */
   pmn_pool *pool;
-  double *inverse;      /* [width] 1 / scale */
   double *rows_at_hand; /* [count, width] standardised, once `filled`; NULL: they are read for every product */
   bool filled;
   /* of the product in flight */

@@ -89,11 +89,13 @@ typedef struct pmn_fit {
   int32_t constant_columns; /* columns with no variance */
 } pmn_fit;
 
+/* Can n rows of d columns give K components (0: none are asked for)? PMN_STATUS_ARGUMENT if not, or if they are fewer
+ * than two; the message has the numbers, and calls a row `what`. */
+PMN_MUST_USE pmn_status pmn_fit_check(int64_t n, int32_t d, int32_t components, const char *what, pmn_err *err);
 /* From finished moments, whose covariance is used up. When the moments carry no covariance and PCA is asked for, the
  * components come from `rows` (meant for fewer rows than columns), which are read tile by tile, more than once;
  * otherwise `rows` may be NULL. OpenBLAS is set to one thread: its sums depend on the number.
- * PMN_STATUS_ARGUMENT: fewer than two rows, K more than the data can give, no column varies - the message has the
- * numbers. */
+ * PMN_STATUS_ARGUMENT: what pmn_fit_check says, or no column varies - the message has the numbers. */
 PMN_MUST_USE pmn_status pmn_fit_create(
     pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
 /* Bytes that moments and fit need for n rows of d columns; with_covariance as for pmn_moments_create. *kept: bytes that

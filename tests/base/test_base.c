@@ -1,4 +1,5 @@
-/* test_base.c - the ground floor: errors, memory, buffers, text, files, hashes, clock. Threads are in test_threads.c.
+/* test_base.c - the ground floor: errors, memory, buffers, text, numbers, files, hashes, clock. Threads are in
+ * test_threads.c.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -7,10 +8,12 @@
 #include "pmn_clock.h"
 #include "pmn_file.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 #include "pmn_sha256.h"
 #include "pmn_text.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <time.h>
 
@@ -336,6 +339,45 @@ static void test_double(void **state) {
   }
 }
 
+static void test_ends(void **state) {
+  (void)state;
+  assert_true(pmn_text_ends("a.onnx", ".onnx"));
+  assert_true(pmn_text_ends("a.onnx.onnx", ".onnx"));
+  static const char *const others[] = {"", ".onnx", "onnx", "aonnx", "a.onnx.", "a.onnx.b", "a.ONNX", "nnx"};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    if (pmn_text_ends(others[i], ".onnx")) fail_msg("\"%s\"", others[i]);
+  }
+}
+
+/* ------------------------------------------------------------------------------------------------- numbers -- */
+
+/* The largest numbers are finite, wherever they stand; the first of those that are not is found, wherever it stands. */
+static void test_nonfinite(void **state) {
+  (void)state;
+  enum { MOST = 70 };
+  static const float values[] = {0, -0.0f, 1, -FLT_MAX, FLT_MAX, FLT_TRUE_MIN, -FLT_MIN};
+  static const double wide_values[] = {0, -0.0, -1, -DBL_MAX, DBL_MAX, DBL_TRUE_MIN, -DBL_MIN};
+  const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+  for (size_t count = 0; count <= MOST; count++) {
+    float x[MOST] = {0};
+    double wide[MOST] = {0};
+    for (size_t i = 0; i < count; i++) {
+      x[i] = values[i % 7];
+      wide[i] = wide_values[i % 7];
+    }
+    assert_int_equal(pmn_nonfinite_find(x, count), count);
+    assert_int_equal(pmn_nonfinite_find_wide(wide, count), count);
+    for (size_t i = count; i-- > 0;) {
+      x[i] = bad[i % 4];
+      wide[i] = (double)bad[i % 4];
+      assert_int_equal(pmn_nonfinite_find(x, count), i);
+      assert_int_equal(pmn_nonfinite_find_wide(wide, count), i);
+    }
+  }
+  assert_int_equal(pmn_least(-2, 1), -2);
+  assert_int_equal(pmn_least(1, -2), -2);
+}
+
 /* --------------------------------------------------------------------------------------------------- files -- */
 
 static void test_file_read(void **state) {
@@ -530,6 +572,8 @@ int main(void) {
       cmocka_unit_test(test_escape_is_utf8_and_can_be_undone),
       cmocka_unit_test(test_int64),
       cmocka_unit_test(test_double),
+      cmocka_unit_test(test_ends),
+      cmocka_unit_test(test_nonfinite),
       cmocka_unit_test(test_file_read),
       cmocka_unit_test(test_file_read_without_memory),
       cmocka_unit_test(test_file_write_cached),

@@ -1,13 +1,9 @@
 /* test_graph.c - building networks: shapes and padding, names, errors, and programs made of single layers. What is
- * refused is test_graph_refusals.c's.
+ * refused is test_graph_refusals.c's, what a network computes test_graph_values.c's, what folding does test_fold.c's.
  *
- * Shapes are held against TensorFlow's "same" worked out by hand and against the definition of a window counted out;
- * values against the layers as they were built, in fp64, within a bound that the evaluation carries along. What folding
- * does is test_fold.c's.
+ * Shapes are held against TensorFlow's "same" worked out by hand and against the definition of a window counted out.
  */
-#include "graph_check.h"
-
-#include <float.h>
+#include "graph_tiny.h"
 
 /* The program's operations as a text. */
 static const char *operations(pmn_graph *graph, pmn_node output) {
@@ -253,208 +249,6 @@ static void test_layers(void **state) {
     assert_int_equal(layer.parameters, c->parameters);
     assert_int_equal(layer.operations, c->multiply_adds);
     pmn_graph_destroy(graph);
-  }
-}
-
-/* ---------------------------------------------------------------------------------------- a tiny network, in fp64 --
- */
-
-enum { H = 7, W = 6, STEM = 6, OUT = 4, UNITS = 5 };
-static const pmn_preprocess normalised = {
-    .width = W, .height = H, .scale = {1.0f / 64, 1.0f / 60, 1.0f / 58}, .shift = {-2.0f, -1.75f, -2.25f}};
-
-/* A convolution with what follows it, as the network was trained; NULL for no factors. */
-typedef struct layer_spec {
-  int kernel, stride, filters;
-  bool depthwise, bias, batch_norm;
-  float clamp_min, clamp_max;
-} layer_spec;
-
-static const layer_spec stem_spec = {3, 2, STEM, false, false, true, 0, 6};
-static const layer_spec deep_spec = {3, 1, STEM, true, false, true, -0.25f, 0.5f};
-static const layer_spec back_spec = {1, 1, STEM, false, true, true, -INFINITY, INFINITY};
-static const layer_spec plain_spec = {3, 1, OUT, false, true, false, -INFINITY, INFINITY};
-static const layer_spec dense_spec = {1, 1, UNITS, false, true, false, -INFINITY, INFINITY};
-
-enum { WEIGHTS_MAX = 9 * STEM * STEM };
-
-typedef struct layer_values {
-  float weights[WEIGHTS_MAX], bias[STEM];
-  double scale[STEM], shift[STEM];
-} layer_values;
-
-/* The same for the same layer, whoever asks. */
-static layer_values values_of(const layer_spec *spec) {
-  layer_values v;
-  uint64_t random = (uint64_t)(spec->kernel * 64 + spec->filters * 8 + spec->depthwise);
-  for (int i = 0; i < WEIGHTS_MAX; i++) v.weights[i] = (float)(graph_random(&random) % 2001 - 1000) / 1700.0f;
-  for (int i = 0; i < STEM; i++) {
-    v.bias[i] = spec->bias ? (float)(graph_random(&random) % 2001 - 1000) / 2300.0f : 0.0f;
-    v.scale[i] = spec->batch_norm ? (graph_random(&random) % 2001 - 300) / 1100.0 : 1.0;
-    v.shift[i] = spec->batch_norm ? (graph_random(&random) % 2001 - 1000) / 1300.0 : 0.0;
-  }
-  return v;
-}
-
-static void *copy_of(const void *from, size_t size) {
-  return memcpy(pmn_alloc_aligned(size, 1), from, size);
-}
-
-static pmn_node build_layer(pmn_graph *graph, pmn_node x, const layer_spec *spec) {
-  layer_values v = values_of(spec);
-  pmn_tensor in = pmn_graph_shape(graph, x);
-  pmn_window window = pmn_window_same(spec->kernel, spec->stride, in.h, in.w);
-  float *weights = copy_of(v.weights, sizeof v.weights), *bias = spec->bias ? copy_of(v.bias, sizeof v.bias) : NULL;
-  if (spec == &dense_spec) return pmn_graph_dense(graph, NULL, x, spec->filters, weights, bias);
-  x = pmn_graph_conv2d(graph, NULL, x, &window, spec->depthwise ? in.c : 1, spec->filters, weights, bias);
-  if (spec->batch_norm)
-    x = pmn_graph_affine(graph, NULL, x, copy_of(v.scale, sizeof v.scale), copy_of(v.shift, sizeof v.shift));
-  return pmn_graph_activation(graph, NULL, x, PMN_ACTIVATION_NONE, 0, spec->clamp_min, spec->clamp_max);
-}
-
-static pmn_node tiny_build(pmn_graph *graph, const pmn_preprocess *preprocess, pmn_node *middle) {
-  pmn_node stem = build_layer(graph, pmn_graph_input(graph, "input", preprocess), &stem_spec);
-  pmn_node x = build_layer(graph, build_layer(graph, stem, &deep_spec), &back_spec);
-  *middle = x = pmn_graph_add(graph, "middle", stem, x);
-  x = pmn_graph_global_average_pool(graph, "pool", build_layer(graph, x, &plain_spec));
-  return build_layer(graph, x, &dense_spec);
-}
-
-/* A tensor in fp64 with a bound on what fp32 may make of each of its values. */
-typedef struct layer64 {
-  int h, w, c;
-  double v[H * W * STEM], bound[H * W * STEM];
-} layer64;
-
-/* A convolution as the layers were trained: sum and bias, factor and term, residual, clamp. Bound: u = FLT_EPSILON / 2
- * for each rounding of a folded weight, of the folded bias, and of the result, of which there are two with a residual;
- * what was wrong in the input passes through the magnitudes of the weights. */
-static layer64 conv64(const layer64 *in, const layer_spec *spec, const layer64 *residual) {
-  const double u = FLT_EPSILON / 2;
-  layer_values values = values_of(spec);
-  int k = spec->kernel, s = spec->stride;
-  layer64 out = {.h = (in->h + s - 1) / s, .w = (in->w + s - 1) / s, .c = spec->filters};
-  int pad_h = ((out.h - 1) * s + k - in->h) / 2, pad_w = ((out.w - 1) * s + k - in->w) / 2;
-  for (int at = 0; at < out.h * out.w * out.c; at++) {
-    int o = at % out.c, x = at / out.c % out.w, y = at / out.c / out.w;
-    double factor = values.scale[o], term = (double)values.bias[o] * factor + values.shift[o];
-    double sum = 0.0, wrong = u * fabs(term);
-    for (int tap = 0; tap < k * k; tap++) {
-      int iy = y * s + tap / k - pad_h, ix = x * s + tap % k - pad_w;
-      if (iy < 0 || iy >= in->h || ix < 0 || ix >= in->w) continue;
-      for (int i = spec->depthwise ? o : 0; i < (spec->depthwise ? o + 1 : in->c); i++) {
-        double weight = (double)values.weights[spec->depthwise ? tap * out.c + o : (tap * in->c + i) * out.c + o];
-        int from = (iy * in->w + ix) * in->c + i;
-        sum += weight * in->v[from];
-        wrong += fabs(weight * factor) * (in->bound[from] + u * fabs(in->v[from]));
-      }
-    }
-    double v = sum * factor + term;
-    wrong += u * fabs(v);
-    if (residual != NULL) {
-      v += residual->v[at];
-      wrong += residual->bound[at] + u * fabs(v);
-    }
-    out.v[at] = fmin(fmax(v, (double)spec->clamp_min), (double)spec->clamp_max);
-    out.bound[at] = wrong * 1.001; /* products of errors */
-  }
-  return out;
-}
-
-static void tiny_expected(const uint8_t *picture, bool bgr, layer64 *middle, layer64 *last) {
-  layer64 in = {.h = H, .w = W, .c = 3};
-  for (int i = 0; i < H * W * 3; i++) {
-    double byte = picture[bgr ? i - i % 3 + 2 - i % 3 : i], scaled = byte * (double)normalised.scale[i % 3];
-    in.v[i] = scaled + (double)normalised.shift[i % 3];
-    in.bound[i] = FLT_EPSILON / 2 * (fabs(scaled) + fabs(in.v[i]));
-  }
-  layer64 stem = conv64(&in, &stem_spec, NULL), deep = conv64(&stem, &deep_spec, NULL);
-  *middle = conv64(&deep, &back_spec, &stem);
-  layer64 plain = conv64(middle, &plain_spec, NULL), pool = {.h = 1, .w = 1, .c = OUT};
-  for (int c = 0; c < OUT; c++) {
-    for (int p = 0; p < plain.h * plain.w; p++) {
-      pool.v[c] += plain.v[p * OUT + c] / (plain.h * plain.w);
-      pool.bound[c] += plain.bound[p * OUT + c] / (plain.h * plain.w);
-    }
-    pool.bound[c] += FLT_EPSILON / 2 * fabs(pool.v[c]);
-  }
-  *last = conv64(&pool, &dense_spec, NULL);
-}
-
-static double compare64(const float *y, const layer64 *expected) {
-  double worst = 0.0;
-  for (int i = 0; i < expected->h * expected->w * expected->c; i++) {
-    double part = fabs((double)y[i] - expected->v[i]) / expected->bound[i];
-    if (!(part <= 1.0)) fail_msg("value %d is %.9g, must be %.9g", i, (double)y[i], expected->v[i]);
-    worst = fmax(worst, part);
-  }
-  return worst;
-}
-
-static const uint8_t *picture(void) {
-  static uint8_t bytes[H * W * 3];
-  for (int i = 0; i < H * W * 3; i++) bytes[i] = (uint8_t)(i * 97 % 256);
-  return bytes;
-}
-
-static void test_values(void **state) {
-  (void)state;
-  pmn_err err = PMN_ERR_INIT;
-  for (int bgr = 0; bgr < 2; bgr++) {
-    layer64 expected[2];
-    tiny_expected(picture(), bgr == 1, &expected[0], &expected[1]);
-    for (int part = 0; part < 3; part++) { /* the middle, the end, both */
-      pmn_graph *graph = pmn_graph_create("tiny");
-      const pmn_program *program = NULL;
-      pmn_preprocess preprocess = normalised;
-      preprocess.bgr = bgr == 1;
-      pmn_node outputs[2];
-      outputs[1] = tiny_build(graph, &preprocess, &outputs[0]);
-      check_ok(pmn_graph_finish(graph, outputs + part % 2, part == 2 ? 2 : 1, &program, &err));
-      assert_string_equal(graph_describe(program),
-          part == 0   ? "conv/1,0[0,6] depthwise/1,1[-0.25,0.5] conv+"
-          : part == 1 ? "conv/1,0[0,6] depthwise/1,1[-0.25,0.5] conv+ conv/1,1 mean conv"
-                      : "conv/1,0[0,6] depthwise/1,1[-0.25,0.5] conv+ copy conv/1,1 mean conv copy");
-      const pmn_tensor *out = &program->tensors[program->output];
-      if (part == 0) assert_true(out->h == 4 && out->w == 3 && out->c == STEM);
-      if (part == 1) assert_true(out->h == 1 && out->w == 1 && out->c == UNITS);
-      if (part == 2) assert_true(out->h == 1 && out->w == 1 && out->c == 4 * 3 * STEM + UNITS);
-      float *y = graph_run(program, picture());
-      double worst = compare64(y, &expected[part % 2]);
-      if (part == 2) worst = fmax(worst, compare64(y + 4 * 3 * STEM, &expected[1]));
-      print_message("largest error %.3f of its bound\n", worst);
-      free(y);
-      pmn_graph_destroy(graph);
-    }
-  }
-}
-
-/* The input's values as an output, and read by what does not read bytes: exact, in the network's order of channels. */
-static void test_input_values(void **state) {
-  (void)state;
-  pmn_err err = PMN_ERR_INIT;
-  for (int bgr = 0; bgr < 2; bgr++) {
-    for (int part = 0; part < 3; part++) { /* asked for, asked for twice, through a pool of one pixel */
-      pmn_preprocess preprocess = {
-          .width = W, .height = H, .scale = {1, 2, 4}, .shift = {-7, 0.5f, 100}, .bgr = bgr == 1};
-      pmn_graph *graph = pmn_graph_create("input");
-      pmn_node x[2] = {pmn_graph_input(graph, "input", &preprocess)};
-      pmn_window one = pmn_window_square(1, 1);
-      if (part == 2) x[0] = pmn_graph_max_pool(graph, NULL, x[0], &one);
-      x[1] = x[0];
-      const pmn_program *program = NULL;
-      check_ok(pmn_graph_finish(graph, x, part == 1 ? 2 : 1, &program, &err));
-      assert_string_equal(graph_describe(program), part == 0 ? "conv" : part == 1 ? "conv copy copy" : "conv max");
-      float *y = graph_run(program, picture());
-      for (int i = 0; i < H * W * 3 * (part == 1 ? 2 : 1); i++) {
-        int at = i % (H * W * 3), c = at % 3;
-        int byte = picture()[bgr ? at - c + 2 - c : at];
-        double expected = byte * (double)preprocess.scale[c] + (double)preprocess.shift[c];
-        if ((double)y[i] != expected) fail_msg("value %d is %g, must be %g", i, (double)y[i], expected);
-      }
-      free(y);
-      pmn_graph_destroy(graph);
-    }
   }
 }
 
@@ -743,8 +537,6 @@ int main(void) {
       cmocka_unit_test(test_same_padding_counted),
       cmocka_unit_test(test_windows_counted),
       cmocka_unit_test(test_layers),
-      cmocka_unit_test(test_values),
-      cmocka_unit_test(test_input_values),
       cmocka_unit_test(test_moved_values),
       cmocka_unit_test(test_unneeded),
       cmocka_unit_test(test_names),

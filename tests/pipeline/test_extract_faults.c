@@ -292,6 +292,18 @@ static void weights(void **state) {
   options.limit = 1;
   assert_int_equal(extract_counts(&options).width, 1280);
   shell("rm '%s'/out*", folder);
+  /* The first layer's, finite, but sums of them are not. */
+  float huge[3 * 3 * 3 * 32];
+  for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) huge[i] = 3e38f;
+  overwrite_bytes(path, (long)header + 8, huge, sizeof huge);
+  options.layers = (const char *const[]){"Conv1"};
+  options.layer_count = 1;
+  pmn_counts counts = extract_counts(&options);
+  assert_int_equal(counts.rows, 0);
+  assert_int_equal(counts.rejects, 1);
+  assert_non_null(strstr(seen.text, "its features are not finite numbers"));
+  shell("rm '%s'/out*", folder);
+  options.layer_count = 0;
   /* Somewhere in the middle of the tensors. */
   overwrite_bytes(path, (long)header + 8 + 4000000, &(float){NAN}, sizeof(float));
   extract_fails(&options, PMN_STATUS_MODEL, "weights");

@@ -1,293 +1,11 @@
-/* test_source.c - listings: every promise of pmn_source.h, over folders built for the purpose.
- *
- * Each test works inside a temporary folder of its own as working folder. readdir and fstatat are replaced by versions
- * that can hide the kind of an entry, break off, and count the calls, because file systems that do not tell the kind
- * are rare here. Longer than a file should be, because every test needs the same helpers.
+/* test_source.c - listings: every promise of pmn_source.h about sources, lists, keys, labels and reading. Walking is
+ * test_walk.c's. Each test works inside a temporary folder of its own as working folder.
  */
-#define _GNU_SOURCE
-#include "check.h"
+#include "listing_check.h"
 
 #include "pmn_mem.h"
-#include "pmn_source.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
-#include <sys/resource.h>
-
-static bool hide_kinds;
-static int entries_left = -1; /* readdir fails after so many; negative: never */
-static int stat_calls;
-
-struct dirent *readdir(DIR *stream) {
-  static struct dirent *(*next)(DIR *);
-  if (next == NULL) *(void **)&next = dlsym(RTLD_NEXT, "readdir");
-  if (entries_left == 0) {
-    errno = EIO;
-    return NULL;
-  }
-  if (entries_left > 0) entries_left--;
-  struct dirent *entry = next(stream);
-  if (entry != NULL && hide_kinds) entry->d_type = DT_UNKNOWN;
-  return entry;
-}
-
-int fstatat(int fd, const char *restrict name, struct stat *restrict info, int flags) {
-  static int (*next)(int, const char *, struct stat *, int);
-  if (next == NULL) *(void **)&next = dlsym(RTLD_NEXT, "fstatat");
-  stat_calls++;
-  return next(fd, name, info, flags);
-}
-
-/* ------------------------------------------------------------------------------------------------- helpers -- */
-
-static char home[64]; /* the temporary folder of the running test */
-
-static int enter(void **state) {
-  (void)state;
-  check_folder(home);
-  hide_kinds = false;
-  entries_left = -1;
-  return chdir(home);
-}
-
-/* Only after success: the folder of a failed test is left behind. */
-static void leave(void) {
-  assert_int_equal(chdir("/"), 0);
-  check_folder_remove(home);
-}
-
-/* A file that holds its own name, with the folders it needs. */
-static void make_file(const char *path) {
-  char folder[PATH_MAX];
-  for (size_t i = 1; path[i] != '\0'; i++) {
-    if (path[i] != '/') continue;
-    memcpy(folder, path, i);
-    folder[i] = '\0';
-    if (mkdir(folder, 0755) != 0) assert_int_equal(errno, EEXIST);
-  }
-  FILE *file = fopen(path, "wb");
-  if (file == NULL) fail_msg("cannot make %s", path);
-  assert_int_equal(fwrite(path, 1, strlen(path), file), strlen(path));
-  assert_int_equal(fclose(file), 0);
-}
-
-static void make_list(const char *path, const char *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  assert_non_null(file);
-  assert_int_equal(fwrite(bytes, 1, size, file), size);
-  assert_int_equal(fclose(file), 0);
-}
-
-#define SOURCES(...)                                                                                                   \
-  .sources = (const char *const[]){__VA_ARGS__},                                                                       \
-  .source_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
-#define INCLUDES(...)                                                                                                  \
-  .includes = (const char *const[]){__VA_ARGS__},                                                                      \
-  .include_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
-#define OPTIONS(...)                                                                                                   \
-  &(pmn_source_options) {                                                                                              \
-    __VA_ARGS__                                                                                                        \
-  }
-
-static pmn_listing *list(const pmn_source_options *options) {
-  pmn_err err = PMN_ERR_INIT;
-  pmn_listing *listing = NULL;
-  check_ok(pmn_listing_create(options, &listing, &err));
-  return listing;
-}
-
-#define check_list_fails(options, expected, text)                                                                      \
-  do {                                                                                                                 \
-    pmn_err err = PMN_ERR_INIT;                                                                                        \
-    pmn_listing *none = (pmn_listing *)&err;                                                                           \
-    check_fails(pmn_listing_create(options, &none, &err), expected, text);                                             \
-    assert_null(none);                                                                                                 \
-  } while (0)
-
-/* The keys of the listing are these, in this order; the counts are these. Destroys it. */
-#define check_keys(listing, skipped, duplicates, ...)                                                                  \
-  keys_check(listing, skipped, duplicates, (const char *const[]){__VA_ARGS__},                                         \
-      (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
-
-static void keys_check(
-    pmn_listing *listing, int64_t skipped, int64_t duplicates, const char *const *keys, int64_t count) {
-  for (int64_t i = 0; i < pmn_listing_count(listing) && i < count; i++) {
-    assert_string_equal(pmn_listing_item(listing, i).key, keys[i]);
-  }
-  assert_int_equal(pmn_listing_count(listing), count);
-  assert_int_equal(pmn_listing_skipped(listing), skipped);
-  assert_int_equal(pmn_listing_duplicates(listing), duplicates);
-  pmn_listing_destroy(listing);
-}
-
-/* Reading item i gives the name of the file it is, which make_file put into it. */
-static void check_content(const pmn_listing *listing, int64_t index, const char *name) {
-  pmn_err err = PMN_ERR_INIT;
-  pmn_buf bytes;
-  pmn_buf_init(&bytes, PATH_MAX);
-  pmn_item item = pmn_listing_item(listing, index);
-  check_ok(pmn_source_read(&item, &bytes, &err));
-  assert_int_equal(bytes.size, strlen(name));
-  assert_string_equal(bytes.data, name);
-  pmn_buf_reset(&bytes);
-}
-
-/* ---------------------------------------------------------------------------------------------------- walk -- */
-
-/* Any byte but NUL and '/' may be in a name. The order is that of bytes: ' ' before '-' before '/' before '0', and
- * bytes above 127 last. */
-static void test_walk_keeps_every_name_and_sorts_bytewise(void **state) {
-  (void)state;
-  static const char *const keys[] = {
-      "\x01.jpg",
-      "\n\n.jpg",
-      "\"quoted\",'name'.jpg",
-      "$(touch x).jpg",
-      "-r.jpg",
-      "Z.jpg",
-      "\\x80.jpg",
-      "a b/x.jpg",
-      "a-b/x.jpg",
-      "a/b/c/d/e.jpg",
-      "a/x.jpg",
-      "a0/x.jpg",
-      "caf\xc3\xa9.jpg",
-      "\x80.jpg",
-      "\xff\xfe.jpg",
-  };
-  enum { COUNT = sizeof keys / sizeof keys[0] };
-  for (size_t i = 0; i < COUNT; i++) {
-    char path[256];
-    snprintf(path, sizeof path, "s/%s", keys[i]);
-    make_file(path);
-  }
-  for (int hidden = 0; hidden < 2; hidden++) {
-    hide_kinds = hidden == 1;
-    stat_calls = 0;
-    pmn_listing *listing = list(OPTIONS(SOURCES("s")));
-    assert_int_equal(stat_calls == 0, !hide_kinds); /* readdir's word is taken where it gives it */
-    for (int64_t i = 0; i < COUNT && i < pmn_listing_count(listing); i++) {
-      char path[256];
-      snprintf(path, sizeof path, "s/%s", keys[i]);
-      assert_string_equal(pmn_listing_item(listing, i).path, path);
-      check_content(listing, i, path);
-    }
-    keys_check(listing, 0, 0, keys, COUNT);
-  }
-  leave();
-}
-
-static void test_walk_takes_pictures_counts_others_ignores_hidden(void **state) {
-  (void)state;
-  static const char *const files[] = {"s/a.jpg", "s/b.JPEG", "s/c.jpe", "s/d.jfif", "s/e.PnG", "s/f.webp", "s/g.gif",
-      "s/h", "s/jpg", "s/i.jpg.txt", "s/j.jpgx", "s/k.", "s/.l.jpg", "s/.m/n.jpg", "s/o/.p.png", "s/q.webpp"};
-  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) make_file(files[i]);
-  check_keys(list(OPTIONS(SOURCES("s"))), 7, 0, "a.jpg", "b.JPEG", "c.jpe", "d.jfif", "e.PnG", "f.webp");
-  /* What the user names is taken whatever its name. */
-  check_keys(list(OPTIONS(SOURCES("s/.l.jpg"))), 0, 0, "s/.l.jpg");
-  check_keys(list(OPTIONS(SOURCES("s/.m"))), 0, 0, "n.jpg");
-  check_keys(list(OPTIONS(SOURCES("s/h"), INCLUDES("*.png"))), 0, 0, "s/h");
-  leave();
-}
-
-static void test_includes(void **state) {
-  (void)state;
-  static const char *const files[] = {"s/a/1.jpg", "s/a/b/2.jpg", "s/a/b/3.gif", "s/c/4.gif", "s/c/\xff.dat"};
-  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) make_file(files[i]);
-  check_keys(
-      list(OPTIONS(SOURCES("s"), INCLUDES("*"))), 0, 0, "a/1.jpg", "a/b/2.jpg", "a/b/3.gif", "c/4.gif", "c/\xff.dat");
-  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("*.gif", "1.*"))), 2, 0, "a/1.jpg", "a/b/3.gif", "c/4.gif");
-  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("a/*"))), 2, 0, "a/1.jpg", "a/b/2.jpg", "a/b/3.gif");
-  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("?/[0-9].gif"))), 4, 0, "c/4.gif");
-  check_keys(list(OPTIONS(SOURCES("s"), INCLUDES("s/*", "c/?.gif"))), 4, 0, "c/4.gif"); /* on the key, not the path */
-  check_keys(list(OPTIONS(SOURCES("s/a", "s/c"), INCLUDES("s/c/*"))), 3, 0, "s/c/4.gif", "s/c/\xff.dat");
-  leave();
-}
-
-static void test_links(void **state) {
-  (void)state;
-  make_file("real/x.jpg");
-  make_file("s/a.jpg");
-  assert_int_equal(symlink("../real", "s/one"), 0);
-  assert_int_equal(symlink("../real", "s/two.jpg"), 0); /* a folder, whatever its name */
-  assert_int_equal(symlink("../real/x.jpg", "s/file.png"), 0);
-  assert_int_equal(symlink("nowhere", "s/gone.jpg"), 0);
-  assert_int_equal(symlink("nowhere", "s/gone.txt"), 0);
-  assert_int_equal(symlink("self.jpg", "s/self.jpg"), 0);
-  assert_int_equal(mkfifo("s/pipe.jpg", 0600), 0);
-  assert_int_equal(symlink("s", "door"), 0);
-  for (int hidden = 0; hidden < 2; hidden++) {
-    hide_kinds = hidden == 1;
-    check_keys(list(OPTIONS(SOURCES("door"))), 1, 0, "a.jpg", "file.png", "gone.jpg", "one/x.jpg", "pipe.jpg",
-        "self.jpg", "two.jpg/x.jpg");
-  }
-  pmn_listing *listing = list(OPTIONS(SOURCES("s")));
-  pmn_err err = PMN_ERR_INIT;
-  pmn_buf bytes;
-  pmn_buf_init(&bytes, 100);
-  pmn_item gone = pmn_listing_item(listing, 2), pipe_item = pmn_listing_item(listing, 4);
-  check_fails(pmn_source_read(&gone, &bytes, &err), PMN_STATUS_NOT_FOUND, "s/gone.jpg");
-  check_fails(pmn_source_read(&pipe_item, &bytes, &err), PMN_STATUS_NOT_FOUND, "not a regular file");
-  check_content(listing, 1, "real/x.jpg");
-  pmn_listing_destroy(listing);
-  leave();
-}
-
-static void test_loops_are_errors_that_name_the_link(void **state) {
-  (void)state;
-  make_file("top/s/a/b/x.jpg");
-  for (int hidden = 0; hidden < 2; hidden++) {
-    hide_kinds = hidden == 1;
-    assert_int_equal(symlink("../../a", "top/s/a/b/back"), 0);
-    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, "top/s/a/b/back leads back");
-    assert_int_equal(unlink("top/s/a/b/back"), 0);
-    assert_int_equal(symlink(".", "top/s/a/dot"), 0);
-    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, "top/s/a/dot leads back");
-    assert_int_equal(unlink("top/s/a/dot"), 0);
-    /* To a folder above the source: the loop closes one folder further down, at top/s/up/s. */
-    assert_int_equal(symlink("../../top", "top/s/up"), 0);
-    check_list_fails(OPTIONS(SOURCES("top/s")), PMN_STATUS_NOT_FOUND, hidden ? "top/s/up" : "top/s/up leads back");
-    assert_int_equal(unlink("top/s/up"), 0);
-  }
-  leave();
-}
-
-/* Deeper than there are descriptors, then deeper than a path can be long. */
-static void test_deep_trees(void **state) {
-  (void)state;
-  enum { FITS = 1500, TOO_DEEP = 2200 };
-  struct rlimit old, low = {.rlim_cur = 64};
-  assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-  low.rlim_max = old.rlim_max;
-  int top = open(".", O_RDONLY | O_DIRECTORY);
-  assert_true(top >= 0);
-  for (int i = 0; i < TOO_DEEP; i++) {
-    if (i == FITS) {
-      make_file("x.jpg");
-      int bottom = open(".", O_RDONLY | O_DIRECTORY);
-      assert_int_equal(fchdir(top), 0);
-      assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-      pmn_listing *listing = list(OPTIONS(SOURCES("d")));
-      assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-      assert_int_equal(pmn_listing_count(listing), 1);
-      assert_int_equal(strlen(pmn_listing_item(listing, 0).path), 2 * FITS + 5);
-      check_content(listing, 0, "x.jpg");
-      pmn_listing_destroy(listing);
-      assert_int_equal(fchdir(bottom), 0);
-      close(bottom);
-    }
-    assert_int_equal(mkdir("d", 0755), 0);
-    assert_int_equal(chdir("d"), 0);
-  }
-  assert_int_equal(fchdir(top), 0);
-  close(top);
-  check_list_fails(OPTIONS(SOURCES("d")), PMN_STATUS_NOT_FOUND, strerror(ENAMETOOLONG));
-  leave();
-}
 
 /* ---------------------------------------------------------------------------------------------------- keys -- */
 
@@ -320,7 +38,7 @@ static void test_duplicates_are_mentions_never_other_files(void **state) {
   make_file("a/1.jpg");
   make_file("a/b/1.jpg");
   make_file("b/1.jpg");
-  make_list("names", "1.jpg\na/1.jpg\n1.jpg\n1.jpg\n./1.jpg\n", 33);
+  put("names", "1.jpg\na/1.jpg\n1.jpg\n1.jpg\n./1.jpg\n", 33);
   check_keys(list(OPTIONS(SOURCES("a", "a"))), 0, 2, "a/1.jpg", "a/b/1.jpg");
   check_keys(list(OPTIONS(SOURCES("a", "a/", "a//"))), 0, 4, "a/1.jpg", "a/b/1.jpg");
   check_keys(list(OPTIONS(SOURCES("a", "a/b", "a/b/1.jpg"))), 0, 2, "a/1.jpg", "a/b/1.jpg");
@@ -354,8 +72,6 @@ static void test_limit(void **state) {
 
 /* --------------------------------------------------------------------------------------------------- lists -- */
 
-#define LIST(bytes) make_list("list", bytes, sizeof(bytes) - 1)
-
 static void test_lists(void **state) {
   (void)state;
   LIST("b.jpg\n\na b,\"c\".txt\n.hidden\n");
@@ -369,7 +85,7 @@ static void test_lists(void **state) {
   LIST("-\n@y\n"); /* no second meaning inside a list */
   check_keys(list(OPTIONS(SOURCES("@list"))), 0, 0, "-", "@y");
   LIST("a\n");
-  make_list("list2", "b\n", 2);
+  put("list2", "b\n", 2);
   check_keys(list(OPTIONS(SOURCES("@list2", "@list"))), 0, 0, "a", "b");
   LIST("\n\r\n\n");
   check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_NOT_FOUND, "@list");
@@ -386,13 +102,13 @@ static void test_list_lines_are_as_long_as_paths(void **state) {
   memset(line, 'x', sizeof line);
   memcpy(line, "a\n", 2);
   line[2 + PATH_MAX - 1] = '\n'; /* the longest path there is */
-  make_list("list", line, 2 + PATH_MAX);
+  put("list", line, 2 + PATH_MAX);
   pmn_listing *listing = list(OPTIONS(SOURCES("@list")));
   assert_int_equal(strlen(pmn_listing_item(listing, 1).key), PATH_MAX - 1);
   pmn_listing_destroy(listing);
   line[2 + PATH_MAX - 1] = 'x';
   line[2 + PATH_MAX] = '\n';
-  make_list("list", line, 2 + PATH_MAX + 1);
+  put("list", line, 2 + PATH_MAX + 1);
   check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "line 2 of list has 4096 bytes");
   leave();
 }
@@ -589,34 +305,6 @@ static void test_wrong_sources(void **state) {
   leave();
 }
 
-static void test_unreadable_folders(void **state) {
-  (void)state;
-  make_file("s/a/1.jpg");
-  make_file("s/2.jpg");
-  assert_int_equal(chmod(home, 0755), 0);
-  assert_int_equal(mkdir("t", 0755), 0);
-  assert_int_equal(symlink("../s/a/1.jpg", "t/link.jpg"), 0); /* may be a folder of pictures: who knows */
-  assert_int_equal(chmod("s/a", 0), 0);
-  if (geteuid() == 0) assert_int_equal(seteuid(65534), 0); /* root reads everything */
-  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "s/a: Permission denied");
-  check_list_fails(OPTIONS(SOURCES("t")), PMN_STATUS_NOT_FOUND, "t/link.jpg is: Permission denied");
-  if (getuid() == 0) assert_int_equal(seteuid(0), 0);
-  assert_int_equal(chmod("s/a", 0755), 0);
-  leave();
-}
-
-/* A folder that breaks off in the middle is no shorter folder. */
-static void test_a_folder_that_breaks_off_is_an_error(void **state) {
-  (void)state;
-  make_file("s/1.jpg");
-  make_file("s/2.jpg");
-  entries_left = 3; /* of four, with . and .. */
-  check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, strerror(EIO));
-  entries_left = -1;
-  check_keys(list(OPTIONS(SOURCES("s"))), 0, 0, "1.jpg", "2.jpg");
-  leave();
-}
-
 static void test_nothing_found_says_what_to_do(void **state) {
   (void)state;
   make_file("s/1.gif");
@@ -717,12 +405,6 @@ static void test_many_threads_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(test_walk_keeps_every_name_and_sorts_bytewise, enter),
-      cmocka_unit_test_setup(test_walk_takes_pictures_counts_others_ignores_hidden, enter),
-      cmocka_unit_test_setup(test_includes, enter),
-      cmocka_unit_test_setup(test_links, enter),
-      cmocka_unit_test_setup(test_loops_are_errors_that_name_the_link, enter),
-      cmocka_unit_test_setup(test_deep_trees, enter),
       cmocka_unit_test_setup(test_keys_by_kind_of_source, enter),
       cmocka_unit_test_setup(test_duplicates_are_mentions_never_other_files, enter),
       cmocka_unit_test_setup(test_limit, enter),
@@ -733,12 +415,10 @@ int main(void) {
       cmocka_unit_test_setup(test_labels_of_the_working_folder_and_of_several_sources, enter),
       cmocka_unit_test_setup(test_labels_by_regex, enter),
       cmocka_unit_test_setup(test_wrong_sources, enter),
-      cmocka_unit_test_setup(test_unreadable_folders, enter),
-      cmocka_unit_test_setup(test_a_folder_that_breaks_off_is_an_error, enter),
       cmocka_unit_test_setup(test_nothing_found_says_what_to_do, enter),
       cmocka_unit_test_setup(test_every_allocation_may_fail, enter),
       cmocka_unit_test_setup(test_read_is_capped, enter),
       cmocka_unit_test_setup(test_many_threads_read, enter),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return check_exit(cmocka_run_group_tests_name("source", tests, NULL, NULL));
 }

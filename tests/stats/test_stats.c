@@ -108,18 +108,21 @@ static void nonfinite_values_are_named(void **state) {
   free(x);
 }
 
-/* Finite values whose squares are not. */
+/* Finite values whose squares are not, or not even their distances. */
 static void huge_values_are_an_error(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   fake_device fake = fake_device_make();
-  const double x[] = {1, 1e200, 2, 1e200, 3, 1e200, 4, -1e200};
-  pmn_moments *moments = NULL;
-  check_ok(pmn_moments_create(&fake.base, 2, true, &moments, &err));
-  check_ok(pmn_moments_add_wide(moments, x, 4, &err));
-  check_fails(
-      pmn_moments_finish(moments, &err), PMN_STATUS_ARGUMENT, "column 1, rows 0 to 3: the values are too large");
-  pmn_moments_destroy(moments);
+  const double sizes[] = {1e200, 1.5e308};
+  for (size_t i = 0; i < 2; i++) {
+    const double huge = sizes[i], x[] = {1, huge, 2, huge, 3, huge, 4, -huge};
+    pmn_moments *moments = NULL;
+    check_ok(pmn_moments_create(&fake.base, 2, true, &moments, &err));
+    check_ok(pmn_moments_add_wide(moments, x, 4, &err));
+    check_fails(
+        pmn_moments_finish(moments, &err), PMN_STATUS_ARGUMENT, "column 1, rows 0 to 3: the values are too large");
+    pmn_moments_destroy(moments);
+  }
 }
 
 /* A mean a million deviations away, and parts of unlike size: what one run gives, to rounding. */
@@ -305,10 +308,10 @@ static void wrong_requests_are_explained(void **state) {
     pmn_fit_options options;
     const char *text;
   } cases[] = {
-      {0, {.with_mean = true, .with_std = true}, "there are no rows"},
-      {1, {.with_mean = true, .with_std = true}, "one row has no variance: statistics need at least two rows"},
-      {1, {.components = 1}, "one row has no variance"},
-      {3, {.components = 4}, "there are 3 rows of 4 columns: ask for at most 3 components"},
+      {0, {.with_mean = true, .with_std = true}, "statistics need 2 or more rows, not 0"},
+      {1, {.with_mean = true, .with_std = true}, "statistics need 2 or more rows, not 1"},
+      {1, {.components = 1}, "2 or more rows, not 1"},
+      {3, {.components = 4}, "4 components were asked for, but 3 rows of 4 features give at most 3"},
       {3, {.components = -1}, "PCA of -1 components"},
       {3, {.components = 2, .ratio = 0.5}, "not both"},
       {3, {.ratio = 1.0}, "the ratio must lie between 0 and 1"},

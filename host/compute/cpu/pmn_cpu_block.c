@@ -19,6 +19,7 @@
 #include "pmn_cpu_layers.h"
 
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,10 +28,6 @@ enum {
   WIDE_BYTES = 96 * 1024, /* of a slice's group ring: a small part of level 2; narrower slices make short sums */
   GROUP_PIXELS = 48,      /* pixels a matrix product wants at least, to use its register tiles well */
 };
-
-static int32_t least(int32_t a, int32_t b) {
-  return a < b ? a : b;
-}
 
 static int32_t round_up(int32_t a, int32_t unit) {
   return (a + unit - 1) / unit * unit;
@@ -77,20 +74,20 @@ static pmn_cpu_block_plan make_plan(
     const pmn_cpu_kernels *kernels, const pmn_op *middle, const pmn_tensor *wide, const pmn_tensor *out) {
   pmn_cpu_block_plan plan;
   int32_t reach = middle->kernel_h - 1;
-  plan.group_rows = least(wide->h, (GROUP_PIXELS + wide->w - 1) / wide->w);
+  plan.group_rows = pmn_least(wide->h, (GROUP_PIXELS + wide->w - 1) / wide->w);
   plan.groups =
-      least((wide->h + plan.group_rows - 1) / plan.group_rows, (reach + plan.group_rows - 1) / plan.group_rows + 1);
+      pmn_least((wide->h + plan.group_rows - 1) / plan.group_rows, (reach + plan.group_rows - 1) / plan.group_rows + 1);
   int64_t panel_bytes = (int64_t)plan.groups * plan.group_rows * wide->w * kernels->panel * 4;
   int32_t panels = (int32_t)(WIDE_BYTES / panel_bytes);
-  plan.slice = least(kernels->panel * (panels < 1 ? 1 : panels), round_up(wide->c, kernels->lanes));
-  plan.narrow_rows = least(out->h, (GROUP_PIXELS + out->w - 1) / out->w);
+  plan.slice = pmn_least(kernels->panel * (panels < 1 ? 1 : panels), round_up(wide->c, kernels->lanes));
+  plan.narrow_rows = pmn_least(out->h, (GROUP_PIXELS + out->w - 1) / out->w);
   return plan;
 }
 
 /* Channels of the slice that starts at `first`, padded to whole vectors. */
 static int32_t slice_width(
     const pmn_cpu_kernels *kernels, const pmn_cpu_block_plan *plan, int32_t first, int32_t channels) {
-  return least(plan->slice, round_up(channels - first, kernels->lanes));
+  return pmn_least(plan->slice, round_up(channels - first, kernels->lanes));
 }
 
 /* Per slice: depthwise taps [kernel_h * kernel_w, slice], then bias [slice]; zero for the padding. */
@@ -116,7 +113,7 @@ static pmn_status pack_last(
   float *to = layer->packed_last;
   for (int32_t first = 0; first < channels; first += layer->plan.slice) {
     int32_t width = slice_width(kernels, &layer->plan, first, channels);
-    size_t real = (size_t)least(width, channels - first) * n;
+    size_t real = (size_t)pmn_least(width, channels - first) * n;
     memset(padded, 0, floats * sizeof *padded);
     memcpy(padded, layer->last.weights + (size_t)first * n, real * sizeof *padded);
     kernels->pack_weights(padded, layer->last.bias, width, out_channels, to);
@@ -182,7 +179,7 @@ static float *wide_row(const sweep *s, int32_t row) {
 /* The next group of wide rows, over the oldest one. */
 static void widen(sweep *s) {
   const pmn_op *op = &s->layer->op;
-  int32_t rows = least(s->layer->plan.group_rows, s->wide->h - s->rows_done);
+  int32_t rows = pmn_least(s->layer->plan.group_rows, s->wide->h - s->rows_done);
   pmn_cpu_gemm gemm = {.n = s->width,
       .w = s->w_first,
       .y = wide_row(s, s->rows_done),

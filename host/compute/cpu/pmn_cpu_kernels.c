@@ -51,13 +51,13 @@ static void pack_weights(const float *w, const float *bias, int32_t k, int32_t n
 }
 
 /* Where a tile is, and what to bring into level 2 meanwhile: `step` floats with every row of weights. */
-typedef struct tile_place {
+typedef struct gemm_place {
   int32_t row, column;
   const float *w, *coming;
   int step;
-} tile_place;
+} gemm_place;
 
-INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const tile_place *at) {
+INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const gemm_place *at) {
   int32_t row = at->row, column = at->column;
   const float *w = at->w, *coming = at->coming;
   vec acc[ROWS][VECTORS];
@@ -101,7 +101,7 @@ INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const
 }
 
 /* Every height of tile is its own straight code: a short last tile costs no more than its rows. */
-INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
   switch (rows) {
   case 1:
     tile(1, vectors, g, at);
@@ -136,19 +136,19 @@ INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const 
   }
 }
 
-static void tile_1(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+static void tile_1(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
   tile_rows(1, rows, g, at);
 }
-static void tile_2(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+static void tile_2(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
   tile_rows(2, rows, g, at);
 }
 #if VECTORS > 2
-static void tile_3(int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+static void tile_3(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
   tile_rows(3, rows, g, at);
 }
 #endif
 
-static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const tile_place *at) {
+static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
   if (vectors == 1) {
     tile_1(rows, g, at);
   } else if (vectors == 2) {
@@ -185,7 +185,7 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
       if (column + PANEL < g->n) coming = panel_row(next, column + PANEL, g->n, depth_first);
       if (coming == NULL || (column + PANEL >= g->n && start + block < g->m))
         coming = panel_row(g->w, 0, g->n, depth_first);
-      tile_place at = {.row = start,
+      gemm_place at = {.row = start,
           .column = column,
           .w = panel_row(panel, column, g->n, depth_first),
           .coming = coming,

@@ -13,6 +13,7 @@
 #include "pmn_cpu_layers.h"
 
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,10 +27,6 @@ static const double g_matrix_2[][TAPS] = {
     {1, 0, 0}, {1.0 / 2, 1.0 / 2, 1.0 / 2}, {1.0 / 2, -1.0 / 2, 1.0 / 2}, {0, 0, 1}};
 static const double g_matrix_4[][TAPS] = {{1.0 / 4, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6},
     {-1.0 / 6, 1.0 / 6, -1.0 / 6}, {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
-
-static int32_t least(int32_t a, int32_t b) {
-  return a < b ? a : b;
-}
 
 static int32_t tiles_of(const pmn_tensor *out, int32_t size) {
   return ((out->h + size - 1) / size) * ((out->w + size - 1) / size);
@@ -122,19 +119,19 @@ done:
 }
 
 /* Tiles are counted through the pictures. */
-typedef struct tile_place {
+typedef struct tile_corner {
   int32_t picture, y, x; /* x and y of its first output */
-} tile_place;
+} tile_corner;
 
-static tile_place find_tile(const pmn_tensor *out, int32_t size, int32_t index) {
+static tile_corner find_tile(const pmn_tensor *out, int32_t size, int32_t index) {
   int32_t across = (out->w + size - 1) / size, down = (out->h + size - 1) / size;
-  return (tile_place){index / (across * down), index / across % down * size, index % across * size};
+  return (tile_corner){index / (across * down), index / across % down * size, index % across * size};
 }
 
 /* The first pixel of a tile's input: in the picture, or where the part of it that lies there is surrounded by zeros. */
-static const float *tile_input(const pmn_op *op, const pmn_tensor *in, const float *x, const tile_place *place,
+static const float *tile_input(const pmn_op *op, const pmn_tensor *in, const float *x, const tile_corner *corner,
     int32_t side, float *patch, pmn_cpu_tile *tile) {
-  int32_t top = place->y - op->pad_top, left = place->x - op->pad_left;
+  int32_t top = corner->y - op->pad_top, left = corner->x - op->pad_left;
   size_t c = (size_t)in->c, row = (size_t)in->w * c, patch_row = (size_t)side * c;
   if (top >= 0 && left >= 0 && top + side <= in->h && left + side <= in->w) {
     tile->row = row;
@@ -159,11 +156,11 @@ void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *ker
   size_t positions = (size_t)positions_of(size);
   size_t k = (size_t)in->c, n = (size_t)out->c, packed_size = kernels->packed_size(in->c, out->c);
   for (int32_t first = 0; first < tiles; first += layer->tiles) {
-    int32_t block = tiles - first < layer->tiles ? tiles - first : layer->tiles;
+    int32_t block = pmn_least(layer->tiles, tiles - first);
     pmn_cpu_tile tile = {.c = in->c, .pixel = k, .position = (size_t)block * k + STEP};
     for (int32_t t = 0; t < block; t++) {
-      tile_place place = find_tile(out, size, first + t);
-      tile.x = tile_input(op, in, operands[place.picture].x, &place, size + 2, scratch->patches, &tile);
+      tile_corner corner = find_tile(out, size, first + t);
+      tile.x = tile_input(op, in, operands[corner.picture].x, &corner, size + 2, scratch->patches, &tile);
       transforms->input_tile(&tile, scratch->spectrum + (size_t)t * k);
     }
     size_t position = (size_t)block * n + STEP;
@@ -182,10 +179,10 @@ void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *ker
     }
     tile = (pmn_cpu_tile){.c = out->c, .row = (size_t)out->w * n, .pixel = n, .position = position};
     for (int32_t t = 0; t < block; t++) {
-      tile_place place = find_tile(out, size, first + t);
-      const pmn_cpu_operands *o = &operands[place.picture];
-      int32_t rows = least(out->h - place.y, size), columns = least(out->w - place.x, size);
-      size_t at = ((size_t)place.y * (size_t)out->w + (size_t)place.x) * n;
+      tile_corner corner = find_tile(out, size, first + t);
+      const pmn_cpu_operands *o = &operands[corner.picture];
+      int32_t rows = pmn_least(out->h - corner.y, size), columns = pmn_least(out->w - corner.x, size);
+      size_t at = ((size_t)corner.y * (size_t)out->w + (size_t)corner.x) * n;
       pmn_cpu_epilogue epilogue = pmn_cpu_epilogue_of(op, o->residual == NULL ? NULL : o->residual + at);
       tile.x = scratch->products + (size_t)t * n;
       transforms->output_tile(&tile, layer->packed + positions * packed_size, rows, columns, o->y + at, &epilogue);

@@ -1,0 +1,83 @@
+/* listing_check.h - for tests of listings: files to list, options in a line, and what a listing must be. */
+#ifndef LISTING_CHECK_H
+#define LISTING_CHECK_H
+
+#include "source_check.h"
+
+#include "pmn_source.h"
+
+#include <errno.h>
+#include <limits.h>
+
+/* A file that holds its own name, with the folders it needs. */
+static inline void make_file(const char *path) {
+  char folder[PATH_MAX];
+  for (size_t i = 1; path[i] != '\0'; i++) {
+    if (path[i] != '/') continue;
+    memcpy(folder, path, i);
+    folder[i] = '\0';
+    if (mkdir(folder, 0755) != 0) assert_int_equal(errno, EEXIST);
+  }
+  FILE *file = fopen(path, "wb");
+  if (file == NULL) fail_msg("cannot make %s", path);
+  assert_int_equal(fwrite(path, 1, strlen(path), file), strlen(path));
+  assert_int_equal(fclose(file), 0);
+}
+
+#define LIST(bytes) put("list", bytes, sizeof(bytes) - 1)
+
+#define SOURCES(...)                                                                                                   \
+  .sources = (const char *const[]){__VA_ARGS__},                                                                       \
+  .source_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define INCLUDES(...)                                                                                                  \
+  .includes = (const char *const[]){__VA_ARGS__},                                                                      \
+  .include_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+#define OPTIONS(...)                                                                                                   \
+  &(pmn_source_options) {                                                                                              \
+    __VA_ARGS__                                                                                                        \
+  }
+
+static inline pmn_listing *list(const pmn_source_options *options) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_listing *listing = NULL;
+  check_ok(pmn_listing_create(options, &listing, &err));
+  return listing;
+}
+
+#define check_list_fails(options, expected, text)                                                                      \
+  do {                                                                                                                 \
+    pmn_err err = PMN_ERR_INIT;                                                                                        \
+    pmn_listing *none = (pmn_listing *)&err;                                                                           \
+    check_fails(pmn_listing_create(options, &none, &err), expected, text);                                             \
+    assert_null(none);                                                                                                 \
+  } while (0)
+
+/* The keys of the listing are these, in this order; the counts are these. Destroys it. */
+#define check_keys(listing, skipped, duplicates, ...)                                                                  \
+  keys_check(listing, skipped, duplicates, (const char *const[]){__VA_ARGS__},                                         \
+      (int64_t)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
+
+static inline void keys_check(
+    pmn_listing *listing, int64_t skipped, int64_t duplicates, const char *const *keys, int64_t count) {
+  for (int64_t i = 0; i < pmn_listing_count(listing) && i < count; i++) {
+    assert_string_equal(pmn_listing_item(listing, i).key, keys[i]);
+  }
+  assert_int_equal(pmn_listing_count(listing), count);
+  assert_int_equal(pmn_listing_skipped(listing), skipped);
+  assert_int_equal(pmn_listing_duplicates(listing), duplicates);
+  pmn_listing_destroy(listing);
+}
+
+/* Reading item i gives the name of the file it is, which make_file put into it. */
+static inline void check_content(const pmn_listing *listing, int64_t index, const char *name) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_buf bytes;
+  pmn_buf_init(&bytes, PATH_MAX);
+  pmn_item item = pmn_listing_item(listing, index);
+  check_ok(pmn_source_read(&item, &bytes, &err));
+  assert_int_equal(bytes.size, strlen(name));
+  assert_string_equal(bytes.data, name);
+  pmn_buf_reset(&bytes);
+}
+
+#endif
