@@ -175,6 +175,15 @@ typedef struct pmn_statistics {
   const char *spool;           /* folder for rows that wait for the fit; NULL: that of the output */
 } pmn_statistics;
 
+/* --------------------------------------------------------------------------------------------------- buckets -- */
+
+/* How s3:// is reached, beyond what the environment and the AWS profile files say (AWS_ACCESS_KEY_ID, AWS_PROFILE,
+ * AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE and so on). All zero: as those say. Texts are borrowed for the call. */
+typedef struct pmn_s3_access {
+  const char *region, *endpoint, *profile; /* endpoint: "https://host:port" */
+  bool no_sign_request;                    /* public buckets, without keys */
+} pmn_s3_access;
+
 /* ---------------------------------------------------------------------------------------------------- extract -- */
 
 typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } pmn_level;
@@ -191,7 +200,7 @@ typedef struct pmn_extract_options {
   size_t struct_size; /* set by the INIT macro: a program built with another version's header is refused */
 
   /* input */
-  const char *const *sources; /* folders, files, "@list.txt", or "-" (names on standard input) */
+  const char *const *sources; /* folders, files, "s3://bucket/prefix", "@list.txt", or "-" (names on standard input) */
   size_t source_count;
   const char *const *includes; /* globs on the key or its last component; none: by picture file name extension */
   size_t include_count;
@@ -224,6 +233,8 @@ typedef struct pmn_extract_options {
   /* Of a folder: a run that was broken off, by whatever, is taken up again, and the output is the same to the byte. What
    * is not there is begun, and what is finished stays as it is. */
   bool resume;
+
+  pmn_s3_access s3;
 
   /* running */
   const char *backend; /* "auto", "opencl", "cpu", "ref"; NULL: "auto" */
@@ -295,6 +306,7 @@ typedef struct pmn_reduce_options {
   const char *output, *format, *rejects; /* as in pmn_extract_options */
   int32_t parts;
   bool overwrite;
+  pmn_s3_access s3;
   const char *backend;
   int32_t device, threads;
   bool stop_on_error;  /* true: the first row with a NaN or an infinity ends the run */
@@ -310,6 +322,20 @@ typedef struct pmn_reduce_options {
 /* Standardises and reduces features from elsewhere. A row with a NaN or an infinity is a reject, like a picture that
  * cannot be decoded. Status and *summary as of pmn_extract. */
 PMN_API PMN_MUST_USE pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err);
+
+/* Options of pmn_clean. Start from PMN_CLEAN_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_clean_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *output; /* of the run that was broken off, as it was given */
+  pmn_s3_access s3;
+  const volatile sig_atomic_t *stop;
+} pmn_clean_options;
+#define PMN_CLEAN_OPTIONS_INIT                                                                                         \
+  { .struct_size = sizeof(pmn_clean_options) }
+
+/* Removes what a broken run has left of an output: its working folder, temporary files, uploads. What is finished stays.
+ * *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. */
+PMN_API PMN_MUST_USE pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err *err);
 
 /* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_merge_options {

@@ -34,8 +34,11 @@ static int open_unnamed(const char *folder, pmn_err *err) {
 pmn_status pmn_scratch_create(const char *beside, pmn_scratch **scratch, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   *scratch = NULL;
-  const char *slash = strrchr(beside, '/');
-  char *folder = pmn_strdup(slash == NULL ? "." : slash == beside ? "/" : beside);
+  const char *temporary = getenv("TMPDIR");
+  if (temporary == NULL || temporary[0] == '\0') temporary = "/tmp";
+  bool in_bucket = strncmp(beside, "s3://", strlen("s3://")) == 0;
+  const char *slash = in_bucket ? NULL : strrchr(beside, '/');
+  char *folder = pmn_strdup(in_bucket ? temporary : slash == NULL ? "." : slash == beside ? "/" : beside);
   pmn_scratch *self = pmn_calloc(1, sizeof *self);
   if (self != NULL) self->fd = -1;
   if (folder == NULL || self == NULL) {

@@ -11,7 +11,8 @@
 
 typedef struct pmn_scratch pmn_scratch; /* one thread at a time */
 
-/* `beside` is the path of the output, whose folder is used. PMN_STATUS_WRITE with the folder's name. */
+/* `beside` is the path of the output, whose folder is used; of one in a bucket (s3://...) $TMPDIR, or /tmp.
+ * PMN_STATUS_WRITE with the folder's name. */
 PMN_MUST_USE pmn_status pmn_scratch_create(const char *beside, pmn_scratch **scratch, pmn_err *err);
 void pmn_scratch_destroy(pmn_scratch *scratch); /* accepts NULL */
 /* PMN_STATUS_WRITE, a full disk included; the bytes before stay as they are. */

@@ -135,6 +135,35 @@ bool cli_take_statistics(const char *command, int option, const char *name, pmn_
   }
 }
 
+/* --------------------------------------------------------------------------------------------------- buckets -- */
+
+const char cli_s3_help[] =
+    "Buckets (s3://BUCKET/...; keys and the rest as the AWS tools find them: environment, profiles, roles, EC2):\n"
+    "      --region NAME       region of the bucket (default: AWS_REGION, the profile's, or what the bucket says)\n"
+    "      --endpoint-url URL  another server than AWS's (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the "
+    "profile's)\n"
+    "      --profile NAME      profile of ~/.aws/config and ~/.aws/credentials\n"
+    "      --no-sign-request   without keys, for public buckets\n\n";
+
+bool cli_take_s3(int option, pmn_s3_access *access) {
+  switch (option) {
+  case CLI_OPT_REGION:
+    access->region = optarg;
+    return true;
+  case CLI_OPT_ENDPOINT_URL:
+    access->endpoint = optarg;
+    return true;
+  case CLI_OPT_PROFILE:
+    access->profile = optarg;
+    return true;
+  case CLI_OPT_NO_SIGN_REQUEST:
+    access->no_sign_request = true;
+    return true;
+  default:
+    return false;
+  }
+}
+
 /* ------------------------------------------------------------------------------------------------------ rows -- */
 
 bool cli_take_rows(const char *command, int option, const char *name, cli_rows *rows) {
@@ -187,7 +216,7 @@ bool cli_take_rows(const char *command, int option, const char *name, cli_rows *
     rows->help = true;
     return true;
   default:
-    return cli_take_statistics(command, option, name, &o->statistics);
+    return cli_take_s3(option, &o->s3) || cli_take_statistics(command, option, name, &o->statistics);
   }
 }
 

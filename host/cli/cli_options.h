@@ -26,6 +26,10 @@ enum {
   CLI_OPT_REJECTS,
   CLI_OPT_PARTS,
   CLI_OPT_OVERWRITE,
+  CLI_OPT_REGION,
+  CLI_OPT_ENDPOINT_URL,
+  CLI_OPT_PROFILE,
+  CLI_OPT_NO_SIGN_REQUEST,
   CLI_OPT_BACKEND,
   CLI_OPT_DEVICE,
   CLI_OPT_THREADS,
@@ -48,8 +52,14 @@ enum {
   {"projection", required_argument, NULL, CLI_OPT_PROJECTION},                                                         \
   {"memory", required_argument, NULL, CLI_OPT_MEMORY},                                                                 \
   {"spool", required_argument, NULL, CLI_OPT_SPOOL}
+#define CLI_S3_OPTIONS                                                                                                 \
+  {"region", required_argument, NULL, CLI_OPT_REGION},                                                                 \
+  {"endpoint-url", required_argument, NULL, CLI_OPT_ENDPOINT_URL},                                                     \
+  {"profile", required_argument, NULL, CLI_OPT_PROFILE},                                                               \
+  {"no-sign-request", no_argument, NULL, CLI_OPT_NO_SIGN_REQUEST}
 #define CLI_ROWS_OPTIONS                                                                                               \
   CLI_STATISTICS_OPTIONS,                                                                                              \
+  CLI_S3_OPTIONS,                                                                                                      \
   {"output", required_argument, NULL, 'o'},                                                                            \
   {"format", required_argument, NULL, CLI_OPT_FORMAT},                                                                 \
   {"rejects", required_argument, NULL, CLI_OPT_REJECTS},                                                               \
@@ -69,9 +79,13 @@ enum {
 
 extern const char cli_fit_help[];        /* of CLI_FIT_OPTIONS */
 extern const char cli_statistics_help[]; /* of CLI_STATISTICS_OPTIONS */
+extern const char cli_s3_help[];         /* of CLI_S3_OPTIONS */
 
 /* Takes one of these options with its optarg; false for any other, and after saying what is wrong. */
 bool cli_take_statistics(const char *command, int option, const char *name, pmn_statistics *statistics);
+
+/* The same for CLI_S3_OPTIONS, which cannot be wrong. */
+bool cli_take_s3(int option, pmn_s3_access *access);
 
 /* ------------------------------------------------------------------------------------------------------ rows -- */
 

@@ -7,12 +7,14 @@
 static const char help_input[] =
     "Usage: pomona extract SOURCE... -o OUT [OPTION]...\n"
     "Computes features of every picture (JPEG, PNG, WebP) and writes one table: path, label, features.\n\n"
-    "SOURCE is a folder (walked recursively), a file, @LIST (a file of names, one a line or NUL-separated) or -\n"
-    "(such a list on standard input). Rows come in byte-wise order of their paths. The label is the folder's name.\n\n"
+    "SOURCE is a folder (walked recursively), a file, s3://BUCKET/PREFIX, @LIST (a file of names, one a line or\n"
+    "NUL-separated) or - (such a list on standard input). Rows come in byte-wise order of their paths. The label is\n"
+    "the folder's name.\n\n"
     "Examples:\n"
     "  pomona extract pictures/ -o features.parquet\n"
     "  pomona extract Training/ -o features.csv --standardize --pca 100\n"
-    "  find . -name '*.png' -print0 | pomona extract - -o features.npy --pca 0.95\n\n"
+    "  find . -name '*.png' -print0 | pomona extract - -o features.npy --pca 0.95\n"
+    "  pomona extract s3://fruit/Test/ -o s3://fruit/Results/ --standardize --pca 100 --resume\n\n"
     "Input:\n"
     "      --include GLOB      of a folder's files take those that match (may be repeated); without it those that are\n"
     "                          named like pictures: .jpg .jpeg .jpe .jfif .png .webp; hidden files are never taken\n"
@@ -203,7 +205,8 @@ int cmd_extract(int argc, char **argv) {
   }
   if (parse(argc, argv, &a)) {
     if (a.rows.help) {
-      printf("%s%s%s%s%s%s", help_input, help_work, cli_statistics_help, help_fit_on, help_output, help_running);
+      printf("%s%s%s%s%s%s%s", help_input, help_work, cli_statistics_help, help_fit_on, help_output, cli_s3_help,
+          help_running);
       code = EXIT_ALL_ROWS;
     } else {
       code = run(&a.rows);

@@ -25,7 +25,8 @@ static const char help_output[] =
     "      --parts N           parts of a folder (default: so many that each holds about 64 MB)\n"
     "      --rejects FILE      where to list rows with a NaN or an infinity (default OUT.rejects.csv, "
     "OUT/_rejects.csv)\n"
-    "      --overwrite         replace OUT if it is there\n\n"
+    "      --overwrite         replace OUT if it is there\n\n";
+static const char help_running[] =
     "Running:\n"
     "      --backend NAME      auto (default: a GPU through OpenCL if there is one and the matrix is not small, else\n"
     "                          cpu), opencl, cpu, or ref\n"
@@ -93,6 +94,7 @@ static int run(arguments *a) {
   reduce.rejects = o->rejects;
   reduce.parts = o->parts;
   reduce.overwrite = o->overwrite;
+  reduce.s3 = o->s3;
   reduce.backend = o->backend;
   reduce.device = o->device;
   reduce.threads = o->threads;
@@ -111,6 +113,6 @@ int cmd_reduce(int argc, char **argv) {
   arguments a = {.rows = {.options = defaults, .report = {.level = PMN_LEVEL_INFO, .of_rows = true}}};
   if (!parse(argc, argv, &a)) return EXIT_USAGE;
   if (!a.rows.help) return run(&a);
-  printf("%s%s%s", help_input, cli_statistics_help, help_output);
+  printf("%s%s%s%s%s", help_input, cli_statistics_help, help_output, cli_s3_help, help_running);
   return EXIT_ALL_ROWS;
 }

@@ -12,6 +12,7 @@ static const struct {
     {"extract", "features of pictures to a table", cmd_extract},
     {"reduce", "features from elsewhere, standardised and reduced", cmd_reduce},
     {"merge", "the statistics of several runs made one", cmd_merge},
+    {"clean", "what broken runs have left of an output, removed", cmd_clean},
     {"models", "the networks that can be named", cmd_models},
     {"inspect", "layers, shapes and hash of a network or model file", cmd_inspect},
     {"weights", "fetch, verify and convert the weights of networks", cmd_weights},

@@ -3,9 +3,11 @@
 
 #include "pmn_job_place.h"
 #include "pmn_mem.h"
+#include "pmn_s3.h"
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ENTRY_MAX = 256 << 20 }; /* bytes: an entry lists the rejects of a part */
@@ -28,6 +30,10 @@ bool pmn_job_is_ours(const char *name) {
 bool pmn_job_is_folder(const char *output) {
   size_t size = strlen(output);
   return size > 0 && output[size - 1] == '/';
+}
+
+static const pmn_job_place *choose_place(const char *output) {
+  return pmn_s3_is_uri(output) ? &pmn_job_bucket : &pmn_job_disk;
 }
 
 static void names_reset(pmn_job_names *names) {
@@ -90,8 +96,8 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   pmn_job *self = pmn_calloc(1, sizeof *self);
   *job = NULL;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a job");
-  self->place = &pmn_job_disk;
-  self->names.s3 = options->s3;
+  self->place = choose_place(options->output);
+  self->names.s3 = pmn_s3_is_uri(options->output) ? options->s3 : NULL;
   self->overwrite = options->overwrite;
   PMN_TRY(self->place->names(options->output, &self->names, err));
   PMN_TRY(self->place->look(&self->names, &state, what, err));
@@ -325,17 +331,8 @@ pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, p
 }
 
 pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_folder *place = NULL;
-  if (job->names.s3 == NULL) {
-    PMN_TRY(pmn_folder_open(NULL, job->names.place, true, &place, err));
-    PMN_TRY(pmn_folder_write(place, "_record.json", record, strlen(record), err));
-    PMN_TRY(pmn_folder_write(place, "_SUCCESS", "", 0, err));
-  }
-  PMN_TRY(job->place->show(&job->names, files, err));
-  job->shown = true;
-done:
-  pmn_folder_close(place);
+  pmn_status st = job->place->show(&job->names, files, record, err);
+  job->shown = st == PMN_STATUS_OK;
   return st;
 }
 
@@ -343,8 +340,8 @@ done:
 
 pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_job_place *place = &pmn_job_disk;
-  pmn_job_names names = {.s3 = s3};
+  const pmn_job_place *place = choose_place(output);
+  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
   void *lock = NULL;
   bool has;
   *removed = 0;

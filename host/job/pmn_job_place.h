@@ -27,13 +27,14 @@ typedef struct pmn_job_place {
   void (*unlock)(void *lock); /* accepts NULL */
   /* The working folder and all that belongs to it; counts what it removes. */
   PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
-  /* All `files` are in place: they become the output. */
-  PMN_MUST_USE pmn_status (*show)(const pmn_job_names *names, const struct json_t *files, pmn_err *err);
+  /* All `files` are in place: with the run record they become the output. */
+  PMN_MUST_USE pmn_status (*show)(
+      const pmn_job_names *names, const struct json_t *files, const char *record, pmn_err *err);
   /* What broken runs leave of outputs that are single files. */
   PMN_MUST_USE pmn_status (*sweep)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
 } pmn_job_place;
 
-extern const pmn_job_place pmn_job_disk;
+extern const pmn_job_place pmn_job_disk, pmn_job_bucket;
 
 /* Names that an output holds: part-..., _... */
 bool pmn_job_is_ours(const char *name);

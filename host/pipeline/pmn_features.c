@@ -124,6 +124,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pass p = {.run = run, .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3};
   run->phase_started = pmn_clock_seconds();
   pmn_feed_options feed = {.listing = run->listing,
+      .s3 = run->s3,
       .filter = run->filter,
       .width = run->picture_width,
       .height = run->picture_height,

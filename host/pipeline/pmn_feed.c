@@ -7,6 +7,7 @@
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_reader.h"
 
 #include <pthread.h>
 
@@ -28,6 +29,7 @@ typedef struct worker {
 
 struct pmn_feed {
   pmn_feed_options options;
+  pmn_reader *reader;
   int64_t count;
   pthread_mutex_t lock;
   pthread_cond_t slot_ready, slot_free;
@@ -49,12 +51,10 @@ static double lap(double *mark) {
 }
 
 static void load_picture(worker *self, int64_t index, slot *s) {
-  const pmn_feed_options *options = &self->feed->options;
-  pmn_item item = pmn_listing_item(options->listing, index);
   pmn_image image;
   double mark = pmn_clock_seconds();
   s->stage = "read";
-  pmn_status st = pmn_source_read(&item, &self->bytes, &s->why);
+  pmn_status st = pmn_reader_take(self->feed->reader, index, &self->bytes, &s->why);
   self->seconds[PMN_STAGE_READ] += lap(&mark);
   if (st != PMN_STATUS_OK) return;
   s->stage = "decode";
@@ -121,6 +121,9 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
     st = pmn_err_memory(err, window * size, "decoded pictures");
     goto done;
   }
+  pmn_reader_options reader = {
+      .listing = options->listing, .s3 = options->s3, .first = options->first, .bytes_max = options->file_bytes_max};
+  PMN_TRY(pmn_reader_create(&reader, &self->reader, err));
   for (size_t i = 0; i < window; i++) self->slots[i].pixels = self->pixels + i * size;
   for (int32_t i = 0; i < options->threads; i++) PMN_TRY(start_worker(self, &self->workers[i], err));
   *feed = self;
@@ -177,6 +180,7 @@ void pmn_feed_destroy(pmn_feed *feed) {
     pmn_resampler_destroy(feed->workers[i].resampler);
     pmn_buf_reset(&feed->workers[i].bytes);
   }
+  pmn_reader_destroy(feed->reader);
   pthread_cond_destroy(&feed->slot_free);
   pthread_cond_destroy(&feed->slot_ready);
   pthread_mutex_destroy(&feed->lock);

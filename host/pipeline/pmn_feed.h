@@ -12,7 +12,8 @@
 
 typedef struct pmn_feed_options {
   const pmn_listing *listing;
-  int64_t first; /* index of the first picture */
+  struct pmn_s3 *s3; /* NULL if no picture is in a bucket */
+  int64_t first;     /* index of the first picture */
   pmn_filter filter;
   int32_t width, height; /* of the pixels handed out */
   int32_t threads, window;

@@ -5,6 +5,7 @@
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
 #include "pmn_parts.h"
+#include "pmn_s3.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,7 +96,8 @@ static void name_row(
 /* What lies where a part of a folder is to be is left of a broken run. */
 static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_err *err) {
   bool is_part = run->job != NULL;
-  pmn_sink_options options = {.path = path,
+  pmn_sink_options options = {.s3 = run->s3,
+      .path = path,
       .format = run->format,
       .width = width,
       .overwrite = run->options->overwrite || is_part,
@@ -156,7 +158,7 @@ static pmn_status open_rejects(pmn_run *run, pmn_err *err) {
   pmn_buf path;
   pmn_buf_init(&path, 1 << 16);
   if (run->rejects_inside) PMN_TRY(pmn_job_output_path(run->job, "_rejects.csv", &path, err));
-  PMN_TRY(pmn_rejects_create(NULL, run->rejects_inside ? path.data : run->rejects_path,
+  PMN_TRY(pmn_rejects_create(run->s3, run->rejects_inside ? path.data : run->rejects_path,
       run->options->overwrite || run->rejects_inside, &run->rejects, err));
 done:
   pmn_buf_reset(&path);
@@ -165,8 +167,12 @@ done:
 
 pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  if (pmn_job_is_folder(run->options->output)) PMN_TRY(pmn_parts_open(run, err));
-  run->replaces = run->options->overwrite || (run->job != NULL && pmn_job_has_journal(run->job));
+  const pmn_extract_options *o = run->options;
+  if (pmn_s3_is_uri(o->output) || (o->rejects != NULL && pmn_s3_is_uri(o->rejects))) {
+    PMN_TRY(pmn_run_open_s3(&run->s3, &o->s3, o->stop, err));
+  }
+  if (pmn_job_is_folder(o->output)) PMN_TRY(pmn_parts_open(run, err));
+  run->replaces = o->overwrite || (run->job != NULL && pmn_job_has_journal(run->job));
   PMN_TRY(name_rejects(run, err));
   PMN_TRY(check_outputs(run, err));
   PMN_TRY(open_rejects(run, err));

@@ -71,18 +71,19 @@ static void piece_name(const pmn_run *run, int64_t piece, char name[PIECE_NAME])
 
 pmn_status pmn_parts_open(pmn_run *run, pmn_err *err) {
   const pmn_extract_options *o = run->options;
-  pmn_job_options options = {.output = o->output, .overwrite = o->overwrite, .resume = o->resume};
+  pmn_job_options options = {.s3 = run->s3, .output = o->output, .overwrite = o->overwrite, .resume = o->resume};
   return pmn_job_open(&options, &run->job, err);
 }
 
-/* Of every key and label, in order. */
+/* Of every key, label and, in buckets, size and ETag, in order. */
 static pmn_status hash_listing(const pmn_run *run, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
   pmn_digest *digest = pmn_digest_create(false);
   bool good = digest != NULL;
   for (int64_t i = 0; good && i < run->counts.listed; i++) {
     pmn_item item = pmn_listing_item(run->listing, i);
     good = pmn_digest_update(digest, item.key, strlen(item.key) + 1) &&
-           pmn_digest_update(digest, item.label, strlen(item.label) + 1);
+           pmn_digest_update(digest, item.label, strlen(item.label) + 1) &&
+           pmn_digest_update(digest, item.stored, strlen(item.stored) + 1);
   }
   good = good && pmn_digest_finish(digest, NULL, sha256);
   pmn_digest_destroy(digest);

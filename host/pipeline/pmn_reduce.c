@@ -162,6 +162,7 @@ pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, 
   common.rejects = options->rejects;
   common.parts = options->parts;
   common.overwrite = options->overwrite;
+  common.s3 = options->s3;
   common.backend = options->backend;
   common.device = options->device;
   common.threads = options->threads;

@@ -4,6 +4,7 @@
 #include "pmn_clock.h"
 #include "pmn_mem.h"
 #include "pmn_parts.h"
+#include "pmn_s3.h"
 #include "pmn_summary.h"
 
 #include <jansson.h>
@@ -50,6 +51,17 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
   run->options->on_progress(run->options->callback_arg, &progress);
 }
 
+pmn_status pmn_run_open_s3(
+    struct pmn_s3 **s3, const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_err *err) {
+  if (*s3 != NULL) return PMN_STATUS_OK;
+  pmn_s3_options options = {.flags = {.region = access->region,
+                                .endpoint = access->endpoint,
+                                .profile = access->profile,
+                                .no_sign_request = access->no_sign_request},
+      .stop = stop};
+  return pmn_s3_create(&options, s3, err);
+}
+
 /* ---------------------------------------------------------------------------------------------------- finish -- */
 
 static void close_run(pmn_run *run) {
@@ -67,6 +79,7 @@ static void close_run(pmn_run *run) {
   pmn_index_destroy(run->index);
   pmn_model_destroy(run->model);
   pmn_job_close(run->job); /* after everything that has a file in it */
+  pmn_s3_destroy(run->s3);
   json_decref(run->features);
   json_decref(run->plan);
   json_decref(run->files);
@@ -172,5 +185,19 @@ done:
   if (st != PMN_STATUS_OK) take_back(run);
   close_run(run);
   pmn_summary_destroy(result);
+  return st;
+}
+
+pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_s3 *s3 = NULL;
+  if (options->struct_size != sizeof *options) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_clean_options was not made by PMN_CLEAN_OPTIONS_INIT of this version");
+  }
+  if (options->output == NULL || options->output[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output is named");
+  if (pmn_s3_is_uri(options->output)) PMN_TRY(pmn_run_open_s3(&s3, &options->s3, options->stop, err));
+  PMN_TRY(pmn_job_clean(s3, options->output, removed, err));
+done:
+  pmn_s3_destroy(s3);
   return st;
 }

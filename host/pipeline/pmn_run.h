@@ -27,7 +27,8 @@ typedef struct pmn_run {
   int32_t threads, batch, width;
   char *rejects_path;
   bool rejects_inside; /* the folder that is the output */
-  bool replaces; /* files of the same names: as asked for, or because they are of the job that is taken up again */
+  bool replaces;     /* files of the same names: as asked for, or because they are of the job that is taken up again */
+  struct pmn_s3 *s3; /* NULL until a bucket is spoken of */
   pmn_listing *listing; /* of pictures; or: */
   pmn_matrix *matrix;   /* whose rows are the features, */
   pmn_index *index;     /* and their names, if there are any */
@@ -80,6 +81,10 @@ PMN_MUST_USE pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err);
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) PMN_PRINTF(3, 4);
 /* Tells the caller, at most ten times a second, and always for done == total. */
 void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started);
+
+/* run->s3, made when it is needed first; `access` and `stop` as in the options. */
+PMN_MUST_USE pmn_status pmn_run_open_s3(
+    struct pmn_s3 **s3, const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_err *err);
 
 /* pmn_outputs.c: where the rows go. */
 PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);

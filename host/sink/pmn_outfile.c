@@ -3,6 +3,7 @@
 
 #include "pmn_mem.h"
 #include "pmn_outfile_kind.h"
+#include "pmn_s3.h"
 #include "pmn_text.h"
 
 #include <stdio.h>
@@ -57,7 +58,10 @@ static pmn_status open_name(
   memcpy(out->path, path, length);
   memcpy(out->path + length, suffix, suffix_size);
   PMN_TRY(show_path(out, err));
-  out->kind = &pmn_outfile_disk;
+  out->kind = pmn_s3_is_uri(path) ? &pmn_outfile_bucket : &pmn_outfile_disk;
+  if (pmn_s3_is_uri(path) && s3 == NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: this file is kept on a disk, not in a bucket", out->shown);
+  }
   out->name = (pmn_outfile_name){.path = out->path, .shown = out->shown, .overwrite = overwrite, .s3 = s3};
   PMN_TRY(out->kind->open(&out->name, &out->state, err));
   *result = out;

@@ -24,7 +24,7 @@ typedef struct pmn_outfile_kind {
   /* All bytes once more, after a rewritten head; NULL where they cannot be had back. */
   pmn_status (*reread)(void *state, pmn_digest **digest, pmn_err *err);
   pmn_status (*seal)(void *state, pmn_err *err);
-  const char *(*upload)(void *state);
+  const char *(*upload)(void *state); /* see pmn_outfile_upload */
   pmn_status (*publish)(void *state, pmn_err *err);
   void (*unpublish)(void *state);
   pmn_status (*keep)(void *state, pmn_err *err); /* after publish: the name itself is to last */
@@ -32,6 +32,6 @@ typedef struct pmn_outfile_kind {
   void (*close)(void *state); /* removes what is not published */
 } pmn_outfile_kind;
 
-extern const pmn_outfile_kind pmn_outfile_disk;
+extern const pmn_outfile_kind pmn_outfile_disk, pmn_outfile_bucket;
 
 #endif

@@ -15,8 +15,7 @@ struct pmn_rejects {
   pmn_buf line;
 };
 
-pmn_status pmn_rejects_create(
-    struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **result, pmn_err *err) {
+pmn_status pmn_rejects_create(struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_rejects *rejects = NULL;
   /* Told now, not after hours of work. */

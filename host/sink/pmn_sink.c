@@ -55,8 +55,8 @@ bool pmn_format_holds_record(pmn_format format) {
 }
 
 static pmn_status add_file(pmn_sink *sink, const pmn_sink_options *options, const char *suffix, pmn_err *err) {
-  pmn_status st = pmn_outfile_create(
-      options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
+  pmn_status st =
+      pmn_outfile_create(options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
   if (st == PMN_STATUS_OK) sink->file_count++;
   return st;
 }

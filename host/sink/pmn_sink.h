@@ -4,10 +4,10 @@
  * files are whole), commit (they are visible) or destroy without commit, which removes everything. Columns: path,
  * label, then `width` f32 features.
  *
- *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float
- *   parquet  path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; the record given
- *            to seal as the key-value pair "pomona.record"
- *   npy      [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv
+ *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same
+ * float parquet  path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; the record
+ * given to seal as the key-value pair "pomona.record" npy      [rows, width] little-endian f32, version 1.0; path and
+ * label in OUT.index.csv
  *
  * A table of one file has its run record beside it in OUT.record.json, unless the format holds one. Keys and labels are
  * given as raw bytes and written as pmn_text_escape gives them.

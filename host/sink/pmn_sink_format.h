@@ -20,7 +20,7 @@ typedef struct pmn_sink_format {
   pmn_status (*write)(void *state, const pmn_row_block *rows, pmn_err *err);
   /* The last bytes of all files; `record` is for formats that hold one. */
   pmn_status (*finish)(void *state, const char *record, pmn_err *err);
-  void (*destroy)(void *state);                                        /* accepts NULL */
+  void (*destroy)(void *state); /* accepts NULL */
 } pmn_sink_format;
 
 extern const pmn_sink_format pmn_sink_csv, pmn_sink_npy, pmn_sink_parquet;

@@ -90,8 +90,33 @@ static size_t folder_size(const char *path) {
   return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
+/* The path behind "s3://bucket/", or the path itself. */
+static size_t bucket_size(const char *path) {
+  if (strncmp(path, "s3://", 5) != 0) return 0;
+  const char *slash = strchr(path + 5, '/');
+  return slash == NULL ? strlen(path) : (size_t)(slash - path) + 1;
+}
+
+/* Folders of keys are names and nothing else: no file system has real ones for them. */
+static text label_in_bucket(const char *folder, size_t size, int64_t level) {
+  text component = {"", 0};
+  for (size_t at = 0; level >= 0 && at < size; level--) {
+    while (at < size && folder[at] == '/') at++;
+    component.start = folder + at;
+    while (at < size && folder[at] != '/') at++;
+    component.size = (size_t)(folder + at - component.start);
+    if (level == 0) return component;
+  }
+  for (; level < 0 && size > 0; level++) {
+    component = component_last(folder, &size);
+    if (level == -1) return component;
+  }
+  return (text){"", 0};
+}
+
 static text label_by_level(const char *path, size_t key_offset, int64_t level, char real[PATH_MAX]) {
-  size_t size = folder_size(path);
+  size_t size = folder_size(path), bucket = bucket_size(path);
+  if (bucket > 0) return size <= bucket ? (text){"", 0} : label_in_bucket(path + bucket, size - bucket, level);
   if (level < 0) return component_from_end(path, size, level, real);
   return size <= key_offset ? (text){"", 0} : component_from_start(path + key_offset, size - key_offset, level, real);
 }

@@ -5,6 +5,8 @@
  */
 #include "pmn_lines.h"
 
+#include "pmn_bucket.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -13,8 +15,8 @@
 /* Ten million paths of 400 bytes; what is longer is no list of names. */
 static const size_t LIST_MAX = (size_t)4 << 30;
 
-bool pmn_lines_is_s3(const char *name) {
-  return strncmp(name, "s3://", 5) == 0 || strncmp(name, "s3a://", 6) == 0 || strncmp(name, "s3n://", 6) == 0;
+bool pmn_lines_is_alias(const char *name) {
+  return strncmp(name, "s3a://", 6) == 0 || strncmp(name, "s3n://", 6) == 0;
 }
 
 static pmn_status read_all(int fd, const char *what, pmn_buf *bytes, pmn_err *err) {
@@ -43,9 +45,9 @@ static pmn_status line_check(const char *line, size_t size, int64_t number, cons
         "line %lld of %.300s has %zu bytes, more than a path may have (%d): it must hold one path a line",
         (long long)number, what, size, PATH_MAX - 1);
   }
-  if (pmn_lines_is_s3(line)) {
-    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "line %lld of %.150s (%.150s): %s", (long long)number, what, line,
-        "s3:// sources are not supported by this version");
+  if (pmn_lines_is_alias(line)) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "line %lld of %.150s (%.150s): write s3:// instead of %.6s",
+        (long long)number, what, line, line);
   }
   return PMN_STATUS_OK;
 }
@@ -66,7 +68,7 @@ pmn_status pmn_lines_read(int fd, const char *what, pmn_names *names, pmn_err *e
     line[size] = '\0';
     if (size > 0) {
       PMN_TRY(line_check(line, size, number, what, err));
-      PMN_TRY(pmn_names_add(names, line, err));
+      PMN_TRY(pmn_s3_is_uri(line) ? pmn_bucket_add(line, names, err) : pmn_names_add(names, line, err));
     }
     line = stop + 1;
   }

@@ -6,7 +6,7 @@
  */
 #include "pmn_source.h"
 
-#include "pmn_file.h"
+#include "pmn_bucket.h"
 #include "pmn_labels.h"
 #include "pmn_lines.h"
 #include "pmn_mem.h"
@@ -34,8 +34,12 @@ static pmn_status options_check(const pmn_source_options *options, pmn_err *err)
   for (size_t i = 0; i < options->source_count; i++) {
     const char *source = options->sources[i];
     if (source[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "source %zu is an empty name", i + 1);
-    if (pmn_lines_is_s3(source[0] == '@' ? source + 1 : source)) {
-      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s: s3:// sources are not supported by this version", source);
+    const char *name = source[0] == '@' ? source + 1 : source;
+    if (pmn_lines_is_alias(name)) {
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s: write s3:// instead of %.6s", source, name);
+    }
+    if (source[0] == '@' && pmn_s3_is_uri(source + 1)) {
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s: a list is read from a disk; fetch it first", source);
     }
   }
 done:
@@ -68,6 +72,11 @@ static pmn_status source_add(pmn_listing *l, const char *source, const pmn_sourc
   const char *copy = NULL;
   if (strcmp(source, "-") == 0) return pmn_lines_read(options->list_fd, "standard input", &l->names, err);
   if (source[0] == '@') return list_add(l, source + 1, err);
+  if (pmn_s3_is_uri(source)) {
+    if (options->s3 == NULL) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s: a bucket needs a client", source);
+    pmn_walk_filter filter = {options->includes, options->include_count, 0};
+    return pmn_bucket_walk(options->s3, source, &filter, &l->names, &l->skipped, err);
+  }
   if (stat(source, &info) != 0) {
     PMN_FAIL_CODE(err, PMN_STATUS_NOT_FOUND, errno, "cannot find the source %.300s: %s", source, strerror(errno));
   }
@@ -141,7 +150,10 @@ int64_t pmn_listing_count(const pmn_listing *listing) {
 
 pmn_item pmn_listing_item(const pmn_listing *listing, int64_t index) {
   const pmn_name *entry = &listing->names.entries[index];
-  return (pmn_item){.key = entry->path + listing->key_offset, .path = entry->path, .label = entry->label};
+  return (pmn_item){.key = entry->path + listing->key_offset,
+      .path = entry->path,
+      .label = entry->label,
+      .stored = pmn_s3_is_uri(entry->path) ? pmn_bucket_stored(entry->path) : ""};
 }
 
 int64_t pmn_listing_skipped(const pmn_listing *listing) {
@@ -152,6 +164,9 @@ int64_t pmn_listing_duplicates(const pmn_listing *listing) {
   return listing->duplicates;
 }
 
-pmn_status pmn_source_read(const pmn_item *item, pmn_buf *bytes, pmn_err *err) {
-  return pmn_file_read(item->path, bytes, err);
+bool pmn_listing_has_objects(const pmn_listing *listing) {
+  for (size_t i = 0; i < listing->names.count; i++) {
+    if (pmn_s3_is_uri(listing->names.entries[i].path)) return true;
+  }
+  return false;
 }

@@ -8,6 +8,7 @@
  *   file         the path as given
  *   @list.txt    each line of it, as given (relative to the working folder)
  *   -            the same, from standard input
+ *   s3://B/P     the whole URI of each object below the prefix; lists may hold such URIs too
  *
  * Slashes at the end of a folder's name are no part of it. The key decides the path, so equal keys are always the same
  * file: it is listed once, and its other mentions are counted as duplicates.
@@ -26,6 +27,7 @@
  *   N < 0    from the end of the path as it is opened: -1 is the folder the picture lies in, even if that is the source
  *            itself. From a ".." on, or above the start of a relative path, the folders' real names are used. "" above
  *            the root.
+ * In a bucket folders are counted below it: 0 is the topmost behind "s3://bucket/", and ".." is a name like any other.
  *   "Training/" with key "Apple/1.jpg": -1 Apple, 0 Apple, -2 Training.  "Apple/" with key "1.jpg": -1 Apple, 0 "".
  */
 #ifndef PMN_SOURCE_H
@@ -42,20 +44,22 @@ typedef struct pmn_source_options {
   const char *label_regex; /* POSIX extended, on the key: group 1, or the whole match without groups; NULL: by level */
   int64_t limit;           /* keep the first N of the sorted listing; 0: all */
   int list_fd;             /* what "-" reads: 0 in the program */
+  struct pmn_s3 *s3;       /* NULL if no source is s3:// */
 } pmn_source_options;
 
 /* One picture. Texts are NUL-terminated raw bytes as the file system has them, not necessarily UTF-8. */
 typedef struct pmn_item {
   const char *key;
-  const char *path;  /* what is opened */
-  const char *label; /* "" where the level or the regex finds none */
+  const char *path;   /* what is opened */
+  const char *label;  /* "" where the level or the regex finds none */
+  const char *stored; /* of an object in a bucket its size and ETag, as far as they are known; else "" */
 } pmn_item;
 
 typedef struct pmn_listing pmn_listing; /* immutable once created: any number of threads may read it */
 
 /* PMN_STATUS_NOT_FOUND (a source or folder missing or unreadable, a loop of links, nothing found: the message says
  * which and what to do), PMN_STATUS_ARGUMENT (bad regex, no or an empty source, a negative limit, a list line that is
- * too long, s3://), PMN_STATUS_NO_MEMORY. */
+ * too long, s3a://), PMN_STATUS_NO_MEMORY; of buckets the errors of pmn_s3.h. */
 PMN_MUST_USE pmn_status pmn_listing_create(const pmn_source_options *options, pmn_listing **listing, pmn_err *err);
 void pmn_listing_destroy(pmn_listing *listing);
 
@@ -64,8 +68,7 @@ pmn_item pmn_listing_item(const pmn_listing *listing, int64_t index); /* borrowe
 int64_t pmn_listing_skipped(const pmn_listing *listing);              /* files in folders left out by their names */
 int64_t pmn_listing_duplicates(const pmn_listing *listing);           /* mentions of a key beyond its first */
 
-/* The bytes of a picture into `bytes` (content replaced; bytes->max caps the file size before memory is taken).
- * PMN_STATUS_NOT_FOUND with the reason. Any number of threads. */
-PMN_MUST_USE pmn_status pmn_source_read(const pmn_item *item, pmn_buf *bytes, pmn_err *err);
+/* True if any path is s3://. */
+bool pmn_listing_has_objects(const pmn_listing *listing);
 
 #endif

@@ -85,11 +85,11 @@ static bool has_picture_ending(const char *name) {
   return false;
 }
 
-static bool is_included(const pmn_walk_filter *filter, const char *path, const char *name) {
+bool pmn_walk_takes(const pmn_walk_filter *filter, const char *key, const char *name) {
   if (filter->include_count == 0) return has_picture_ending(name);
   for (size_t i = 0; i < filter->include_count; i++) {
     const char *glob = filter->includes[i];
-    const char *text = strchr(glob, '/') != NULL ? path + filter->key_offset : name;
+    const char *text = strchr(glob, '/') != NULL ? key : name;
     if (fnmatch(glob, text, 0) == 0) return true;
   }
   return false;
@@ -121,7 +121,7 @@ static pmn_status entry_take(walk *w, int fd, int64_t index, const struct dirent
   PMN_TRY(pmn_names_join(w->names, f->path, strlen(f->path), entry->d_name, &path, err));
   if (is_folder) {
     PMN_TRY(folder_push(w, path, index, entry->d_type != DT_DIR, err));
-  } else if (is_included(w->filter, path, entry->d_name)) {
+  } else if (pmn_walk_takes(w->filter, path + w->filter->key_offset, entry->d_name)) {
     PMN_TRY(pmn_names_add(w->names, path, err));
   } else {
     pmn_names_undo(w->names, path);

@@ -15,4 +15,7 @@ typedef struct pmn_walk_filter {
 PMN_MUST_USE pmn_status pmn_walk_folder(
     const char *folder, const pmn_walk_filter *filter, pmn_names *names, int64_t *skipped, pmn_err *err);
 
+/* A file that is not hidden is listed: `key` is what globs with a slash match, `name` its last component. */
+bool pmn_walk_takes(const pmn_walk_filter *filter, const char *key, const char *name);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "source_check.h"
 
-#include "pmn_source.h"
+#include "pmn_reader.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -68,16 +68,24 @@ static inline void keys_check(
   pmn_listing_destroy(listing);
 }
 
+static inline pmn_reader *reader_of(const pmn_listing *listing, size_t bytes_max) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_reader *reader = NULL;
+  check_ok(pmn_reader_create(&(pmn_reader_options){.listing = listing, .bytes_max = bytes_max}, &reader, &err));
+  return reader;
+}
+
 /* Reading item i gives the name of the file it is, which make_file put into it. */
 static inline void check_content(const pmn_listing *listing, int64_t index, const char *name) {
   pmn_err err = PMN_ERR_INIT;
   pmn_buf bytes;
   pmn_buf_init(&bytes, PATH_MAX);
-  pmn_item item = pmn_listing_item(listing, index);
-  check_ok(pmn_source_read(&item, &bytes, &err));
+  pmn_reader *reader = reader_of(listing, PATH_MAX);
+  check_ok(pmn_reader_take(reader, index, &bytes, &err));
   assert_int_equal(bytes.size, strlen(name));
   assert_string_equal(bytes.data, name);
   pmn_buf_reset(&bytes);
+  pmn_reader_destroy(reader);
 }
 
 #endif

@@ -89,8 +89,10 @@ static void test_lists(void **state) {
   check_keys(list(OPTIONS(SOURCES("@list2", "@list"))), 0, 0, "a", "b");
   LIST("\n\r\n\n");
   check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_NOT_FOUND, "@list");
-  LIST("a\ns3://bucket/x.jpg\n");
-  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "line 2 of list");
+  LIST("a\ns3a://bucket/x.jpg\n");
+  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "line 2 of list (s3a://bucket/x.jpg): write s3://");
+  LIST("a\ns3://bucket/\n");
+  check_list_fails(OPTIONS(SOURCES("@list")), PMN_STATUS_ARGUMENT, "names no object");
   check_list_fails(OPTIONS(SOURCES("@missing")), PMN_STATUS_NOT_FOUND, "missing");
   check_list_fails(OPTIONS(SOURCES("@.")), PMN_STATUS_NOT_FOUND, strerror(EISDIR));
   leave();
@@ -284,16 +286,41 @@ static void test_labels_by_regex(void **state) {
 
 /* -------------------------------------------------------------------------------------------------- errors -- */
 
+/* Objects that a list names: sorted among files, labelled by what stands behind the bucket, and nothing more. */
+static void test_objects_in_lists(void **state) {
+  (void)state;
+  static const struct {
+    int32_t level;
+    const char *labels[4];
+  } cases[] = {
+      {-1, {"", "b", "..", "c"}}, {0, {"", "a", "..", "a"}}, {1, {"", "b", "", "c"}}, {-2, {"", "a", "", "a"}}};
+  LIST("s3://bucket/a//c/2.jpg\ns3://bucket/1.jpg\ns3://bucket/a/b/1.jpg\ns3://bucket/../x.jpg\n");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    pmn_listing *listing = list(OPTIONS(SOURCES("@list"), .label_level = cases[i].level));
+    static const char *const keys[] = {
+        "s3://bucket/../x.jpg", "s3://bucket/1.jpg", "s3://bucket/a//c/2.jpg", "s3://bucket/a/b/1.jpg"};
+    static const int order[] = {2, 0, 3, 1}; /* of the labels above */
+    for (int64_t k = 0; k < 4; k++) {
+      pmn_item item = pmn_listing_item(listing, k);
+      assert_string_equal(item.key, keys[k]);
+      assert_string_equal(item.label, cases[i].labels[order[k]]);
+      assert_string_equal(item.stored, "");
+    }
+    assert_true(pmn_listing_has_objects(listing));
+    pmn_listing_destroy(listing);
+  }
+  leave();
+}
+
 static void test_wrong_sources(void **state) {
   (void)state;
   make_file("s/1.jpg");
   check_list_fails(OPTIONS(.source_count = 0), PMN_STATUS_ARGUMENT, "no source");
   check_list_fails(OPTIONS(SOURCES("s", "")), PMN_STATUS_ARGUMENT, "source 2");
-  static const char *const stores[] = {"s3://bucket/x", "s3a://bucket", "s3n://bucket", "@s3://bucket/list"};
-  for (size_t i = 0; i < 4; i++) {
-    check_list_fails(
-        OPTIONS(SOURCES("s", stores[i])), PMN_STATUS_ARGUMENT, "s3:// sources are not supported by this version");
-  }
+  check_list_fails(OPTIONS(SOURCES("s", "s3://bucket/x")), PMN_STATUS_ARGUMENT, "needs a client");
+  check_list_fails(OPTIONS(SOURCES("s", "s3a://bucket")), PMN_STATUS_ARGUMENT, "write s3:// instead of s3a://");
+  check_list_fails(OPTIONS(SOURCES("s3n://bucket")), PMN_STATUS_ARGUMENT, "write s3:// instead of s3n://");
+  check_list_fails(OPTIONS(SOURCES("@s3://bucket/list")), PMN_STATUS_ARGUMENT, "read from a disk");
   check_list_fails(OPTIONS(SOURCES("s", "missing")), PMN_STATUS_NOT_FOUND, "missing");
   check_list_fails(OPTIONS(SOURCES("s/1.jpg/")), PMN_STATUS_NOT_FOUND, strerror(ENOTDIR));
   assert_int_equal(mkfifo("pipe", 0600), 0);
@@ -360,28 +387,37 @@ static void test_read_is_capped(void **state) {
   make_file("1234.jpg"); /* 8 bytes */
   pmn_err err = PMN_ERR_INIT;
   pmn_buf bytes;
-  pmn_item item = {.key = "1234.jpg", .path = "1234.jpg", .label = ""};
+  pmn_listing *listing = list(OPTIONS(SOURCES("1234.jpg")));
+  pmn_reader *reader = reader_of(listing, 8);
   pmn_buf_init(&bytes, 8);
-  check_ok(pmn_source_read(&item, &bytes, &err));
+  check_ok(pmn_reader_take(reader, 0, &bytes, &err));
   assert_string_equal(bytes.data, "1234.jpg");
   pmn_buf_reset(&bytes);
   pmn_buf_init(&bytes, 7);
-  check_fails(pmn_source_read(&item, &bytes, &err), PMN_STATUS_NOT_FOUND, "8 bytes");
+  check_fails(pmn_reader_take(reader, 0, &bytes, &err), PMN_STATUS_NOT_FOUND, "8 bytes");
   pmn_buf_reset(&bytes);
+  pmn_reader_destroy(reader);
+  pmn_reader_destroy(NULL);
+  pmn_listing_destroy(listing);
   leave();
 }
 
+typedef struct reading {
+  const pmn_listing *listing;
+  pmn_reader *reader;
+} reading;
+
 static void *read_all_items(void *arg) {
-  const pmn_listing *listing = arg;
+  const reading *r = arg;
   pmn_buf bytes;
   pmn_buf_init(&bytes, PATH_MAX);
   int64_t good = 0;
-  for (int64_t i = 0; i < pmn_listing_count(listing); i++) {
-    pmn_item item = pmn_listing_item(listing, i);
-    if (pmn_source_read(&item, &bytes, NULL) == PMN_STATUS_OK && strcmp(bytes.data, item.path) == 0) good++;
+  for (int64_t i = 0; i < pmn_listing_count(r->listing); i++) {
+    pmn_item item = pmn_listing_item(r->listing, i);
+    if (pmn_reader_take(r->reader, i, &bytes, NULL) == PMN_STATUS_OK && strcmp(bytes.data, item.path) == 0) good++;
   }
   pmn_buf_reset(&bytes);
-  return good == pmn_listing_count(listing) ? NULL : arg;
+  return good == pmn_listing_count(r->listing) ? NULL : arg;
 }
 
 static void test_many_threads_read(void **state) {
@@ -393,12 +429,14 @@ static void test_many_threads_read(void **state) {
     make_file(path);
   }
   pmn_listing *listing = list(OPTIONS(SOURCES("s")));
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_all_items, listing), 0);
+  reading r = {listing, reader_of(listing, PATH_MAX)};
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, read_all_items, &r), 0);
   for (int i = 0; i < 4; i++) {
     void *failed = NULL;
     assert_int_equal(pthread_join(threads[i], &failed), 0);
     assert_null(failed);
   }
+  pmn_reader_destroy(r.reader);
   pmn_listing_destroy(listing);
   leave();
 }
@@ -414,6 +452,7 @@ int main(void) {
       cmocka_unit_test_setup(test_labels_by_level, enter),
       cmocka_unit_test_setup(test_labels_of_the_working_folder_and_of_several_sources, enter),
       cmocka_unit_test_setup(test_labels_by_regex, enter),
+      cmocka_unit_test_setup(test_objects_in_lists, enter),
       cmocka_unit_test_setup(test_wrong_sources, enter),
       cmocka_unit_test_setup(test_nothing_found_says_what_to_do, enter),
       cmocka_unit_test_setup(test_every_allocation_may_fail, enter),

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "listing_check.h"
+#include "pmn_file.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -133,8 +134,8 @@ static void test_links(void **state) {
   pmn_buf bytes;
   pmn_buf_init(&bytes, 100);
   pmn_item gone = pmn_listing_item(listing, 2), pipe_item = pmn_listing_item(listing, 4);
-  check_fails(pmn_source_read(&gone, &bytes, &err), PMN_STATUS_NOT_FOUND, "s/gone.jpg");
-  check_fails(pmn_source_read(&pipe_item, &bytes, &err), PMN_STATUS_NOT_FOUND, "not a regular file");
+  check_fails(pmn_file_read(gone.path, &bytes, &err), PMN_STATUS_NOT_FOUND, "s/gone.jpg");
+  check_fails(pmn_file_read(pipe_item.path, &bytes, &err), PMN_STATUS_NOT_FOUND, "not a regular file");
   check_content(listing, 1, "real/x.jpg");
   pmn_listing_destroy(listing);
   leave();

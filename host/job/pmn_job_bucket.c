@@ -1,0 +1,267 @@
+/* pmn_job_bucket.c - a job whose output is a prefix in a bucket; see pmn_job_place.h.
+ *
+ * Parts are multipart uploads to their final keys, invisible until they are completed; journal and lock are objects
+ * below OUT/_temporary/. Nothing in a bucket is shown at one stroke: with overwrite the old _SUCCESS goes first, then
+ * the uploads are completed, what the new output does not have is removed, and _SUCCESS comes last.
+ */
+#include "pmn_job_lock.h"
+#include "pmn_job_place.h"
+#include "pmn_mem.h"
+#include "pmn_s3.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_MAX = 1 << 16 };
+
+/* The bucket of names->output, and the prefix of all keys below it: "Results/", or "". */
+typedef struct below {
+  pmn_buf bucket, prefix;
+} below;
+
+static void below_reset(below *b) {
+  pmn_buf_reset(&b->bucket);
+  pmn_buf_reset(&b->prefix);
+}
+
+static pmn_status below_find(const char *uri, below *b, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *key;
+  pmn_buf_init(&b->bucket, 256);
+  pmn_buf_init(&b->prefix, TEXT_MAX);
+  PMN_TRY(pmn_s3_uri_split(uri, &b->bucket, &key, err));
+  PMN_TRY(pmn_buf_printf(&b->prefix, err, "%s%s", key, key[0] == '\0' ? "" : "/"));
+done:
+  return st;
+}
+
+static pmn_status names_make(const char *output, pmn_job_names *names, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf work;
+  pmn_buf_init(&work, TEXT_MAX);
+  names->output = pmn_strdup(output);
+  if (names->output == NULL) return pmn_err_memory(err, strlen(output) + 1, "a path");
+  for (size_t size = strlen(output); size > strlen("s3://") && names->output[size - 1] == '/';) {
+    names->output[--size] = '\0';
+  }
+  PMN_TRY(pmn_buf_printf(&work, err, "%s/_temporary", names->output));
+  names->work = pmn_buf_take(&work);
+  names->place = pmn_strdup(names->output);
+  if (names->place == NULL) st = pmn_err_memory(err, strlen(output) + 1, "a path");
+done:
+  pmn_buf_reset(&work);
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------ look -- */
+
+/* An end of a listing that has seen enough: not an error. */
+static const int32_t ENOUGH = -1;
+
+static pmn_status enough(pmn_err *err) {
+  return pmn_err_set(err, PMN_STATUS_EXISTS, ENOUGH, "enough");
+}
+
+static pmn_status list(
+    const pmn_job_names *names, const below *b, const char *prefix, pmn_s3_each *each, void *arg, pmn_err *err) {
+  pmn_err mine = PMN_ERR_INIT;
+  pmn_status st = pmn_s3_list(names->s3, b->bucket.data, prefix != NULL ? prefix : "", each, arg, &mine);
+  if (st == PMN_STATUS_EXISTS && mine.foreign == ENOUGH) return PMN_STATUS_OK;
+  if (st != PMN_STATUS_OK && err != NULL) *err = mine;
+  return st;
+}
+
+typedef struct view {
+  size_t prefix_size;
+  pmn_job_state state;
+  char *what;
+} view;
+
+static bool is_temporary(const char *name) {
+  return strncmp(name, "_temporary/", strlen("_temporary/")) == 0;
+}
+
+static pmn_status look_at(void *arg, const pmn_s3_object *object, pmn_err *err) {
+  view *v = arg;
+  const char *name = object->key + v->prefix_size;
+  if (name[0] == '\0' || is_temporary(name)) return PMN_STATUS_OK; /* an empty object may stand for the folder */
+  bool ours = pmn_job_is_ours(name) && strchr(name, '/') == NULL;
+  v->state = ours ? PMN_JOB_OUTPUT : PMN_JOB_FOREIGN;
+  if (ours) return PMN_STATUS_OK;
+  snprintf(v->what, 256, "%s", name);
+  return enough(err);
+}
+
+static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char what[256], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  below b;
+  PMN_TRY(below_find(names->output, &b, err));
+  view v = {.prefix_size = b.prefix.size, .state = PMN_JOB_NOTHING, .what = what};
+  what[0] = '\0';
+  PMN_TRY(list(names, &b, b.prefix.data, look_at, &v, err));
+  *state = v.state;
+done:
+  below_reset(&b);
+  return st;
+}
+
+static pmn_status found(void *arg, const pmn_s3_object *object, pmn_err *err) {
+  (void)object;
+  *(bool *)arg = true;
+  return enough(err);
+}
+
+static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  below b;
+  *has = false;
+  PMN_TRY(below_find(names->work, &b, err));
+  PMN_TRY(list(names, &b, b.prefix.data, found, has, err));
+done:
+  below_reset(&b);
+  return st;
+}
+
+static pmn_status lock_take(const pmn_job_names *names, void **lock, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_lock *taken = NULL;
+  below b;
+  *lock = NULL;
+  PMN_TRY(below_find(names->work, &b, err));
+  PMN_TRY(pmn_buf_append(&b.prefix, "lock.json", strlen("lock.json"), err));
+  PMN_TRY(pmn_job_lock_take(names->s3, b.bucket.data, b.prefix.data, names->output, &taken, err));
+  *lock = taken;
+done:
+  below_reset(&b);
+  return st;
+}
+
+static void unlock(void *lock) {
+  pmn_job_lock_destroy(lock);
+}
+
+/* ---------------------------------------------------------------------------------------------- clear and show -- */
+
+typedef struct removal {
+  pmn_s3 *s3;
+  const char *bucket;
+  size_t prefix_size;
+  const json_t *files; /* those that stay */
+  int64_t *removed;
+} removal;
+
+static pmn_status remove_object(void *arg, const pmn_s3_object *object, pmn_err *err) {
+  const removal *r = arg;
+  pmn_status st = pmn_s3_delete(r->s3, r->bucket, object->key, err);
+  if (st == PMN_STATUS_OK) ++*r->removed;
+  return st;
+}
+
+static pmn_status end_upload(void *arg, const char *key, const char *upload_id, pmn_err *err) {
+  const removal *r = arg;
+  const char *name = key + r->prefix_size;
+  if (!pmn_job_is_ours(name) || strchr(name, '/') != NULL) return PMN_STATUS_OK;
+  pmn_status st = pmn_s3_abort(r->s3, r->bucket, key, upload_id, err);
+  if (st == PMN_STATUS_OK) ++*r->removed;
+  return st;
+}
+
+static pmn_status clear(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  below work, output;
+  pmn_buf_init(&output.bucket, 256);
+  pmn_buf_init(&output.prefix, TEXT_MAX);
+  PMN_TRY(below_find(names->work, &work, err));
+  removal objects = {.s3 = names->s3, .bucket = work.bucket.data, .removed = removed};
+  PMN_TRY(list(names, &work, work.prefix.data, remove_object, &objects, err));
+  PMN_TRY(below_find(names->output, &output, err));
+  removal uploads = {
+      .s3 = names->s3, .bucket = output.bucket.data, .prefix_size = output.prefix.size, .removed = removed};
+  PMN_TRY(pmn_s3_list_uploads(
+      names->s3, output.bucket.data, output.prefix.data != NULL ? output.prefix.data : "", end_upload, &uploads, err));
+done:
+  below_reset(&work);
+  below_reset(&output);
+  return st;
+}
+
+/* Parts of an older output that the new one does not have. */
+static pmn_status remove_stale(void *arg, const pmn_s3_object *object, pmn_err *err) {
+  const removal *r = arg;
+  const char *name = object->key + r->prefix_size;
+  if (strncmp(name, "part-", strlen("part-")) != 0 || strchr(name, '/') != NULL) return PMN_STATUS_OK;
+  for (size_t i = 0; i < json_array_size(r->files); i++) {
+    const char *kept = json_string_value(json_object_get(json_array_get(r->files, i), "name"));
+    if (kept != NULL && strcmp(kept, name) == 0) return PMN_STATUS_OK;
+  }
+  return pmn_s3_delete(r->s3, r->bucket, object->key, err);
+}
+
+static pmn_status complete(const pmn_job_names *names, const below *b, const json_t *file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *name = json_string_value(json_object_get(file, "name"));
+  const char *upload = json_string_value(json_object_get(file, "upload"));
+  pmn_buf key;
+  pmn_buf_init(&key, TEXT_MAX);
+  if (name == NULL || upload == NULL) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "the journal in %.300s makes no sense; start anew: pomona clean", names->work);
+  }
+  PMN_TRY(pmn_buf_printf(&key, err, "%s%s", b->prefix.data != NULL ? b->prefix.data : "", name));
+  PMN_TRY(pmn_s3_complete(names->s3, b->bucket.data, key.data, upload, err));
+done:
+  pmn_buf_reset(&key);
+  return st;
+}
+
+static pmn_status show(const pmn_job_names *names, const json_t *files, const char *record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *output = NULL;
+  int64_t removed = 0;
+  below b;
+  PMN_TRY(below_find(names->output, &b, err));
+  PMN_TRY(pmn_folder_open(names->s3, names->output, false, &output, err));
+  PMN_TRY(pmn_folder_remove(output, "_SUCCESS", err));
+  for (size_t i = 0; i < json_array_size(files); i++) PMN_TRY(complete(names, &b, json_array_get(files, i), err));
+  removal stale = {
+      .s3 = names->s3, .bucket = b.bucket.data, .prefix_size = b.prefix.size, .files = files, .removed = &removed};
+  PMN_TRY(list(names, &b, b.prefix.data, remove_stale, &stale, err));
+  PMN_TRY(pmn_folder_write(output, "_record.json", record, strlen(record), err));
+  PMN_TRY(pmn_folder_write(output, "_SUCCESS", "", 0, err));
+done:
+  pmn_folder_close(output);
+  below_reset(&b);
+  return st;
+}
+
+/* Uploads to the output's own key, or to that of a file beside it. */
+static pmn_status end_single(void *arg, const char *key, const char *upload_id, pmn_err *err) {
+  const removal *r = arg;
+  const char *rest = key + r->prefix_size;
+  if (rest[0] != '\0' && rest[0] != '.') return PMN_STATUS_OK;
+  pmn_status st = pmn_s3_abort(r->s3, r->bucket, key, upload_id, err);
+  if (st == PMN_STATUS_OK) ++*r->removed;
+  return st;
+}
+
+static pmn_status sweep(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *key;
+  pmn_buf bucket;
+  pmn_buf_init(&bucket, 256);
+  PMN_TRY(pmn_s3_uri_split(names->output, &bucket, &key, err));
+  removal r = {.s3 = names->s3, .bucket = bucket.data, .prefix_size = strlen(key), .removed = removed};
+  if (key[0] != '\0') PMN_TRY(pmn_s3_list_uploads(names->s3, bucket.data, key, end_single, &r, err));
+done:
+  pmn_buf_reset(&bucket);
+  return st;
+}
+
+const pmn_job_place pmn_job_bucket = {.names = names_make,
+    .look = look,
+    .has_work = has_work,
+    .lock = lock_take,
+    .unlock = unlock,
+    .clear = clear,
+    .show = show,
+    .sweep = sweep};

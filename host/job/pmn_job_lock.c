@@ -1,0 +1,188 @@
+/* pmn_job_lock.c - see pmn_job_lock.h. */
+#define _GNU_SOURCE /* pthread_cond_clockwait */
+#include "pmn_job_lock.h"
+
+#include "pmn_mem.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  BEAT_SECONDS = 30,
+  DEAD_SECONDS = 120,
+  TEXT_MAX = 4096, /* bytes of the object */
+  ID_SIZE = 33,
+};
+
+struct pmn_job_lock {
+  pmn_s3 *s3;
+  char *bucket, *key;
+  char id[ID_SIZE];
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  bool started, stop;
+};
+
+typedef struct owner {
+  char id[ID_SIZE], host[128];
+  int64_t process, time;
+} owner;
+
+static char *owner_text(const pmn_job_lock *self) {
+  char host[128] = "";
+  if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+  json_t *json = json_pack("{s:s, s:s, s:I, s:I}", "id", self->id, "host", host, "process", (json_int_t)getpid(),
+      "time", (json_int_t)time(NULL));
+  char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+  json_decref(json);
+  return text;
+}
+
+static pmn_status put(const pmn_job_lock *self, bool only_new, pmn_err *err) {
+  char *text = owner_text(self);
+  if (text == NULL) return pmn_err_memory(err, TEXT_MAX, "a lock");
+  pmn_status st = pmn_s3_put(self->s3, self->bucket, self->key, text, strlen(text), only_new, err);
+  free(text);
+  return st;
+}
+
+/* Who has it; all empty if nobody does, or if what is there says nothing: then it is as good as dead. */
+static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *id, *host;
+  json_int_t process, when;
+  pmn_buf text;
+  *o = (owner){.time = 0};
+  pmn_buf_init(&text, TEXT_MAX);
+  st = pmn_s3_get(self->s3, self->bucket, self->key, -1, NULL, &text, err);
+  if (st == PMN_STATUS_OK) {
+    json_t *json = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
+    if (json_unpack(json, "{s:s, s:s, s:I, s:I}", "id", &id, "host", &host, "process", &process, "time", &when) == 0) {
+      snprintf(o->id, sizeof o->id, "%s", id);
+      snprintf(o->host, sizeof o->host, "%s", host);
+      o->process = process;
+      o->time = when;
+    }
+    json_decref(json);
+  }
+  pmn_buf_reset(&text);
+  return st == PMN_STATUS_NOT_FOUND ? PMN_STATUS_OK : st;
+}
+
+static bool is_alive(const owner *o) {
+  char host[128] = "";
+  if (o->id[0] == '\0' || (int64_t)time(NULL) - o->time > DEAD_SECONDS) return false;
+  bool here = gethostname(host, sizeof host - 1) == 0 && strcmp(host, o->host) == 0;
+  return !here || kill((pid_t)o->process, 0) == 0 || errno != ESRCH;
+}
+
+/* Writes the time until it is told to end. What cannot be written now is written next time: the network may be back. */
+static void *beat(void *arg) {
+  pmn_job_lock *self = arg;
+  pthread_mutex_lock(&self->lock);
+  while (!self->stop) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += BEAT_SECONDS;
+    while (!self->stop && pthread_cond_clockwait(&self->wake, &self->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT) {}
+    if (self->stop) break;
+    pthread_mutex_unlock(&self->lock);
+    pmn_err ignored = PMN_ERR_INIT;
+    pmn_status st = put(self, false, &ignored);
+    pthread_mutex_lock(&self->lock);
+    if (st == PMN_STATUS_INTERRUPTED) break;
+  }
+  pthread_mutex_unlock(&self->lock);
+  return NULL;
+}
+
+static pmn_status make_id(char id[ID_SIZE], pmn_err *err) {
+  unsigned char noise[(ID_SIZE - 1) / 2];
+  if (getrandom(noise, sizeof noise, 0) != (ssize_t)sizeof noise) {
+    return pmn_err_set(err, PMN_STATUS_WRITE, errno, "the system gives no random numbers: %s", strerror(errno));
+  }
+  for (size_t i = 0; i < sizeof noise; i++) snprintf(id + 2 * i, 3, "%02x", noise[i]);
+  return PMN_STATUS_OK;
+}
+
+/* A dead one's object is written over. Of two that do this at once, the later one has it: both look again. */
+static pmn_status take_over(pmn_job_lock *self, const char *output, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  owner o;
+  const struct timespec pause = {.tv_sec = 1};
+  PMN_TRY(read_owner(self, &o, err));
+  if (is_alive(&o)) {
+    PMN_FAIL(err, PMN_STATUS_EXISTS,
+        "another run (process %lld of %s, last heard of %lld s ago) is writing %.200s; wait for it, or name another "
+        "output",
+        (long long)o.process, o.host, (long long)((int64_t)time(NULL) - o.time), output);
+  }
+  PMN_TRY(put(self, false, err));
+  nanosleep(&pause, NULL);
+  PMN_TRY(read_owner(self, &o, err));
+  if (strcmp(o.id, self->id) != 0) {
+    PMN_FAIL(
+        err, PMN_STATUS_EXISTS, "another run has begun to write %.200s; wait for it, or name another output", output);
+  }
+done:
+  return st;
+}
+
+pmn_status pmn_job_lock_take(
+    pmn_s3 *s3, const char *bucket, const char *key, const char *output, pmn_job_lock **lock, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  bool ours = false;
+  pmn_job_lock *self = pmn_calloc(1, sizeof *self);
+  *lock = NULL;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
+  pthread_mutex_init(&self->lock, NULL);
+  pthread_cond_init(&self->wake, NULL);
+  self->s3 = s3;
+  self->bucket = pmn_strdup(bucket);
+  self->key = pmn_strdup(key);
+  if (self->bucket == NULL || self->key == NULL) {
+    st = pmn_err_memory(err, strlen(key), "a lock");
+    goto done;
+  }
+  PMN_TRY(make_id(self->id, err));
+  st = put(self, true, err);
+  if (st == PMN_STATUS_EXISTS) st = take_over(self, output, err);
+  if (st != PMN_STATUS_OK) goto done;
+  ours = true;
+  int code = pthread_create(&self->thread, NULL, beat, self);
+  if (code != 0) PMN_FAIL_CODE(err, PMN_STATUS_NO_MEMORY, code, "cannot start a thread for the lock of %.200s", output);
+  self->started = true;
+  *lock = self;
+  self = NULL;
+done:
+  if (self != NULL && !ours) { /* the object is another's, or none */
+    pmn_free(self->key);
+    self->key = NULL;
+  }
+  pmn_job_lock_destroy(self);
+  return st;
+}
+
+void pmn_job_lock_destroy(pmn_job_lock *lock) {
+  if (lock == NULL) return;
+  pthread_mutex_lock(&lock->lock);
+  lock->stop = true;
+  pthread_cond_signal(&lock->wake);
+  pthread_mutex_unlock(&lock->lock);
+  if (lock->started) pthread_join(lock->thread, NULL);
+  /* What cannot be removed is dead in two minutes, or at once for this machine. */
+  if (lock->key != NULL && pmn_s3_delete(lock->s3, lock->bucket, lock->key, NULL) != PMN_STATUS_OK) lock->stop = true;
+  pthread_cond_destroy(&lock->wake);
+  pthread_mutex_destroy(&lock->lock);
+  pmn_free(lock->bucket);
+  pmn_free(lock->key);
+  pmn_free(lock);
+}

@@ -1,0 +1,21 @@
+/* pmn_job_lock.h - one run at a time on an output in a bucket; private to this room.
+ *
+ * A bucket has no locks. The object `lock.json` says who is at work; its owner writes a new time into it while it
+ * lives. It is dead when that time is two minutes old, or at once if it was a process of this machine that is no more.
+ * Clocks are taken to agree to a minute, as signatures need them anyway.
+ */
+#ifndef PMN_JOB_LOCK_H
+#define PMN_JOB_LOCK_H
+
+#include "pmn_buf.h"
+#include "pmn_s3.h"
+
+typedef struct pmn_job_lock pmn_job_lock;
+
+/* `key` of the object. PMN_STATUS_EXISTS: a living run has it; the message says which. */
+PMN_MUST_USE pmn_status pmn_job_lock_take(
+    pmn_s3 *s3, const char *bucket, const char *key, const char *output, pmn_job_lock **lock, pmn_err *err);
+/* Gives it back and removes the object. Accepts NULL. */
+void pmn_job_lock_destroy(pmn_job_lock *lock);
+
+#endif

@@ -1,0 +1,111 @@
+/* pmn_s3.h - a client of S3: listing, reading, writing. Blocking calls, from any number of threads at once.
+ *
+ * Each call signs, sends, checks lengths and ETags, and tries again what may pass: broken lines, 5xx, 429, SlowDown
+ * (fewer requests at once from then on), RequestTimeout, expired keys, a clock that is off (once), a bucket of another
+ * region (once). Tries end after attempts_max or when the client's budget of retries is spent.
+ *
+ * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, refused, bad name), PMN_STATUS_NOT_FOUND (no such bucket or
+ * key, access denied on reading), PMN_STATUS_WRITE (denied on writing), PMN_STATUS_NETWORK (gave up; may pass),
+ * PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY.
+ */
+#ifndef PMN_S3_H
+#define PMN_S3_H
+
+#include "pmn_buf.h"
+#include "pmn_s3_config.h"
+
+typedef struct pmn_s3 pmn_s3;
+
+enum { PMN_S3_ETAG = 136, PMN_S3_IN_FLIGHT = 64 };
+
+/* "s3://bucket/key": true with the bucket's length and the key (which may be ""); bucket names are checked later. */
+bool pmn_s3_is_uri(const char *text);
+/* Parts of a URI. *bucket is appended; *key points into uri. PMN_STATUS_ARGUMENT for impossible bucket names. */
+PMN_MUST_USE pmn_status pmn_s3_uri_split(const char *uri, pmn_buf *bucket, const char **key, pmn_err *err);
+
+typedef struct pmn_s3_options {
+  pmn_s3_flags flags;
+  const volatile sig_atomic_t *stop;
+} pmn_s3_options;
+PMN_MUST_USE pmn_status pmn_s3_create(const pmn_s3_options *options, pmn_s3 **s3, pmn_err *err);
+void pmn_s3_destroy(pmn_s3 *s3);
+
+typedef struct pmn_s3_object {
+  const char *key; /* raw bytes, decoded */
+  int64_t size;
+  const char *etag; /* with its quotes */
+} pmn_s3_object;
+
+/* Every object whose key starts with `prefix`, in byte-wise order of the keys (checked: a server that lists otherwise
+ * is an error), page by page; `each` is called for one object after the other in the calling thread, texts borrowed
+ * for the call; an error it returns ends the listing. A bucket that is not there is PMN_STATUS_NOT_FOUND. */
+typedef pmn_status pmn_s3_each(void *arg, const pmn_s3_object *object, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_s3_list(
+    pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s3_each *each, void *arg, pmn_err *err);
+
+/* The whole object; `bytes` is replaced, bytes->max caps it. `size` -1 or as listed, `etag` NULL or as listed: an
+ * object that has changed since is PMN_STATUS_NOT_FOUND and says so; a body that was cut is tried again. Where the ETag
+ * is the MD5 (32 hex digits and no SSE), it is compared. */
+PMN_MUST_USE pmn_status pmn_s3_get(pmn_s3 *s3, const char *bucket, const char *key, int64_t size, const char *etag,
+    pmn_buf *bytes, pmn_err *err);
+/* Many objects, fetched ahead: at most PMN_S3_IN_FLIGHT at once (fewer when the server asks for it), at most `ahead`
+ * objects or bytes_max bytes beyond the last one taken. `name` is asked for the i-th object, i from 0 to count-1, from
+ * threads of the client; texts must live as long as the reader. */
+typedef struct pmn_s3_reader pmn_s3_reader;
+typedef struct pmn_s3_reader_options {
+  int64_t count, ahead;
+  size_t bytes_max;  /* of bodies waiting to be taken */
+  size_t object_max; /* a larger object is an error of its own, before memory is taken */
+  void (*name)(void *arg, int64_t i, const char **bucket, pmn_s3_object *object); /* size -1: not known */
+  void *arg;
+} pmn_s3_reader_options;
+PMN_MUST_USE pmn_status pmn_s3_reader_create(
+    pmn_s3 *s3, const pmn_s3_reader_options *options, pmn_s3_reader **reader, pmn_err *err);
+/* Waits for object i; each may be taken once, by any thread, roughly in order. Errors are the object's own. */
+PMN_MUST_USE pmn_status pmn_s3_reader_take(pmn_s3_reader *reader, int64_t i, pmn_buf *bytes, pmn_err *err);
+void pmn_s3_reader_destroy(pmn_s3_reader *reader);
+
+/* A small object in one request. `only_new`: PMN_STATUS_EXISTS if there is one (If-None-Match: *; a server that does
+ * not know this is asked with HEAD first). `etag` may be NULL. */
+PMN_MUST_USE pmn_status pmn_s3_put(pmn_s3 *s3, const char *bucket, const char *key, const void *bytes, size_t size,
+    bool only_new, pmn_err *err);
+/* Size and ETag; PMN_STATUS_NOT_FOUND without a message's fuss if there is none. */
+PMN_MUST_USE pmn_status pmn_s3_head(
+    pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG], pmn_err *err);
+/* It is no error if there is none. */
+PMN_MUST_USE pmn_status pmn_s3_delete(pmn_s3 *s3, const char *bucket, const char *key, pmn_err *err);
+
+/* A large object in parts, invisible until it is completed. One thread at a time per upload. */
+typedef struct pmn_s3_upload pmn_s3_upload;
+/* `bytes_hint`: about how large it will be, so that 10,000 parts suffice; 0: not known. */
+PMN_MUST_USE pmn_status pmn_s3_upload_create(
+    pmn_s3 *s3, const char *bucket, const char *key, uint64_t bytes_hint, pmn_s3_upload **upload, pmn_err *err);
+/* Buffers parts of 8 MiB or more and sends them in the background, a few at once: errors may come later, at the latest
+ * from finish. */
+PMN_MUST_USE pmn_status pmn_s3_upload_write(pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
+/* Replaces bytes at the start of the object: the first part waits for this until finish. size <= 8 MiB, all of it
+ * written before. */
+PMN_MUST_USE pmn_status pmn_s3_upload_rewrite_head(
+    pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
+/* Sends the rest and waits until the server has it all. Then pmn_s3_upload_describe appends what completing takes, as
+ * one line of JSON {"upload_id", "parts": [[size, etag], ...]}, to be kept in a journal. */
+PMN_MUST_USE pmn_status pmn_s3_upload_finish(pmn_s3_upload *upload, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_s3_upload_describe(const pmn_s3_upload *upload, pmn_buf *json, pmn_err *err);
+/* Aborts unless it was finished or completed; frees. NULL is fine. */
+void pmn_s3_upload_destroy(pmn_s3_upload *upload);
+/* Makes a finished upload visible. Idempotent: if the upload is gone because an answer was lost, the object is held
+ * against size and ETag. A 200 that carries an error is an error. */
+PMN_MUST_USE pmn_status pmn_s3_complete(
+    pmn_s3 *s3, const char *bucket, const char *key, const char *description, pmn_err *err);
+/* It is no error if there is no such upload. */
+PMN_MUST_USE pmn_status pmn_s3_abort(
+    pmn_s3 *s3, const char *bucket, const char *key, const char *upload_id, pmn_err *err);
+/* Uploads under way whose keys start with `prefix`. */
+typedef pmn_status pmn_s3_each_upload(void *arg, const char *key, const char *upload_id, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_s3_list_uploads(
+    pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s3_each_upload *each, void *arg, pmn_err *err);
+
+/* One line without secrets for records and doctor: endpoint, region, source of the keys. Borrowed. */
+const char *pmn_s3_describe(const pmn_s3 *s3);
+
+#endif
