@@ -22,8 +22,9 @@
  *
  * Rules of the house, true of every call below:
  *   - A pmn_status tells the machine what happened, a pmn_err (on the caller's stack, may be NULL) tells the human.
- *   - The library never prints, exits or aborts. Its one visible global effect: OpenBLAS, if the caller uses it too, is
- * set to one thread for the process, because its sums depend on their number.
+ *   - The library never prints, exits or aborts. Its visible global effects: OpenBLAS, if the caller uses it too, is set
+ * to one thread for the process, because its sums depend on their number; and while a bucket is used, the process leaves
+ * no core file (PR_SET_DUMPABLE), because keys are in its memory.
  *   - Texts returned as `const char *` are borrowed from the object they came from and live as long as it does.
  *   - Every destroy accepts NULL.
  */

@@ -69,11 +69,11 @@ static pmn_status open_listing(pmn_run *run, const char *const *sources, size_t 
       .label_regex = o->label_regex,
       .limit = o->limit};
   for (size_t i = 0; i < source_count; i++) {
-    if (pmn_s3_is_uri(sources[i])) PMN_TRY(pmn_run_open_s3(&run->s3, &o->s3, o->stop, err));
+    if (pmn_s3_is_uri(sources[i])) PMN_TRY(pmn_run_open_s3(run, err));
   }
   source.s3 = run->s3;
   PMN_TRY(pmn_listing_create(&source, &run->listing, err));
-  if (pmn_listing_has_objects(run->listing)) PMN_TRY(pmn_run_open_s3(&run->s3, &o->s3, o->stop, err));
+  if (pmn_listing_has_objects(run->listing)) PMN_TRY(pmn_run_open_s3(run, err));
   run->counts.listed = pmn_listing_count(run->listing);
   run->counts.skipped = pmn_listing_skipped(run->listing);
   run->counts.duplicates = pmn_listing_duplicates(run->listing);

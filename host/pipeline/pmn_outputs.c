@@ -169,7 +169,7 @@ pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
   if (pmn_s3_is_uri(o->output) || (o->rejects != NULL && pmn_s3_is_uri(o->rejects))) {
-    PMN_TRY(pmn_run_open_s3(&run->s3, &o->s3, o->stop, err));
+    PMN_TRY(pmn_run_open_s3(run, err));
   }
   if (pmn_job_is_folder(o->output)) PMN_TRY(pmn_parts_open(run, err));
   run->replaces = o->overwrite || (run->job != NULL && pmn_job_has_journal(run->job));

@@ -23,7 +23,8 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
   bool stop = o->stop != NULL && *o->stop != 0, pause = o->pause != NULL && *o->pause != 0;
   if (!stop && (!pause || pmn_parts_will_pause(run))) return PMN_STATUS_OK;
   if (run->job == NULL || !pmn_job_has_journal(run->job)) {
-    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
+    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written%s",
+        pmn_s3_is_uri(o->output) ? "; pomona clean ends the upload" : "");
   }
   return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0,
       "interrupted; what was done is kept in %.250s: go on with --resume, or remove it with pomona clean",
@@ -51,15 +52,20 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
   run->options->on_progress(run->options->callback_arg, &progress);
 }
 
-pmn_status pmn_run_open_s3(
-    struct pmn_s3 **s3, const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_err *err) {
-  if (*s3 != NULL) return PMN_STATUS_OK;
+static pmn_status open_s3(const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_s3 **s3, pmn_err *err) {
   pmn_s3_options options = {.flags = {.region = access->region,
                                 .endpoint = access->endpoint,
                                 .profile = access->profile,
                                 .no_sign_request = access->no_sign_request},
       .stop = stop};
   return pmn_s3_create(&options, s3, err);
+}
+
+pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err) {
+  if (run->s3 != NULL) return PMN_STATUS_OK;
+  pmn_status st = open_s3(&run->options->s3, run->options->stop, &run->s3, err);
+  if (st == PMN_STATUS_OK) pmn_run_message(run, PMN_LEVEL_INFO, "buckets: %s", pmn_s3_describe(run->s3));
+  return st;
 }
 
 /* ---------------------------------------------------------------------------------------------------- finish -- */
@@ -183,6 +189,13 @@ pmn_status pmn_run_execute(
   result = NULL;
 done:
   if (st != PMN_STATUS_OK) take_back(run);
+  if (st != PMN_STATUS_OK && st != PMN_STATUS_INTERRUPTED && st != PMN_STATUS_PAUSED && run->job != NULL &&
+      pmn_job_has_journal(run->job)) {
+    pmn_run_message(run, PMN_LEVEL_WARNING,
+        "what was done is kept in %.300s: go on with --resume, or remove it with "
+        "pomona clean",
+        pmn_job_work_folder(run->job));
+  }
   close_run(run);
   pmn_summary_destroy(result);
   return st;
@@ -195,7 +208,7 @@ pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_clean_options was not made by PMN_CLEAN_OPTIONS_INIT of this version");
   }
   if (options->output == NULL || options->output[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output is named");
-  if (pmn_s3_is_uri(options->output)) PMN_TRY(pmn_run_open_s3(&s3, &options->s3, options->stop, err));
+  if (pmn_s3_is_uri(options->output)) PMN_TRY(open_s3(&options->s3, options->stop, &s3, err));
   PMN_TRY(pmn_job_clean(s3, options->output, removed, err));
 done:
   pmn_s3_destroy(s3);

@@ -5,8 +5,10 @@
 #include "pmn_s3_client.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 enum { BUCKET_MIN = 3, BUCKET_MAX = 255 }; /* 63 now; before 2018 longer names could be had in us-east-1 */
 
@@ -39,6 +41,19 @@ pmn_status pmn_s3_uri_split(const char *uri, pmn_buf *bucket, const char **key, 
   return pmn_buf_append(bucket, name, length, err);
 }
 
+/* While a client lives the process leaves no core file: keys are in its memory, and in its environment. */
+static void forbid_core(bool forbid) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  static int clients, before;
+  pthread_mutex_lock(&lock);
+  if (forbid && clients++ == 0) {
+    before = prctl(PR_GET_DUMPABLE);
+    prctl(PR_SET_DUMPABLE, 0);
+  }
+  if (!forbid && --clients == 0 && before == 1) prctl(PR_SET_DUMPABLE, 1);
+  pthread_mutex_unlock(&lock);
+}
+
 static void describe(pmn_s3 *self) {
   const pmn_s3_config *c = self->config;
   snprintf(self->text, sizeof self->text, "%.200s, region %.63s, %.150s", c->endpoint != NULL ? c->endpoint : "AWS",
@@ -52,6 +67,7 @@ pmn_status pmn_s3_create(const pmn_s3_options *options, pmn_s3 **s3, pmn_err *er
   pmn_status st = PMN_STATUS_OK;
   pmn_s3 *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a client of S3");
+  forbid_core(true);
   PMN_TRY(pmn_s3_config_create(&options->flags, &self->config, err));
   const pmn_http_options http = {
       .in_flight_max = PMN_S3_IN_FLIGHT, .ca_bundle = self->config->ca_bundle, .stop = options->stop};
@@ -73,6 +89,7 @@ void pmn_s3_destroy(pmn_s3 *s3) {
   pmn_http_destroy(s3->http);
   pmn_s3_config_destroy(s3->config);
   pmn_free(s3);
+  forbid_core(false);
 }
 
 const char *pmn_s3_describe(const pmn_s3 *s3) {

@@ -18,9 +18,10 @@ typedef struct pmn_s3 pmn_s3;
 
 enum { PMN_S3_ETAG = 136, PMN_S3_IN_FLIGHT = 64 };
 
-/* "s3://bucket/key": true with the bucket's length and the key (which may be ""); bucket names are checked later. */
+/* Starts with "s3://"; whether the rest makes sense, pmn_s3_uri_split says. */
 bool pmn_s3_is_uri(const char *text);
-/* Parts of a URI. *bucket is appended; *key points into uri. PMN_STATUS_ARGUMENT for impossible bucket names. */
+/* Parts of "s3://bucket/key". *bucket is appended; *key points into uri, "" if there is none. PMN_STATUS_ARGUMENT for
+ * impossible bucket names. */
 PMN_MUST_USE pmn_status pmn_s3_uri_split(const char *uri, pmn_buf *bucket, const char **key, pmn_err *err);
 
 typedef struct pmn_s3_options {
@@ -28,6 +29,7 @@ typedef struct pmn_s3_options {
   const volatile sig_atomic_t *stop;
 } pmn_s3_options;
 PMN_MUST_USE pmn_status pmn_s3_create(const pmn_s3_options *options, pmn_s3 **s3, pmn_err *err);
+/* Readers and uploads go first. NULL is fine. */
 void pmn_s3_destroy(pmn_s3 *s3);
 
 typedef struct pmn_s3_object {
@@ -37,8 +39,8 @@ typedef struct pmn_s3_object {
 } pmn_s3_object;
 
 /* Every object whose key starts with `prefix`, in byte-wise order of the keys (checked: a server that lists otherwise
- * is an error), page by page; `each` is called for one object after the other in the calling thread, texts borrowed
- * for the call; an error it returns ends the listing. A bucket that is not there is PMN_STATUS_NOT_FOUND. */
+ * is PMN_STATUS_NOT_FOUND, as is a bucket that is not there), page by page; `each` is called for one object after the
+ * other in the calling thread, texts borrowed for the call; an error it returns ends the listing. */
 typedef pmn_status pmn_s3_each(void *arg, const pmn_s3_object *object, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_s3_list(
     pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s3_each *each, void *arg, pmn_err *err);
@@ -46,29 +48,31 @@ PMN_MUST_USE pmn_status pmn_s3_list(
 /* The whole object; `bytes` is replaced, bytes->max caps it. `size` -1 or as listed, `etag` NULL or as listed: an
  * object that has changed since is PMN_STATUS_NOT_FOUND and says so; a body that was cut is tried again. Where the ETag
  * is the MD5 (32 hex digits and no SSE), it is compared. */
-PMN_MUST_USE pmn_status pmn_s3_get(pmn_s3 *s3, const char *bucket, const char *key, int64_t size, const char *etag,
-    pmn_buf *bytes, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_s3_get(
+    pmn_s3 *s3, const char *bucket, const char *key, int64_t size, const char *etag, pmn_buf *bytes, pmn_err *err);
 /* Many objects, fetched ahead: at most PMN_S3_IN_FLIGHT at once (fewer when the server asks for it), at most `ahead`
  * objects or bytes_max bytes beyond the last one taken. `name` is asked for the i-th object, i from 0 to count-1, from
  * threads of the client; texts must live as long as the reader. */
 typedef struct pmn_s3_reader pmn_s3_reader;
 typedef struct pmn_s3_reader_options {
   int64_t count, ahead;
-  size_t bytes_max;  /* of bodies waiting to be taken */
+  size_t bytes_max;  /* of bodies under way or waiting, but one always may; of unknown size: 1 MiB until it is there */
   size_t object_max; /* a larger object is an error of its own, before memory is taken */
   void (*name)(void *arg, int64_t i, const char **bucket, pmn_s3_object *object); /* size -1: not known */
   void *arg;
 } pmn_s3_reader_options;
 PMN_MUST_USE pmn_status pmn_s3_reader_create(
     pmn_s3 *s3, const pmn_s3_reader_options *options, pmn_s3_reader **reader, pmn_err *err);
-/* Waits for object i; each may be taken once, by any thread, roughly in order. Errors are the object's own. */
+/* Waits for object i; each may be taken once, by any thread, roughly in order: one that is `ahead` or more beyond the
+ * first one not taken waits for that. Errors are the object's own; bytes->max caps it too. */
 PMN_MUST_USE pmn_status pmn_s3_reader_take(pmn_s3_reader *reader, int64_t i, pmn_buf *bytes, pmn_err *err);
+/* Cancels what is under way. NULL is fine. */
 void pmn_s3_reader_destroy(pmn_s3_reader *reader);
 
 /* A small object in one request. `only_new`: PMN_STATUS_EXISTS if there is one (If-None-Match: *; a server that does
- * not know this is asked with HEAD first). `etag` may be NULL. */
-PMN_MUST_USE pmn_status pmn_s3_put(pmn_s3 *s3, const char *bucket, const char *key, const void *bytes, size_t size,
-    bool only_new, pmn_err *err);
+ * not know this is asked with HEAD first, and then two clients can both pass in one moment). */
+PMN_MUST_USE pmn_status pmn_s3_put(
+    pmn_s3 *s3, const char *bucket, const char *key, const void *bytes, size_t size, bool only_new, pmn_err *err);
 /* Size and ETag; PMN_STATUS_NOT_FOUND without a message's fuss if there is none. */
 PMN_MUST_USE pmn_status pmn_s3_head(
     pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG], pmn_err *err);
@@ -85,16 +89,17 @@ PMN_MUST_USE pmn_status pmn_s3_upload_create(
 PMN_MUST_USE pmn_status pmn_s3_upload_write(pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
 /* Replaces bytes at the start of the object: the first part waits for this until finish. size <= 8 MiB, all of it
  * written before. */
-PMN_MUST_USE pmn_status pmn_s3_upload_rewrite_head(
-    pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_s3_upload_rewrite_head(pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
 /* Sends the rest and waits until the server has it all. Then pmn_s3_upload_describe appends what completing takes, as
- * one line of JSON {"upload_id", "parts": [[size, etag], ...]}, to be kept in a journal. */
+ * one line of JSON {"upload_id", "opaque", "parts": [[size, etag], ...]}, to be kept in a journal; opaque: ETags are no
+ * MD5s, as with SSE-KMS. */
 PMN_MUST_USE pmn_status pmn_s3_upload_finish(pmn_s3_upload *upload, pmn_err *err);
-PMN_MUST_USE pmn_status pmn_s3_upload_describe(const pmn_s3_upload *upload, pmn_buf *json, pmn_err *err);
-/* Aborts unless it was finished or completed; frees. NULL is fine. */
+PMN_MUST_USE pmn_status pmn_s3_upload_describe(pmn_s3_upload *upload, pmn_buf *json, pmn_err *err);
+/* Frees, and aborts unless it was described: then who has the description completes or aborts it. Once the stop flag is
+ * up nothing can be sent: the upload stays, invisible, for pmn_s3_list_uploads. NULL is fine. */
 void pmn_s3_upload_destroy(pmn_s3_upload *upload);
 /* Makes a finished upload visible. Idempotent: if the upload is gone because an answer was lost, the object is held
- * against size and ETag. A 200 that carries an error is an error. */
+ * against size and ETag; PMN_STATUS_NOT_FOUND if it is another one or none. A 200 that carries an error is an error. */
 PMN_MUST_USE pmn_status pmn_s3_complete(
     pmn_s3 *s3, const char *bucket, const char *key, const char *description, pmn_err *err);
 /* It is no error if there is no such upload. */

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -49,7 +50,7 @@ struct pmn_s3_upload {
   size_t part_size;
   part parts[SLOTS]; /* the first is the head */
   part *filling;
-  bool finished;
+  bool finished, described; /* described: whoever has the description completes or aborts it */
 
   pthread_mutex_t lock; /* of these, and of parts[].busy */
   pthread_cond_t changed;
@@ -59,7 +60,7 @@ struct pmn_s3_upload {
   pmn_err error;
 };
 
-/* ------------------------------------------------------------------------------------------------------- parts -- */
+/* -------------------------------------------------------------------------------------------------------- parts -- */
 
 static pmn_status check_part(void *arg, pmn_http_answer *answer, pmn_err *err) {
   return pmn_s3_stored_check(&((const part *)arg)->md5, answer, err);
@@ -180,7 +181,7 @@ done:
   return st;
 }
 
-/* ------------------------------------------------------------------------------------------------------ upload -- */
+/* ------------------------------------------------------------------------------------------------------- upload -- */
 
 static pmn_status take_id(void *arg, const char *path, const char *text, pmn_err *err) {
   char **id = arg;
@@ -249,6 +250,14 @@ done:
   return st;
 }
 
+/* Bytes may be missing now: nothing may be completed any more. */
+static void give_up(pmn_s3_upload *self, pmn_status status, const pmn_err *err) {
+  const pmn_err unsaid = {status, 0, "an upload that has failed cannot go on"};
+  pthread_mutex_lock(&self->lock);
+  fail(self, status, err != NULL ? err : &unsaid);
+  pthread_mutex_unlock(&self->lock);
+}
+
 pmn_status pmn_s3_upload_write(pmn_s3_upload *self, const void *bytes, size_t size, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const char *from = bytes;
@@ -262,13 +271,7 @@ pmn_status pmn_s3_upload_write(pmn_s3_upload *self, const void *bytes, size_t si
     size -= some;
   }
 done:
-  /* Bytes may be missing now: nothing may be completed any more. */
-  if (st != PMN_STATUS_OK && !self->finished) {
-    pmn_err before = {st, 0, "an upload that has failed takes no more bytes"};
-    pthread_mutex_lock(&self->lock);
-    fail(self, st, err != NULL ? err : &before);
-    pthread_mutex_unlock(&self->lock);
-  }
+  if (st != PMN_STATUS_OK && !self->finished) give_up(self, st, err);
   return st;
 }
 
@@ -294,10 +297,11 @@ pmn_status pmn_s3_upload_finish(pmn_s3_upload *self, pmn_err *err) {
   if (self->sent[0].size == 0) self->count = 0; /* an empty object: parts of no bytes are not taken everywhere */
   self->finished = true;
 done:
+  if (st != PMN_STATUS_OK) give_up(self, st, err);
   return st;
 }
 
-pmn_status pmn_s3_upload_describe(const pmn_s3_upload *self, pmn_buf *json, pmn_err *err) {
+pmn_status pmn_s3_upload_describe(pmn_s3_upload *self, pmn_buf *json, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   bool opaque = false, good = true;
   char *text = NULL;
@@ -311,7 +315,8 @@ pmn_status pmn_s3_upload_describe(const pmn_s3_upload *self, pmn_buf *json, pmn_
   root = json_pack("{s: s, s: b, s: O}", "upload_id", self->id, "opaque", (int)opaque, "parts", parts);
   text = good && root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
   if (text == NULL) PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "no memory for the description of an upload");
-  st = pmn_buf_append(json, text, strlen(text), err);
+  PMN_TRY(pmn_buf_append(json, text, strlen(text), err));
+  self->described = true;
 done:
   free(text);
   json_decref(root);
@@ -322,7 +327,7 @@ done:
 void pmn_s3_upload_destroy(pmn_s3_upload *self) {
   if (self == NULL) return;
   wait_for_parts(self, 1, NULL); /* a part that comes after the abort would stay */
-  if (!self->finished && self->id != NULL) {
+  if (!self->described && self->id != NULL) {
     pmn_status aborted = pmn_s3_abort(self->s3, self->bucket, self->key, self->id, NULL);
     (void)aborted; /* if it fails, the upload stays behind, invisible, for whoever lists uploads */
   }

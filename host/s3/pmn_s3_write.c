@@ -17,10 +17,11 @@ enum {
   COMPLETE_MAX = 4 << 20, /* ten thousand parts */
 };
 
-/* --------------------------------------------------------------------------------------------------- one request -- */
+/* -------------------------------------------------------------------------------------------------- one request -- */
 
-pmn_status pmn_s3_head(
-    pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG], pmn_err *err) {
+/* What is there; `missing`: nothing is, which is more than that it cannot be had. */
+static pmn_status look(pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG],
+    bool *missing, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_s3_outcome outcome = {0};
   const pmn_s3_call call = {.method = "HEAD", .bucket = bucket, .key = key, .answer_max = ANSWER_MAX};
@@ -31,8 +32,15 @@ pmn_status pmn_s3_head(
   *size = outcome.answer.content_length;
   pmn_s3_etag_copy(&outcome.answer, etag);
 done:
+  *missing = outcome.answer.status == PMN_STATUS_OK && outcome.answer.code == 404;
   pmn_s3_outcome_reset(&outcome);
   return st;
+}
+
+pmn_status pmn_s3_head(
+    pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG], pmn_err *err) {
+  bool missing;
+  return look(s3, bucket, key, size, etag, &missing, err);
 }
 
 static pmn_status check_put(void *arg, pmn_http_answer *answer, pmn_err *err) {
@@ -69,6 +77,7 @@ pmn_status pmn_s3_put(
   int64_t there = -1;
   char etag[PMN_S3_ETAG];
   unsigned char stored[16];
+  bool missing;
   PMN_TRY(pmn_s3_md5_compute(bytes, size, &md5, err));
   st = put_once(s3, bucket, key, bytes, size, &md5, only_new, &outcome, err);
   if (st == PMN_STATUS_OK || !only_new) goto done;
@@ -80,9 +89,9 @@ pmn_status pmn_s3_put(
     st = ours ? PMN_STATUS_OK : fail_exists(bucket, key, err);
   } else if (code == 501 || code == 400) {
     /* The condition may be what this server does not know; if it is not, the next PUT says so. */
-    st = pmn_s3_head(s3, bucket, key, &there, etag, err);
+    st = look(s3, bucket, key, &there, etag, &missing, err);
     if (st == PMN_STATUS_OK) st = fail_exists(bucket, key, err);
-    if (st != PMN_STATUS_NOT_FOUND) goto done;
+    if (!missing) goto done;
     pmn_s3_outcome_reset(&outcome);
     st = put_once(s3, bucket, key, bytes, size, &md5, false, &outcome, err);
   }
@@ -118,8 +127,7 @@ pmn_status pmn_s3_abort(pmn_s3 *s3, const char *bucket, const char *key, const c
   return delete_or_gone(s3, bucket, key, upload_id, "NoSuchUpload", err);
 }
 
-/* ------------------------------------------------------------------------------------------------- making visible --
- */
+/* ----------------------------------------------------------------------------------------------- making visible -- */
 
 /* What a description says, and what completing it brings to light. */
 typedef struct completion {
@@ -207,8 +215,9 @@ static pmn_status find_completed(
     pmn_s3 *s3, const char *bucket, const char *key, const completion *want, pmn_err *err) {
   int64_t size = 0;
   char etag[PMN_S3_ETAG];
-  pmn_status st = pmn_s3_head(s3, bucket, key, &size, etag, err);
-  if (st == PMN_STATUS_NOT_FOUND) {
+  bool missing;
+  pmn_status st = look(s3, bucket, key, &size, etag, &missing, err);
+  if (missing) {
     return pmn_err_set(err, PMN_STATUS_WRITE, 0,
         "s3://%.60s/%.200s: its upload is gone, and so is what it held; run again without --resume", bucket, key);
   }
@@ -264,8 +273,7 @@ done:
   return st;
 }
 
-/* ----------------------------------------------------------------------------------------------- uploads under way --
- */
+/* -------------------------------------------------------------------------------------------- uploads under way -- */
 
 /* One answer: for each upload its key and its ID, each ended by a NUL. */
 typedef struct uploads_page {
@@ -306,10 +314,10 @@ static pmn_status check_page(void *arg, pmn_http_answer *answer, pmn_err *err) {
   return pmn_s3_xml_parse(&answer->body, "ListMultipartUploadsResult", take_upload, self, err);
 }
 
-/* `key` and `id`: after which the page begins, replaced by the last ones of it. Not what the answer calls the next
- * markers: of those nobody can say whether they are encoded. */
-static pmn_status list_page(pmn_s3 *s3, const char *bucket, const char *prefix, uploads_page *page, pmn_buf *key,
-    pmn_buf *id, pmn_s3_each_upload *each, void *arg, pmn_err *err) {
+/* `marker`: key and ID, each ended by a NUL, after which the page begins, replaced by the last ones of it. Not what the
+ * answer calls the next markers: of those nobody can say whether they are encoded. */
+static pmn_status list_page(pmn_s3 *s3, const char *bucket, const char *prefix, uploads_page *page, pmn_buf *marker,
+    pmn_s3_each_upload *each, void *arg, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_s3_outcome outcome = {0};
   pmn_s3_call call = {
@@ -321,23 +329,19 @@ static pmn_status list_page(pmn_s3 *s3, const char *bucket, const char *prefix, 
       .check = check_page,
       .check_arg = page,
   };
-  if (key->size > 0) {
-    call.query[call.query_count++] = (pmn_s3_pair){"key-marker", key->data};
-    call.query[call.query_count++] = (pmn_s3_pair){"upload-id-marker", id->data};
+  if (marker->size > 0) {
+    call.query[call.query_count++] = (pmn_s3_pair){"key-marker", marker->data};
+    call.query[call.query_count++] = (pmn_s3_pair){"upload-id-marker", marker->data + strlen(marker->data) + 1};
   }
   PMN_TRY(pmn_s3_call_run(s3, &call, &outcome, err));
-  bool goes_on = false;
   for (size_t at = 0; at < page->texts.size;) {
     const char *listed = page->texts.data + at, *upload_id = listed + strlen(listed) + 1;
     at += strlen(listed) + strlen(upload_id) + 2;
     PMN_TRY(page->encoded ? pmn_s3_url_decode(listed, &page->key, err) : set_text(&page->key, listed, err));
-    goes_on = key->size == 0 || strcmp(key->data, page->key.data) != 0 || strcmp(id->data, upload_id) != 0;
-    PMN_TRY(set_text(key, page->key.data, err));
-    PMN_TRY(set_text(id, upload_id, err));
-    PMN_TRY(each(arg, key->data, upload_id, err));
-  }
-  if (page->truncated && !goes_on) {
-    PMN_FAIL(err, PMN_STATUS_NETWORK, "s3://%.60s: the server does not get on listing its uploads", bucket);
+    PMN_TRY(set_text(marker, page->key.data, err));
+    PMN_TRY(pmn_buf_append(marker, "", 1, err));
+    PMN_TRY(pmn_buf_append(marker, upload_id, strlen(upload_id) + 1, err));
+    PMN_TRY(each(arg, marker->data, upload_id, err));
   }
 done:
   pmn_s3_outcome_reset(&outcome);
@@ -348,20 +352,28 @@ pmn_status pmn_s3_list_uploads(
     pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s3_each_upload *each, void *arg, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   uploads_page page = {0};
-  pmn_buf key, id;
+  pmn_buf marker, before;
   pmn_buf_init(&page.texts, PAGE_MAX);
   pmn_buf_init(&page.key, PAGE_MAX);
   pmn_buf_init(&page.id, PAGE_MAX);
-  pmn_buf_init(&key, PAGE_MAX);
-  pmn_buf_init(&id, PAGE_MAX);
-  do {
-    PMN_TRY(list_page(s3, bucket, prefix, &page, &key, &id, each, arg, err));
-  } while (page.truncated);
+  pmn_buf_init(&marker, PAGE_MAX);
+  pmn_buf_init(&before, PAGE_MAX);
+  for (uint64_t pages = 1;; pages++) {
+    PMN_TRY(list_page(s3, bucket, prefix, &page, &marker, each, arg, err));
+    if (!page.truncated) break;
+    if (marker.size == before.size && (marker.size == 0 || memcmp(marker.data, before.data, marker.size) == 0)) {
+      PMN_FAIL(err, PMN_STATUS_NETWORK, "s3://%.60s: the server does not get on listing its uploads", bucket);
+    }
+    if ((pages & (pages - 1)) == 0) { /* where it was at the last power of two: finds circles of any length (Brent) */
+      pmn_buf_clear(&before);
+      PMN_TRY(pmn_buf_append(&before, marker.data, marker.size, err));
+    }
+  }
 done:
   pmn_buf_reset(&page.texts);
   pmn_buf_reset(&page.key);
   pmn_buf_reset(&page.id);
-  pmn_buf_reset(&key);
-  pmn_buf_reset(&id);
+  pmn_buf_reset(&marker);
+  pmn_buf_reset(&before);
   return st;
 }
