@@ -134,11 +134,12 @@ static pmn_status list_disk(const char *path, const listing *l, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   DIR *handle = opendir(path);
   if (handle == NULL) return fail("list", path, err);
-  for (struct dirent *entry; st == PMN_STATUS_OK && (entry = readdir(handle)) != NULL;) {
+  for (struct dirent *entry; st == PMN_STATUS_OK && (errno = 0, entry = readdir(handle)) != NULL;) {
     struct stat info;
     if (fstatat(dirfd(handle), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue; /* gone meanwhile */
     if (!S_ISDIR(info.st_mode)) st = l->each(l->arg, entry->d_name, info.st_size, err);
   }
+  if (st == PMN_STATUS_OK && errno != 0) st = fail("list", path, err);
   closedir(handle);
   return st;
 }

@@ -58,33 +58,26 @@ static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const 
   return PMN_STATUS_OK;
 }
 
-/* What a broken run has left is gone on with, or removed, or in the way. */
+/* What a broken run has left is gone on with, or removed, or in the way. Without a plan it is nothing: that run was
+ * killed before it began, or while it removed its work. */
 static pmn_status face_work(pmn_job *self, bool resume, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  int64_t removed = 0;
+  int64_t size, removed = 0;
   bool has;
   PMN_TRY(self->place->has_work(&self->names, &has, err));
   PMN_TRY(self->place->lock(&self->names, &self->lock, err));
-  if (!has || resume) goto done;
-  if (!self->overwrite) {
+  self->journal = has; /* as long as nothing is known of it, it stays */
+  PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
+  PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
+  self->journal = size >= 0;
+  if (self->journal && resume) goto done;
+  if (self->journal && !self->overwrite) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,
         "a broken run has left its work in %.200s: go on with --resume, or remove it with pomona clean %.150s",
         self->names.work, self->names.output);
   }
-  self->place->unlock(self->lock);
-  self->lock = NULL;
-  PMN_TRY(self->place->clear(&self->names, &removed, err));
-  PMN_TRY(self->place->lock(&self->names, &self->lock, err));
-done:
-  return st;
-}
-
-static pmn_status open_work(pmn_job *self, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  int64_t size;
-  PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
-  PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
-  self->journal = size >= 0;
+  PMN_TRY(self->place->clear(&self->names, false, &removed, err));
+  self->journal = false;
 done:
   return st;
 }
@@ -105,7 +98,6 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   self->finished = state == PMN_JOB_OUTPUT && options->resume && !options->overwrite;
   if (!self->finished) PMN_TRY(refuse_output(self, state, what, err));
   PMN_TRY(face_work(self, options->resume, err));
-  PMN_TRY(open_work(self, err));
   *job = self;
   self = NULL;
 done:
@@ -113,7 +105,6 @@ done:
     names_reset(&self->names);
     pmn_free(self);
   } else {
-    if (self != NULL) self->journal = true; /* it was there before: it stays */
     pmn_job_close(self);
   }
   return st;
@@ -124,7 +115,8 @@ void pmn_job_close(pmn_job *job) {
   if (job == NULL) return;
   pmn_folder_close(job->work);
   /* What cannot be removed is for pomona clean; the output is whole. */
-  if ((!job->journal || job->shown) && job->place->clear(&job->names, &removed, NULL) != PMN_STATUS_OK) removed = 0;
+  if ((!job->journal || job->shown) && job->place->clear(&job->names, true, &removed, NULL) != PMN_STATUS_OK)
+    removed = 0;
   job->place->unlock(job->lock);
   names_reset(&job->names);
   pmn_free(job);
@@ -132,6 +124,10 @@ void pmn_job_close(pmn_job *job) {
 
 bool pmn_job_has_journal(const pmn_job *job) {
   return job->journal && !job->shown;
+}
+
+bool pmn_job_goes_on(const pmn_job *job) {
+  return job->journal || job->finished;
 }
 
 const char *pmn_job_work_folder(const pmn_job *job) {
@@ -230,12 +226,19 @@ static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here
   return PMN_STATUS_OK;
 }
 
+/* A record as a run gives it, to be freed with pmn_free. */
+static pmn_status copy_record(const json_t *record, char **text, pmn_err *err) {
+  char *dump = json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  *text = dump != NULL ? pmn_strdup(dump) : NULL;
+  free(dump);
+  return *text != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+}
+
 /* The output is there: it is this job's, and then there is nothing to do, or another's. */
 static pmn_status face_output(pmn_job *self, json_t *plan, char **text, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *folder = NULL;
   json_t *record = NULL;
-  char *dump = NULL;
   PMN_TRY(pmn_folder_open(self->names.s3, self->names.output, false, &folder, err));
   PMN_TRY(read_json(folder, "_record.json", &record, err));
   json_t *theirs = json_object_get(record, "plan");
@@ -243,12 +246,30 @@ static pmn_status face_output(pmn_job *self, json_t *plan, char **text, pmn_err 
     PMN_FAIL(err, PMN_STATUS_EXISTS, "%.300s holds an output of other origin; choose another name", self->names.output);
   }
   PMN_TRY(compare_plans(self, theirs, plan, err));
-  dump = json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  *text = dump != NULL ? pmn_strdup(dump) : NULL;
-  if (*text == NULL) st = pmn_err_memory(err, 1, "the run record");
+  st = copy_record(record, text, err);
 done:
-  free(dump);
   json_decref(record);
+  pmn_folder_close(folder);
+  return st;
+}
+
+/* Killed when the output was shown, but the work not yet removed: what lies there now is the output that was replaced,
+ * or nothing, and must not be shown again. *text stays NULL if the output was not shown. */
+static pmn_status find_shown(pmn_job *self, char **text, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *folder = NULL;
+  json_t *mine = NULL, *there = NULL;
+  if (self->names.s3 != NULL) return PMN_STATUS_OK; /* nothing there takes the place of another thing */
+  PMN_TRY(pmn_job_recall(self, "shown", &mine, err));
+  if (mine == NULL) goto done;
+  st = pmn_folder_open(NULL, self->names.output, false, &folder, err);
+  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
+  if (st != PMN_STATUS_OK || folder == NULL) goto done;
+  PMN_TRY(read_json(folder, "_record.json", &there, err));
+  if (there != NULL && json_equal(mine, there)) st = copy_record(there, text, err);
+done:
+  json_decref(mine);
+  json_decref(there);
   pmn_folder_close(folder);
   return st;
 }
@@ -264,10 +285,13 @@ pmn_status pmn_job_begin(pmn_job *job, json_t *plan, char **record, pmn_err *err
     job->shown = theirs == NULL || json_equal(theirs, plan);
     goto done;
   }
-  if (theirs != NULL)
+  if (theirs != NULL) {
     PMN_TRY(compare_plans(job, theirs, plan, err));
-  else
+    PMN_TRY(find_shown(job, record, err));
+    job->shown = *record != NULL;
+  } else {
     PMN_TRY(pmn_job_note(job, "job", plan, err));
+  }
   job->journal = theirs != NULL; /* a plan alone is nothing to go on with */
 done:
   json_decref(theirs);
@@ -331,8 +355,25 @@ pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, p
 }
 
 pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
-  pmn_status st = job->place->show(&job->names, files, record, err);
-  job->shown = st == PMN_STATUS_OK;
+  pmn_status st = PMN_STATUS_OK;
+  json_t *shown = NULL;
+  pmn_job_state state;
+  char what[256];
+  /* Something may have come there since the job was opened. */
+  PMN_TRY(job->place->look(&job->names, &state, what, err));
+  PMN_TRY(refuse_output(job, state, what, err));
+  if (job->names.s3 == NULL) {
+    shown = json_loads(record, 0, NULL);
+    if (shown == NULL) {
+      st = pmn_err_memory(err, strlen(record), "the run record");
+      goto done;
+    }
+    PMN_TRY(pmn_job_note(job, "shown", shown, err));
+  }
+  PMN_TRY(job->place->show(&job->names, files, record, err));
+  job->shown = true;
+done:
+  json_decref(shown);
   return st;
 }
 
@@ -349,7 +390,7 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   PMN_TRY(place->has_work(&names, &has, err));
   if (has) {
     PMN_TRY(place->lock(&names, &lock, err));
-    PMN_TRY(place->clear(&names, removed, err));
+    PMN_TRY(place->clear(&names, true, removed, err));
   }
   PMN_TRY(place->sweep(&names, removed, err));
 done:

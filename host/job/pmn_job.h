@@ -4,6 +4,7 @@
  *   PARENT/.NAME.pomona/         working folder   OUT/_temporary/
  *     lock, job.json             who, and what      lock, job.json
  *     NAME.json, rows-00000.f32  journal            NAME.json, rows-00000.f32
+ *     shown.json                 record to be shown
  *     output/part-00000.parquet  finished parts     uploads to OUT/part-00000.parquet, not completed
  *
  * A journal entry is a small file that appears whole and lasts, so there is no torn line after a crash. What it tells
@@ -39,6 +40,8 @@ PMN_MUST_USE pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **j
 void pmn_job_close(pmn_job *job);
 /* Some work would stay, or has stayed, for a later run. */
 bool pmn_job_has_journal(const pmn_job *job);
+/* What a broken run has left, or the output that it has finished, is gone on with. */
+bool pmn_job_goes_on(const pmn_job *job);
 const char *pmn_job_work_folder(const pmn_job *job);
 
 /* `plan`, a JSON object: all that decides the bytes of the output. A new job writes it down; a resumed one compares it

@@ -44,6 +44,12 @@ done:
   return st;
 }
 
+/* "WORK/NAME" */
+static pmn_status work_path(const pmn_job_names *names, const char *name, char path[4096], pmn_err *err) {
+  if (snprintf(path, 4096, "%s/%s", names->work, name) < 4096) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_WRITE, 0, "the path %.300s... is too long", names->work);
+}
+
 /* A folder's first name that `mine` does not know, into `name`; "" if there is none. *count is how many names it has.
  */
 static pmn_status scan(
@@ -52,7 +58,7 @@ static pmn_status scan(
   if (handle == NULL) return fail("list the folder", folder, err);
   name[0] = '\0';
   *count = 0;
-  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+  for (struct dirent *entry; errno = 0, (entry = readdir(handle)) != NULL;) {
     struct stat info;
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     ++*count;
@@ -60,8 +66,9 @@ static pmn_status scan(
         fstatat(dirfd(handle), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
     if (name[0] == '\0' && (folder_inside || !mine(entry->d_name))) snprintf(name, 256, "%s", entry->d_name);
   }
+  pmn_status st = errno == 0 ? PMN_STATUS_OK : fail("list the folder", folder, err);
   closedir(handle);
-  return PMN_STATUS_OK;
+  return st;
 }
 
 static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char what[256], pmn_err *err) {
@@ -99,7 +106,7 @@ done:
 static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) {
   struct stat info;
   *has = lstat(names->work, &info) == 0;
-  if (!*has && errno != ENOENT) return fail("look at", names->work, err);
+  if (!*has && errno != ENOENT && errno != ENAMETOOLONG) return fail("look at", names->work, err);
   if (*has && !S_ISDIR(info.st_mode)) {
     return pmn_err_set(err, PMN_STATUS_WRITE, 0, "%.300s is in the way: it is no folder", names->work);
   }
@@ -120,77 +127,11 @@ static void unlock(void *handle) {
   pmn_free(self);
 }
 
-static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  char path[4096], owner[64];
-  *handle = NULL;
-  lock *self = pmn_calloc(1, sizeof *self);
-  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
-  self->fd = -1;
-  if (mkdir(names->work, 0777) != 0 && errno != EEXIST) {
-    st = fail("make the working folder", names->work, err);
-    goto done;
-  }
-  if (snprintf(path, sizeof path, "%s/lock", names->work) >= (int)sizeof path) {
-    PMN_FAIL(err, PMN_STATUS_WRITE, "the path %.300s... is too long", names->work);
-  }
-  self->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (self->fd < 0) {
-    st = fail("open", path, err);
-    goto done;
-  }
-  if (flock(self->fd, LOCK_EX | LOCK_NB) != 0) {
-    ssize_t size = errno == EWOULDBLOCK ? pread(self->fd, owner, sizeof owner - 1, 0) : -1;
-    if (size < 0) {
-      st = fail("lock", path, err);
-      goto done;
-    }
-    owner[size] = '\0';
-    PMN_FAIL(err, PMN_STATUS_EXISTS, "another run (process %s) is writing %.300s; wait for it, or name another output",
-        size > 0 ? owner : "unknown", names->output);
-  }
-  int size = snprintf(owner, sizeof owner, "%ld", (long)getpid());
-  if (ftruncate(self->fd, 0) != 0 || pwrite(self->fd, owner, (size_t)size, 0) != size) {
-    st = fail("write", path, err);
-    goto done;
-  }
-  *handle = self;
-  self = NULL;
-done:
-  if (self != NULL && self->fd < 0)
-    pmn_free(self);
-  else
-    unlock(self);
-  return st;
-}
-
-/* ----------------------------------------------------------------------------------------------- remove, show -- */
-
-/* A folder with the files in it; folders in it are not entered, and then it stays. */
-static pmn_status remove_folder(const char *path, int64_t *removed, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  DIR *handle = opendir(path);
-  if (handle == NULL) return errno == ENOENT ? PMN_STATUS_OK : fail("open the folder", path, err);
-  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
-    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    if (unlinkat(dirfd(handle), entry->d_name, 0) == 0)
-      ++*removed;
-    else if (errno != EISDIR && errno != EPERM && errno != ENOENT)
-      st = fail("remove what is in", path, err);
-  }
-  closedir(handle);
-  if (st == PMN_STATUS_OK && rmdir(path) != 0 && errno != ENOENT) st = fail("remove", path, err);
-  return st;
-}
-
-static pmn_status clear(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  char old[4096];
-  PMN_TRY(remove_folder(names->place, removed, err));
-  if (snprintf(old, sizeof old, "%s/old", names->work) < (int)sizeof old) PMN_TRY(remove_folder(old, removed, err));
-  PMN_TRY(remove_folder(names->work, removed, err));
-done:
-  return st;
+/* Whoever held it before may have removed it since it was opened. */
+static bool is_there(int fd, const char *path) {
+  struct stat mine, there;
+  if (fstat(fd, &mine) != 0 || lstat(path, &there) != 0) return errno != ENOENT;
+  return mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
 static pmn_status sync_folder(const char *path, pmn_err *err) {
@@ -202,16 +143,130 @@ static pmn_status sync_folder(const char *path, pmn_err *err) {
   return code == 0 ? PMN_STATUS_OK : fail("make lasting", path, err);
 }
 
+/* The lock's file, locked; with *fd -1 and PMN_STATUS_OK it was removed meanwhile, and is to be made again. */
+static pmn_status lock_file(const pmn_job_names *names, const char *path, int *fd, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char owner[64];
+  *fd = -1;
+  if (mkdir(names->work, 0777) != 0 && errno != EEXIST) return fail("make the working folder", names->work, err);
+  int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (file < 0) return errno == ENOENT ? PMN_STATUS_OK : fail("open", path, err);
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    ssize_t size = errno == EWOULDBLOCK ? pread(file, owner, sizeof owner - 1, 0) : -1;
+    if (size < 0) {
+      st = fail("lock", path, err);
+      goto done;
+    }
+    owner[size] = '\0';
+    PMN_FAIL(err, PMN_STATUS_EXISTS, "another run (process %s) is writing %.300s; wait for it, or name another output",
+        size > 0 ? owner : "unknown", names->output);
+  }
+  if (is_there(file, path)) {
+    *fd = file;
+    file = -1;
+  }
+done:
+  if (file >= 0) close(file);
+  return st;
+}
+
+static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char path[4096], owner[64];
+  struct stat info;
+  bool fresh = lstat(names->work, &info) != 0 && errno == ENOENT;
+  *handle = NULL;
+  lock *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
+  self->fd = -1;
+  PMN_TRY(work_path(names, "lock", path, err));
+  while (self->fd < 0) PMN_TRY(lock_file(names, path, &self->fd, err));
+  int size = snprintf(owner, sizeof owner, "%ld", (long)getpid());
+  if (ftruncate(self->fd, 0) != 0 || pwrite(self->fd, owner, (size_t)size, 0) != size) {
+    st = fail("write", path, err);
+    goto done;
+  }
+  PMN_TRY(sync_folder(names->parent, err)); /* what is kept in the folder lasts no longer than its name */
+  *handle = self;
+  self = NULL;
+done:
+  if (self != NULL) {
+    if (fresh && self->fd >= 0) unlink(path);
+    if (fresh) rmdir(names->work); /* unless another run has something in it */
+    if (self->fd >= 0) close(self->fd);
+    pmn_free(self);
+  }
+  return st;
+}
+
+/* ----------------------------------------------------------------------------------------------- remove, show -- */
+
+/* The files in a folder but the one named `kept`. */
+static pmn_status remove_files(const char *path, const char *kept, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  DIR *handle = opendir(path);
+  if (handle == NULL) return errno == ENOENT ? PMN_STATUS_OK : fail("open the folder", path, err);
+  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+    const char *name = entry->d_name;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, kept) == 0) continue;
+    if (unlinkat(dirfd(handle), name, 0) == 0)
+      ++*removed;
+    else if (errno != ENOENT)
+      st = fail("remove what is in", path, err);
+  }
+  closedir(handle);
+  return st;
+}
+
+/* Folders in it are not entered, and then it stays. */
+static pmn_status remove_folder(const char *path, int64_t *removed, pmn_err *err) {
+  pmn_status st = remove_files(path, "", removed, err);
+  if (st == PMN_STATUS_OK && rmdir(path) != 0 && errno != ENOENT) st = fail("remove", path, err);
+  return st;
+}
+
+static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char plan[4096], old[4096], guard[4096];
+  PMN_TRY(work_path(names, "job.json", plan, err));
+  PMN_TRY(work_path(names, "old", old, err));
+  PMN_TRY(work_path(names, "lock", guard, err));
+  if (unlink(plan) == 0) {
+    ++*removed;
+    PMN_TRY(sync_folder(names->work, err));
+  } else if (errno != ENOENT) {
+    st = fail("remove", plan, err);
+    goto done;
+  }
+  PMN_TRY(remove_folder(names->place, removed, err));
+  PMN_TRY(remove_folder(old, removed, err));
+  PMN_TRY(remove_files(names->work, "lock", removed, err));
+  if (!lock_too) goto done;
+  if (unlink(guard) == 0) ++*removed;
+  /* The next run may have made its own lock there. */
+  if (rmdir(names->work) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
+    st = fail("remove", names->work, err);
+done:
+  return st;
+}
+
 /* Where two folders cannot change places in one step, the old one moves aside first. */
 static pmn_status exchange(const pmn_job_names *names, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   char old[4096];
   if (renameat2(AT_FDCWD, names->place, AT_FDCWD, names->output, RENAME_EXCHANGE) == 0) return PMN_STATUS_OK;
   if (errno != EINVAL && errno != ENOSYS) return fail("replace", names->output, err);
-  if (snprintf(old, sizeof old, "%s/old", names->work) >= (int)sizeof old)
-    errno = ENAMETOOLONG;
-  else if (rename(names->output, old) == 0 && rename(names->place, names->output) == 0)
-    return PMN_STATUS_OK;
-  return fail("replace", names->output, err);
+  PMN_TRY(work_path(names, "old", old, err));
+  if (rename(names->output, old) != 0) {
+    st = fail("replace", names->output, err);
+    goto done;
+  }
+  if (rename(names->place, names->output) != 0) {
+    st = fail("replace", names->output, err);
+    if (rename(old, names->output) != 0) st = fail("put back", names->output, err);
+  }
+done:
+  return st;
 }
 
 /* Temporary files of runs that were killed. */
@@ -249,10 +304,11 @@ done:
   return st;
 }
 
-/* ".NAME.XXXXXX.tmp", for NAME or NAME with a suffix: what pmn_outfile_disk.c leaves after a crash. */
+/* ".NAME.XXXXXX.tmp", for NAME or NAME with a suffix: what pmn_outfile_disk.c leaves after a crash. It keeps 200 bytes
+ * of a long name. */
 static bool is_temporary(const char *entry, const char *name) {
-  size_t size = strlen(entry), length = strlen(name);
-  return size > length + 12 && entry[0] == '.' && strncmp(entry + 1, name, length) == 0 && entry[length + 1] == '.' &&
+  size_t size = strlen(entry), length = strnlen(name, 200);
+  return size >= length + 12 && entry[0] == '.' && strncmp(entry + 1, name, length) == 0 && entry[length + 1] == '.' &&
          strcmp(entry + size - 4, ".tmp") == 0 && entry[size - 11] == '.';
 }
 

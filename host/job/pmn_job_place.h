@@ -25,8 +25,9 @@ typedef struct pmn_job_place {
   /* *lock is NULL and PMN_STATUS_EXISTS when a living run holds it; the message says which. */
   PMN_MUST_USE pmn_status (*lock)(const pmn_job_names *names, void **lock, pmn_err *err);
   void (*unlock)(void *lock); /* accepts NULL */
-  /* The working folder and all that belongs to it; counts what it removes. */
-  PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
+  /* The working folder and all that belongs to it; counts what it removes. The plan goes first, since the journal is
+   * believed as long as it is there; the lock last, and only if `lock_too`. */
+  PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err);
   /* All `files` are in place: with the run record they become the output. */
   PMN_MUST_USE pmn_status (*show)(
       const pmn_job_names *names, const struct json_t *files, const char *record, pmn_err *err);

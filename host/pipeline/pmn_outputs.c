@@ -172,7 +172,7 @@ pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
     PMN_TRY(pmn_run_open_s3(run, err));
   }
   if (pmn_job_is_folder(o->output)) PMN_TRY(pmn_parts_open(run, err));
-  run->replaces = o->overwrite || (run->job != NULL && pmn_job_has_journal(run->job));
+  run->replaces = o->overwrite || (run->job != NULL && pmn_job_goes_on(run->job));
   PMN_TRY(name_rejects(run, err));
   PMN_TRY(check_outputs(run, err));
   PMN_TRY(open_rejects(run, err));

@@ -210,26 +210,34 @@ pmn_status pmn_parts_reject(pmn_run *run, int64_t index, const char *stage, cons
   return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the list of rejects");
 }
 
-/* Rows and rejects of the indices [first, end), as an entry tells. */
+/* Rows and rejects of the indices [first, end), as an entry tells: rejects in the order in which they were found, which
+ * is not that of their indices where the network made one. */
 static pmn_status restore_indices(
     pmn_run *run, const char *name, json_t *rejected, int64_t first, int64_t end, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t next = 0, count = json_array_size(rejected);
-  for (int64_t index = first; index < end; index++) {
-    json_t *reject = next < count ? json_array_get(rejected, next) : NULL;
-    if (reject == NULL || json_integer_value(json_array_get(reject, 0)) != index) {
-      run->rows[run->counts.rows++] = index;
-      continue;
-    }
+  size_t next;
+  json_t *reject;
+  bool *rejects = pmn_calloc((size_t)(end - first), sizeof *rejects);
+  if (rejects == NULL) return pmn_err_memory(err, (size_t)(end - first), "the rejects of a piece");
+  json_array_foreach(rejected, next, reject) {
+    int64_t index = json_is_integer(json_array_get(reject, 0)) ? json_integer_value(json_array_get(reject, 0)) : -1;
     const char *stage = json_string_value(json_array_get(reject, 1));
     char reason[REASON_MAX];
-    if (stage == NULL || !unpack(json_array_get(reject, 2), reason)) return damaged(run, name, err);
-    st = pmn_run_reject(run, index, stage, reason, err);
-    if (st != PMN_STATUS_OK) return st;
-    next++;
+    if (index < first || index >= end || rejects[index - first] || stage == NULL ||
+        !unpack(json_array_get(reject, 2), reason)) {
+      st = damaged(run, name, err);
+      goto done;
+    }
+    rejects[index - first] = true;
+    PMN_TRY(pmn_run_reject(run, index, stage, reason, err));
+  }
+  for (int64_t index = first; index < end; index++) {
+    if (!rejects[index - first]) run->rows[run->counts.rows++] = index;
   }
   json_array_clear(run->rejected);
-  return next == count ? PMN_STATUS_OK : damaged(run, name, err);
+done:
+  pmn_free(rejects);
+  return st;
 }
 
 /* The rows of a piece are a file of their own: "rows-00000.f32". */
@@ -293,6 +301,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     *first = end;
   }
   run->restored = *first;
+  if (run->fit != NULL) run->counts.width = pmn_fit_width(run->fit); /* though no part may be left to be written */
   if (*first > 0) {
     pmn_run_message(run, PMN_LEVEL_INFO, "going on with picture %lld of %lld: %lld rows and %lld rejects are there",
         (long long)*first + 1, (long long)run->counts.listed, (long long)run->counts.rows,
