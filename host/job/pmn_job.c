@@ -46,7 +46,7 @@ static void names_reset(pmn_job_names *names) {
 /* ------------------------------------------------------------------------------------------------------ open -- */
 
 static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const char *what, pmn_err *err) {
-  if (state == PMN_JOB_OUTPUT && !self->overwrite) {
+  if ((state == PMN_JOB_OUTPUT || state == PMN_JOB_HALF) && !self->overwrite) {
     return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
         "%.300s holds an output; choose another name or allow to overwrite it", self->names.output);
   }
@@ -58,18 +58,40 @@ static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const 
   return PMN_STATUS_OK;
 }
 
-/* What a broken run has left is gone on with, or removed, or in the way. Without a plan it is nothing: that run was
- * killed before it began, or while it removed its work. */
-static pmn_status face_work(pmn_job *self, bool resume, pmn_err *err) {
+static pmn_status find_entry(void *arg, const char *name, int64_t size, pmn_err *err) {
+  static const char suffix[] = ".json";
+  size_t length = strlen(name);
+  (void)size, (void)err;
+  bool is_json = name[0] != '.' && length >= sizeof suffix && strcmp(name + length - strlen(suffix), suffix) == 0;
+  if (is_json && strcmp(name, "job.json") != 0 && strcmp(name, "lock.json") != 0) *(bool *)arg = true;
+  return PMN_STATUS_OK;
+}
+
+/* A lock and a plan alone, as of a run that was broken off at once, are nothing to go on with; nor is a journal without
+ * its plan, which goes first when work is removed. */
+static pmn_status find_journal(pmn_job *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  int64_t size, removed = 0;
+  int64_t size;
+  bool entries = false;
+  PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
+  if (size >= 0) PMN_TRY(pmn_folder_list(self->work, find_entry, &entries, err));
+  self->journal = entries;
+done:
+  return st;
+}
+
+/* What a broken run has left is gone on with, or removed, or in the way. */
+static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t removed = 0;
   bool has;
   PMN_TRY(self->place->has_work(&self->names, &has, err));
   PMN_TRY(self->place->lock(&self->names, &self->lock, err));
   self->journal = has; /* as long as nothing is known of it, it stays */
   PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
-  PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
-  self->journal = size >= 0;
+  PMN_TRY(find_journal(self, err));
+  /* What is half there is that work's, or nobody knows whose. */
+  if (state == PMN_JOB_HALF && !self->journal) PMN_TRY(refuse_output(self, state, "", err));
   if (self->journal && resume) goto done;
   if (self->journal && !self->overwrite) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,
@@ -96,8 +118,8 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   PMN_TRY(self->place->look(&self->names, &state, what, err));
   /* Whether an output that is there is this job's own is known when the plan is. */
   self->finished = state == PMN_JOB_OUTPUT && options->resume && !options->overwrite;
-  if (!self->finished) PMN_TRY(refuse_output(self, state, what, err));
-  PMN_TRY(face_work(self, options->resume, err));
+  if (!self->finished && state != PMN_JOB_HALF) PMN_TRY(refuse_output(self, state, what, err));
+  PMN_TRY(face_work(self, state, options->resume, err));
   *job = self;
   self = NULL;
 done:
@@ -110,13 +132,17 @@ done:
   return st;
 }
 
+static pmn_status check_lock(const pmn_job *self, pmn_err *err) {
+  return self->place->check_lock != NULL ? self->place->check_lock(self->lock, err) : PMN_STATUS_OK;
+}
+
 void pmn_job_close(pmn_job *job) {
   int64_t removed = 0;
   if (job == NULL) return;
   pmn_folder_close(job->work);
   /* What cannot be removed is for pomona clean; the output is whole. */
-  if ((!job->journal || job->shown) && job->place->clear(&job->names, true, &removed, NULL) != PMN_STATUS_OK)
-    removed = 0;
+  bool clears = (!job->journal || job->shown) && check_lock(job, NULL) == PMN_STATUS_OK;
+  if (clears && job->place->clear(&job->names, true, &removed, NULL) != PMN_STATUS_OK) removed = 0;
   job->place->unlock(job->lock);
   names_reset(&job->names);
   pmn_free(job);
@@ -360,8 +386,9 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
   pmn_job_state state;
   char what[256];
   /* Something may have come there since the job was opened. */
+  PMN_TRY(check_lock(job, err));
   PMN_TRY(job->place->look(&job->names, &state, what, err));
-  PMN_TRY(refuse_output(job, state, what, err));
+  if (state != PMN_JOB_HALF) PMN_TRY(refuse_output(job, state, what, err));
   if (job->names.s3 == NULL) {
     shown = json_loads(record, 0, NULL);
     if (shown == NULL) {
@@ -388,10 +415,9 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   *removed = 0;
   PMN_TRY(place->names(output, &names, err));
   PMN_TRY(place->has_work(&names, &has, err));
-  if (has) {
-    PMN_TRY(place->lock(&names, &lock, err));
-    PMN_TRY(place->clear(&names, true, removed, err));
-  }
+  if (has) PMN_TRY(place->lock(&names, &lock, err));
+  /* Uploads to a bucket may be there without a working folder. */
+  if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
   PMN_TRY(place->sweep(&names, removed, err));
 done:
   place->unlock(lock);

@@ -15,6 +15,8 @@
 
 enum { TEXT_MAX = 1 << 16 };
 
+static const char LOCK[] = "lock.json";
+
 /* The bucket of names->output, and the prefix of all keys below it: "Results/", or "". */
 typedef struct below {
   pmn_buf bucket, prefix;
@@ -87,7 +89,10 @@ static pmn_status look_at(void *arg, const pmn_s3_object *object, pmn_err *err) 
   const char *name = object->key + v->prefix_size;
   if (name[0] == '\0' || is_temporary(name)) return PMN_STATUS_OK; /* an empty object may stand for the folder */
   bool ours = pmn_job_is_ours(name) && strchr(name, '/') == NULL;
-  v->state = ours ? PMN_JOB_OUTPUT : PMN_JOB_FOREIGN;
+  if (!ours)
+    v->state = PMN_JOB_FOREIGN;
+  else if (v->state == PMN_JOB_NOTHING || strcmp(name, "_SUCCESS") == 0)
+    v->state = strcmp(name, "_SUCCESS") == 0 ? PMN_JOB_OUTPUT : PMN_JOB_HALF;
   if (ours) return PMN_STATUS_OK;
   snprintf(v->what, 256, "%s", name);
   return enough(err);
@@ -129,7 +134,7 @@ static pmn_status lock_take(const pmn_job_names *names, void **lock, pmn_err *er
   below b;
   *lock = NULL;
   PMN_TRY(below_find(names->work, &b, err));
-  PMN_TRY(pmn_buf_append(&b.prefix, "lock.json", strlen("lock.json"), err));
+  PMN_TRY(pmn_buf_append(&b.prefix, LOCK, strlen(LOCK), err));
   PMN_TRY(pmn_job_lock_take(names->s3, b.bucket.data, b.prefix.data, names->output, &taken, err));
   *lock = taken;
 done:
@@ -139,6 +144,10 @@ done:
 
 static void unlock(void *lock) {
   pmn_job_lock_destroy(lock);
+}
+
+static pmn_status check_lock(const void *lock, pmn_err *err) {
+  return pmn_job_lock_check(lock, err);
 }
 
 /* ---------------------------------------------------------------------------------------------- clear and show -- */
@@ -153,6 +162,7 @@ typedef struct removal {
 
 static pmn_status remove_object(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const removal *r = arg;
+  if (strcmp(object->key + r->prefix_size, LOCK) == 0) return PMN_STATUS_OK; /* whose it is, only unlock knows */
   pmn_status st = pmn_s3_delete(r->s3, r->bucket, object->key, err);
   if (st == PMN_STATUS_OK) ++*r->removed;
   return st;
@@ -167,20 +177,27 @@ static pmn_status end_upload(void *arg, const char *key, const char *upload_id, 
   return st;
 }
 
-static pmn_status clear(const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+/* The plan first, then the uploads: should this be broken off, the working folder still says that there is something to
+ * remove. */
+static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  pmn_folder *folder = NULL;
+  (void)lock_too;
   below work, output;
   pmn_buf_init(&output.bucket, 256);
   pmn_buf_init(&output.prefix, TEXT_MAX);
   PMN_TRY(below_find(names->work, &work, err));
-  removal objects = {.s3 = names->s3, .bucket = work.bucket.data, .removed = removed};
-  PMN_TRY(list(names, &work, work.prefix.data, remove_object, &objects, err));
   PMN_TRY(below_find(names->output, &output, err));
+  PMN_TRY(pmn_folder_open(names->s3, names->work, false, &folder, err));
+  PMN_TRY(pmn_folder_remove(folder, "job.json", err));
   removal uploads = {
       .s3 = names->s3, .bucket = output.bucket.data, .prefix_size = output.prefix.size, .removed = removed};
   PMN_TRY(pmn_s3_list_uploads(
       names->s3, output.bucket.data, output.prefix.data != NULL ? output.prefix.data : "", end_upload, &uploads, err));
+  removal objects = {.s3 = names->s3, .bucket = work.bucket.data, .prefix_size = work.prefix.size, .removed = removed};
+  PMN_TRY(list(names, &work, work.prefix.data, remove_object, &objects, err));
 done:
+  pmn_folder_close(folder);
   below_reset(&work);
   below_reset(&output);
   return st;
@@ -234,11 +251,15 @@ done:
   return st;
 }
 
-/* Uploads to the output's own key, or to that of a file beside it. */
+/* Uploads to the output's own key, or to that of a file beside it; "out.csv" is none of "out"'s. */
 static pmn_status end_single(void *arg, const char *key, const char *upload_id, pmn_err *err) {
+  static const char *const suffixes[] = {"", ".record.json", ".index.csv", ".rejects.csv"};
   const removal *r = arg;
-  const char *rest = key + r->prefix_size;
-  if (rest[0] != '\0' && rest[0] != '.') return PMN_STATUS_OK;
+  bool mine = false;
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    mine = mine || strcmp(key + r->prefix_size, suffixes[i]) == 0;
+  }
+  if (!mine) return PMN_STATUS_OK;
   pmn_status st = pmn_s3_abort(r->s3, r->bucket, key, upload_id, err);
   if (st == PMN_STATUS_OK) ++*r->removed;
   return st;
@@ -262,6 +283,7 @@ const pmn_job_place pmn_job_bucket = {.names = names_make,
     .has_work = has_work,
     .lock = lock_take,
     .unlock = unlock,
+    .check_lock = check_lock,
     .clear = clear,
     .show = show,
     .sweep = sweep};

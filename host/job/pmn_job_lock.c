@@ -19,6 +19,7 @@ enum {
   DEAD_SECONDS = 120,
   TEXT_MAX = 4096, /* bytes of the object */
   ID_SIZE = 33,
+  MACHINE_SIZE = 80,
 };
 
 struct pmn_job_lock {
@@ -32,15 +33,27 @@ struct pmn_job_lock {
 };
 
 typedef struct owner {
-  char id[ID_SIZE], host[128];
+  char id[ID_SIZE], host[128], machine[MACHINE_SIZE];
   int64_t process, time;
 } owner;
 
+/* Where numbers of processes mean the same: this start of this kernel, this container. Host names are not unique. "" if
+ * the system does not say. */
+static void find_machine(char machine[MACHINE_SIZE]) {
+  char boot[40] = "", container[40] = "";
+  FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+  bool good = file != NULL && fscanf(file, "%39s", boot) == 1;
+  if (file != NULL) fclose(file);
+  good = good && readlink("/proc/self/ns/pid", container, sizeof container - 1) > 0;
+  snprintf(machine, MACHINE_SIZE, "%s%s%s", good ? boot : "", good ? " " : "", good ? container : "");
+}
+
 static char *owner_text(const pmn_job_lock *self) {
-  char host[128] = "";
+  char host[128] = "", machine[MACHINE_SIZE];
   if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
-  json_t *json = json_pack("{s:s, s:s, s:I, s:I}", "id", self->id, "host", host, "process", (json_int_t)getpid(),
-      "time", (json_int_t)time(NULL));
+  find_machine(machine);
+  json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", self->id, "host", host, "machine", machine, "process",
+      (json_int_t)getpid(), "time", (json_int_t)time(NULL));
   char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
   json_decref(json);
   return text;
@@ -57,7 +70,7 @@ static pmn_status put(const pmn_job_lock *self, bool only_new, pmn_err *err) {
 /* Who has it; all empty if nobody does, or if what is there says nothing: then it is as good as dead. */
 static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const char *id, *host;
+  const char *id, *host, *machine;
   json_int_t process, when;
   pmn_buf text;
   *o = (owner){.time = 0};
@@ -65,9 +78,11 @@ static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
   st = pmn_s3_get(self->s3, self->bucket, self->key, -1, NULL, &text, err);
   if (st == PMN_STATUS_OK) {
     json_t *json = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
-    if (json_unpack(json, "{s:s, s:s, s:I, s:I}", "id", &id, "host", &host, "process", &process, "time", &when) == 0) {
+    if (json_unpack(json, "{s:s, s:s, s:s, s:I, s:I}", "id", &id, "host", &host, "machine", &machine, "process",
+            &process, "time", &when) == 0) {
       snprintf(o->id, sizeof o->id, "%s", id);
       snprintf(o->host, sizeof o->host, "%s", host);
+      snprintf(o->machine, sizeof o->machine, "%s", machine);
       o->process = process;
       o->time = when;
     }
@@ -78,10 +93,21 @@ static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
 }
 
 static bool is_alive(const owner *o) {
-  char host[128] = "";
+  char machine[MACHINE_SIZE];
   if (o->id[0] == '\0' || (int64_t)time(NULL) - o->time > DEAD_SECONDS) return false;
-  bool here = gethostname(host, sizeof host - 1) == 0 && strcmp(host, o->host) == 0;
+  find_machine(machine);
+  bool here = machine[0] != '\0' && strcmp(machine, o->machine) == 0;
   return !here || kill((pid_t)o->process, 0) == 0 || errno != ESRCH;
+}
+
+/* A process that slept for minutes may have been taken for dead. */
+pmn_status pmn_job_lock_check(const pmn_job_lock *self, pmn_err *err) {
+  owner o;
+  pmn_status st = read_owner(self, &o, err);
+  if (st != PMN_STATUS_OK || o.id[0] == '\0' || strcmp(o.id, self->id) == 0) return st;
+  return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
+      "another run (process %lld of %s) has taken this one for dead and writes its output now; leave it to that one",
+      (long long)o.process, o.host);
 }
 
 /* Writes the time until it is told to end. What cannot be written now is written next time: the network may be back. */
@@ -96,9 +122,10 @@ static void *beat(void *arg) {
     if (self->stop) break;
     pthread_mutex_unlock(&self->lock);
     pmn_err ignored = PMN_ERR_INIT;
-    pmn_status st = put(self, false, &ignored);
+    pmn_status st = pmn_job_lock_check(self, &ignored);
+    if (st == PMN_STATUS_OK) st = put(self, false, &ignored);
     pthread_mutex_lock(&self->lock);
-    if (st == PMN_STATUS_INTERRUPTED) break;
+    if (st == PMN_STATUS_INTERRUPTED || st == PMN_STATUS_EXISTS) break;
   }
   pthread_mutex_unlock(&self->lock);
   return NULL;
@@ -179,7 +206,8 @@ void pmn_job_lock_destroy(pmn_job_lock *lock) {
   pthread_mutex_unlock(&lock->lock);
   if (lock->started) pthread_join(lock->thread, NULL);
   /* What cannot be removed is dead in two minutes, or at once for this machine. */
-  if (lock->key != NULL && pmn_s3_delete(lock->s3, lock->bucket, lock->key, NULL) != PMN_STATUS_OK) lock->stop = true;
+  bool mine = lock->key != NULL && pmn_job_lock_check(lock, NULL) == PMN_STATUS_OK;
+  if (mine && pmn_s3_delete(lock->s3, lock->bucket, lock->key, NULL) != PMN_STATUS_OK) lock->stop = true;
   pthread_cond_destroy(&lock->wake);
   pthread_mutex_destroy(&lock->lock);
   pmn_free(lock->bucket);

@@ -13,8 +13,9 @@ typedef struct pmn_job_names {
   char *place;  /* where files of the output are written */
 } pmn_job_names;
 
-/* What stands under OUT's name. */
-typedef enum pmn_job_state { PMN_JOB_NOTHING, PMN_JOB_FOREIGN, PMN_JOB_OUTPUT } pmn_job_state;
+/* What stands under OUT's name. In a bucket a run may be broken off while it shows its output: parts, and no _SUCCESS.
+ */
+typedef enum pmn_job_state { PMN_JOB_NOTHING, PMN_JOB_FOREIGN, PMN_JOB_HALF, PMN_JOB_OUTPUT } pmn_job_state;
 
 typedef struct pmn_job_place {
   PMN_MUST_USE pmn_status (*names)(const char *output, pmn_job_names *names, pmn_err *err);
@@ -25,8 +26,10 @@ typedef struct pmn_job_place {
   /* *lock is NULL and PMN_STATUS_EXISTS when a living run holds it; the message says which. */
   PMN_MUST_USE pmn_status (*lock)(const pmn_job_names *names, void **lock, pmn_err *err);
   void (*unlock)(void *lock); /* accepts NULL */
+  /* PMN_STATUS_EXISTS: it is another's by now. NULL where that cannot be. */
+  PMN_MUST_USE pmn_status (*check_lock)(const void *lock, pmn_err *err);
   /* The working folder and all that belongs to it; counts what it removes. The plan goes first, since the journal is
-   * believed as long as it is there; the lock last, and only if `lock_too`. */
+   * believed as long as it is there; the lock last, and only if `lock_too`: that of a bucket ends with unlock. */
   PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err);
   /* All `files` are in place: with the run record they become the output. */
   PMN_MUST_USE pmn_status (*show)(

@@ -10,6 +10,7 @@
 #include "pmn_reader.h"
 
 #include <pthread.h>
+#include <string.h>
 
 typedef struct slot {
   uint8_t *pixels;
@@ -133,7 +134,9 @@ done:
   return st;
 }
 
-static bool is_not_its_fault(pmn_status status) {
+/* ARGUMENT: keys that are refused, or have expired meanwhile. */
+static bool is_not_its_fault(const char *stage, pmn_status status) {
+  if (status == PMN_STATUS_ARGUMENT && strcmp(stage, "read") == 0) return true;
   return status == PMN_STATUS_NO_MEMORY || status == PMN_STATUS_NETWORK || status == PMN_STATUS_INTERRUPTED;
 }
 
@@ -151,7 +154,7 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
     while (!s->ready) pthread_cond_wait(&feed->slot_ready, &feed->lock);
     *picture = (pmn_picture){.index = feed->handed, .pixels = s->pixels, .stage = s->stage, .reason = s->why.message};
     feed->handed++;
-    if (s->stage != NULL && is_not_its_fault(s->why.status)) {
+    if (s->stage != NULL && is_not_its_fault(s->stage, s->why.status)) {
       if (err != NULL) *err = s->why;
       st = s->why.status;
     }

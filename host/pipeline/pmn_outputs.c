@@ -63,8 +63,10 @@ static pmn_status check_rejects_path(const pmn_run *run, pmn_err *err) {
   const char *rejects_name = rejects_slash == NULL ? rejects : rejects_slash + 1;
   size_t size = strlen(output_name);
   struct stat a, b;
-  if (strncmp(output_name, rejects_name, size) != 0 || !stat_folder(output, &a) || !stat_folder(rejects, &b) ||
-      a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+  if (strncmp(output_name, rejects_name, size) != 0) return PMN_STATUS_OK;
+  bool same =
+      output_name - output == rejects_name - rejects && strncmp(output, rejects, (size_t)(output_name - output)) == 0;
+  if (!same && (!stat_folder(output, &a) || !stat_folder(rejects, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino))
     return PMN_STATUS_OK;
   for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
     if (strcmp(rejects_name + size, suffixes[i]) != 0) continue;

@@ -3,6 +3,7 @@
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_outfile.h"
 #include "pmn_parts.h"
 #include "pmn_s3.h"
 #include "pmn_summary.h"
@@ -170,9 +171,19 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_rejects_commit(run->rejects, err));
   st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */
-  if (st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL) unlink(run->rejects_path);
+  bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL;
+  if (alone && pmn_outfile_remove_old(run->s3, run->rejects_path, NULL) != PMN_STATUS_OK) goto done;
 done:
   return st;
+}
+
+/* After what may pass, or can be mended, the user is told how to go on. */
+static void tell_resume(const pmn_run *run, pmn_status status, pmn_err *err) {
+  bool may_pass = status == PMN_STATUS_NETWORK || status == PMN_STATUS_WRITE;
+  if (!may_pass || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
+  pmn_err why = *err;
+  pmn_err_set(err, status, why.foreign, "%.300s; what was done is kept in %.150s: go on with --resume", why.message,
+      pmn_job_work_folder(run->job));
 }
 
 pmn_status pmn_run_execute(
@@ -188,13 +199,9 @@ pmn_status pmn_run_execute(
   *summary = result;
   result = NULL;
 done:
-  if (st != PMN_STATUS_OK) take_back(run);
-  if (st != PMN_STATUS_OK && st != PMN_STATUS_INTERRUPTED && st != PMN_STATUS_PAUSED && run->job != NULL &&
-      pmn_job_has_journal(run->job)) {
-    pmn_run_message(run, PMN_LEVEL_WARNING,
-        "what was done is kept in %.300s: go on with --resume, or remove it with "
-        "pomona clean",
-        pmn_job_work_folder(run->job));
+  if (st != PMN_STATUS_OK) {
+    take_back(run);
+    tell_resume(run, st, err);
   }
   close_run(run);
   pmn_summary_destroy(result);

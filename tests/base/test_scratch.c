@@ -70,57 +70,10 @@ static void errors_say_where(void **state) {
   check_folder_remove(folder);
 }
 
-/* With a name: what is in it stays, and is gone on with. */
-static void named_files_stay(void **state) {
-  (void)state;
-  char folder[64], path[96], read[6];
-  struct stat info;
-  pmn_scratch *scratch = NULL;
-  pmn_err err;
-  check_folder(folder);
-  snprintf(path, sizeof path, "%s/rows", folder);
-  check_ok(pmn_scratch_open(path, &scratch, &err));
-  assert_int_equal(pmn_scratch_size(scratch), 0);
-  check_ok(pmn_scratch_append(scratch, "abcdef", 6, &err));
-  check_ok(pmn_scratch_sync(scratch, &err));
-  pmn_scratch_destroy(scratch);
-  assert_int_equal(stat(path, &info), 0);
-  assert_int_equal(info.st_size, 6);
-
-  check_ok(pmn_scratch_open(path, &scratch, &err));
-  assert_int_equal(pmn_scratch_size(scratch), 6);
-  check_fails(pmn_scratch_cut(scratch, 7, &err), PMN_STATUS_WRITE, "has 6 bytes, fewer than the 7");
-  assert_non_null(strstr(err.message, path));
-  check_ok(pmn_scratch_cut(scratch, 6, &err));
-  check_ok(pmn_scratch_cut(scratch, 2, &err));
-  assert_int_equal(pmn_scratch_size(scratch), 2);
-  assert_int_equal(stat(path, &info), 0);
-  assert_int_equal(info.st_size, 2);
-  check_ok(pmn_scratch_append(scratch, "XYZ", 3, &err));
-  check_ok(pmn_scratch_read(scratch, 0, read, 5, &err));
-  assert_memory_equal(read, "abXYZ", 5);
-  check_fails(pmn_scratch_read(scratch, 0, read, 6, &err), PMN_STATUS_WRITE, "became shorter");
-  check_ok(pmn_scratch_cut(scratch, 0, &err));
-  pmn_scratch_destroy(scratch);
-  assert_int_equal(stat(path, &info), 0);
-  assert_int_equal(info.st_size, 0);
-
-  /* Never through a link, and not a folder. */
-  assert_int_equal(unlink(path), 0);
-  assert_int_equal(symlink("elsewhere", path), 0);
-  check_fails(pmn_scratch_open(path, &scratch, &err), PMN_STATUS_WRITE, path);
-  assert_null(scratch);
-  check_fails(pmn_scratch_open(folder, &scratch, &err), PMN_STATUS_WRITE, folder);
-  snprintf(path, sizeof path, "%s/missing/rows", folder);
-  check_fails(pmn_scratch_open(path, &scratch, &err), PMN_STATUS_WRITE, path);
-  check_folder_remove(folder);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bytes_come_back),
       cmocka_unit_test(errors_say_where),
-      cmocka_unit_test(named_files_stay),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
