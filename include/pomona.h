@@ -338,6 +338,29 @@ typedef struct pmn_clean_options {
  * *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. */
 PMN_API PMN_MUST_USE pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err *err);
 
+/* Options of pmn_verify. Start from PMN_VERIFY_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_verify_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *output; /* a finished one: a file, or a folder of parts */
+  pmn_s3_access s3;
+  const volatile sig_atomic_t *stop;
+} pmn_verify_options;
+#define PMN_VERIFY_OPTIONS_INIT                                                                                        \
+  { .struct_size = sizeof(pmn_verify_options) }
+
+typedef struct pmn_verified {
+  int64_t files, bytes; /* of tables, what belongs to them, and the list of rejects */
+  int64_t rows, rejects, listed;
+  char notes[1024]; /* one line: what could not be checked, and a working folder that is there; "" if nothing is */
+} pmn_verified;
+
+/* Holds an output against its run record: files, sizes, checksums, rows of every file and of all together, rows and
+ * rejects as many as were listed, lines of the list of rejects. The record and that list have no checksums, nor has the
+ * footer of a Parquet file that is no part: of them, what they count and name is checked. PMN_STATUS_MODEL: something
+ * differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is not finished, or it cannot
+ * be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. *verified is filled on PMN_STATUS_OK. */
+PMN_API PMN_MUST_USE pmn_status pmn_verify(const pmn_verify_options *options, pmn_verified *verified, pmn_err *err);
+
 /* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_merge_options {
   size_t struct_size; /* set by the INIT macro */

@@ -59,6 +59,13 @@ bool pmn_digest_finish(pmn_digest *digest, char md5[PMN_MD5_HEX_SIZE], char sha2
   return (digest->md5 == NULL || finish(digest->md5, md5)) && finish(digest->sha256, sha256);
 }
 
+bool pmn_digest_so_far(const pmn_digest *digest, char sha256[PMN_SHA256_HEX_SIZE]) {
+  EVP_MD_CTX *copy = EVP_MD_CTX_new();
+  bool good = copy != NULL && EVP_MD_CTX_copy_ex(copy, digest->sha256) == 1 && finish(copy, sha256);
+  EVP_MD_CTX_free(copy);
+  return good;
+}
+
 pmn_status pmn_digest_read(int fd, int64_t size, const char *path, bool md5, const volatile sig_atomic_t *stop,
     pmn_digest **digest, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;

@@ -13,6 +13,8 @@ typedef struct pmn_digest pmn_digest;
 pmn_digest *pmn_digest_create(bool md5);
 void pmn_digest_destroy(pmn_digest *digest);
 bool pmn_digest_update(pmn_digest *digest, const void *bytes, size_t size);
+/* SHA-256 of what has passed so far, in lower-case hex; more may follow. */
+bool pmn_digest_so_far(const pmn_digest *digest, char sha256[PMN_SHA256_HEX_SIZE]);
 /* Lower-case hex; only destroy may follow. `md5` is NULL where none was asked for. */
 bool pmn_digest_finish(pmn_digest *digest, char md5[PMN_MD5_HEX_SIZE], char sha256[PMN_SHA256_HEX_SIZE]);
 

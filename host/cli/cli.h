@@ -24,6 +24,7 @@ int cmd_extract(int argc, char **argv);
 int cmd_reduce(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

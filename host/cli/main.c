@@ -13,6 +13,7 @@ static const struct {
     {"reduce", "features from elsewhere, standardised and reduced", cmd_reduce},
     {"merge", "the statistics of several runs made one", cmd_merge},
     {"clean", "what broken runs have left of an output, removed", cmd_clean},
+    {"verify", "an output held against its record", cmd_verify},
     {"models", "the networks that can be named", cmd_models},
     {"inspect", "layers, shapes and hash of a network or model file", cmd_inspect},
     {"weights", "fetch, verify and convert the weights of networks", cmd_weights},

@@ -4,6 +4,7 @@
 #include "pmn_job_place.h"
 #include "pmn_mem.h"
 #include "pmn_s3.h"
+#include "pmn_text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -353,8 +354,15 @@ done:
 
 static json_t *describe_file(pmn_outfile *file) {
   const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
-  json_t *json = json_pack("{s:s, s:I, s:s}", "name", slash == NULL ? path : slash + 1, "bytes",
-      (json_int_t)pmn_outfile_size(file), "sha256", pmn_outfile_sha256(file));
+  json_t *json = NULL;
+  pmn_buf name; /* jansson takes valid UTF-8 only */
+  pmn_buf_init(&name, 1 << 16);
+  slash = slash == NULL ? path : slash + 1;
+  if (pmn_text_escape(&name, slash, strlen(slash), NULL) == PMN_STATUS_OK) {
+    json = json_pack("{s:s, s:I, s:s}", "name", name.data, "bytes", (json_int_t)pmn_outfile_size(file), "sha256",
+        pmn_outfile_sha256(file));
+  }
+  pmn_buf_reset(&name);
   if (json != NULL && upload != NULL && json_object_set_new(json, "upload", json_string(upload)) != 0) {
     json_decref(json);
     json = NULL;
@@ -368,6 +376,8 @@ pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) 
   json_t *array = json_array();
   bool good = array != NULL;
   for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe_file(sealed[i])) == 0;
+  /* The first is the table; others belong to it. */
+  good = good && json_object_set_new(json_array_get(array, 0), "rows", json_integer(pmn_sink_rows(sink))) == 0;
   *files = array;
   if (good) return PMN_STATUS_OK;
   json_decref(array);
@@ -404,7 +414,20 @@ done:
   return st;
 }
 
-/* ----------------------------------------------------------------------------------------------------- clean -- */
+/* -------------------------------------------------------------------------------------------------- what is left -- */
+
+pmn_status pmn_job_find_work(struct pmn_s3 *s3, const char *output, pmn_buf *work, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_job_place *place = choose_place(output);
+  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
+  bool has;
+  PMN_TRY(place->names(output, &names, err));
+  PMN_TRY(place->has_work(&names, &has, err));
+  if (has) PMN_TRY(pmn_buf_printf(work, err, "%s", names.work));
+done:
+  names_reset(&names);
+  return st;
+}
 
 pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;

@@ -53,7 +53,7 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
   run->options->on_progress(run->options->callback_arg, &progress);
 }
 
-static pmn_status open_s3(const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_s3 **s3, pmn_err *err) {
+pmn_status pmn_run_make_s3(const pmn_s3_access *access, const volatile sig_atomic_t *stop, pmn_s3 **s3, pmn_err *err) {
   pmn_s3_options options = {.flags = {.region = access->region,
                                 .endpoint = access->endpoint,
                                 .profile = access->profile,
@@ -64,7 +64,7 @@ static pmn_status open_s3(const pmn_s3_access *access, const volatile sig_atomic
 
 pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err) {
   if (run->s3 != NULL) return PMN_STATUS_OK;
-  pmn_status st = open_s3(&run->options->s3, run->options->stop, &run->s3, err);
+  pmn_status st = pmn_run_make_s3(&run->options->s3, run->options->stop, &run->s3, err);
   if (st == PMN_STATUS_OK) pmn_run_message(run, PMN_LEVEL_INFO, "buckets: %s", pmn_s3_describe(run->s3));
   return st;
 }
@@ -215,7 +215,7 @@ pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_clean_options was not made by PMN_CLEAN_OPTIONS_INIT of this version");
   }
   if (options->output == NULL || options->output[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output is named");
-  if (pmn_s3_is_uri(options->output)) PMN_TRY(open_s3(&options->s3, options->stop, &s3, err));
+  if (pmn_s3_is_uri(options->output)) PMN_TRY(pmn_run_make_s3(&options->s3, options->stop, &s3, err));
   PMN_TRY(pmn_job_clean(s3, options->output, removed, err));
 done:
   pmn_s3_destroy(s3);

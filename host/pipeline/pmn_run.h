@@ -82,6 +82,9 @@ void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ..
 /* Tells the caller, at most ten times a second, and always for done == total. */
 void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started);
 
+/* A client; `access` and `stop` as in the options. */
+PMN_MUST_USE pmn_status pmn_run_make_s3(
+    const pmn_s3_access *access, const volatile sig_atomic_t *stop, struct pmn_s3 **s3, pmn_err *err);
 /* run->s3, made when it is needed first. */
 PMN_MUST_USE pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err);
 

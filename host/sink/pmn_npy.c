@@ -3,6 +3,7 @@
  * Reference: numpy.lib.format, version 1.0. The header has the same length for every number of rows, so it is written
  * first with none and again at the end.
  */
+#include "pmn_npy.h"
 #include "pmn_csv_text.h"
 #include "pmn_mem.h"
 #include "pmn_sink_format.h"
@@ -13,7 +14,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats go to the file as they lie in memory");
 
 /* 10 bytes of magic, version and length, then text padded to a multiple of 64; longest text: 88 bytes. */
-enum { HEADER_SIZE = 128, HEADER_TEXT = HEADER_SIZE - 10 };
+enum { HEADER_SIZE = PMN_NPY_HEADER, HEADER_TEXT = HEADER_SIZE - 10 };
 
 typedef struct npy {
   pmn_outfile *file, *index;
@@ -29,10 +30,10 @@ static void destroy(void *state) {
   pmn_free(self);
 }
 
-static void make_header(const npy *self, char header[HEADER_SIZE]) {
+void pmn_npy_header(int64_t rows, int64_t columns, char header[PMN_NPY_HEADER]) {
   char text[HEADER_TEXT + 1];
-  snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %zu), }", (long long)self->rows,
-      self->width);
+  snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)rows,
+      (long long)columns);
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = HEADER_TEXT;
   header[9] = 0;
@@ -50,7 +51,7 @@ static pmn_status create(int32_t width, pmn_outfile *const *files, void **state,
   self->index = files[1];
   self->width = (size_t)width;
   pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
-  make_header(self, header);
+  pmn_npy_header(0, width, header);
   PMN_TRY(pmn_outfile_write(self->file, header, HEADER_SIZE, err));
   PMN_TRY(pmn_outfile_write(self->index, "path,label\n", 11, err));
   *state = self;
@@ -81,7 +82,7 @@ static pmn_status finish(void *state, const char *record, pmn_err *err) {
   npy *self = state;
   char header[HEADER_SIZE];
   (void)record;
-  make_header(self, header);
+  pmn_npy_header(self->rows, (int64_t)self->width, header);
   return pmn_outfile_rewrite_head(self->file, header, HEADER_SIZE, err);
 }
 

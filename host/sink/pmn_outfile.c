@@ -97,10 +97,12 @@ done:
   return st;
 }
 
+static pmn_status fail_hash(const pmn_outfile *out, pmn_err *err) {
+  return pmn_err_set(err, PMN_STATUS_NO_MEMORY, 0, "libcrypto could not compute the hash of %s", out->shown);
+}
+
 static pmn_status pass_on(pmn_outfile *out, const char *bytes, size_t size, pmn_err *err) {
-  if (!pmn_digest_update(out->digest, bytes, size)) {
-    return pmn_err_set(err, PMN_STATUS_NO_MEMORY, 0, "libcrypto could not compute the hash of %s", out->shown);
-  }
+  if (!pmn_digest_update(out->digest, bytes, size)) return fail_hash(out, err);
   return out->kind->write(out->state, bytes, size, err);
 }
 
@@ -122,6 +124,12 @@ pmn_status pmn_outfile_write(pmn_outfile *out, const void *bytes, size_t size, p
   out->size += size;
 done:
   return st;
+}
+
+pmn_status pmn_outfile_hash(pmn_outfile *out, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
+  pmn_status st = flush(out, err);
+  if (st != PMN_STATUS_OK) return st;
+  return pmn_digest_so_far(out->digest, sha256) ? PMN_STATUS_OK : fail_hash(out, err);
 }
 
 pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err) {
@@ -156,7 +164,8 @@ pmn_status pmn_outfile_seal(pmn_outfile *out, pmn_err *err) {
     PMN_TRY(out->kind->reread(out->state, &out->digest, err));
   }
   if (known && !pmn_digest_finish(out->digest, NULL, out->sha256)) {
-    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute the hash of %s", out->shown);
+    st = fail_hash(out, err);
+    goto done;
   }
   PMN_TRY(out->kind->seal(out->state, err));
 done:

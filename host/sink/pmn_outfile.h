@@ -24,6 +24,8 @@ PMN_MUST_USE pmn_status pmn_outfile_create(
     struct pmn_s3 *s3, const char *path, const char *suffix, bool overwrite, pmn_outfile **out, pmn_err *err);
 /* Buffered: PMN_STATUS_WRITE may come later than the bytes it is about, at the latest from seal. */
 PMN_MUST_USE pmn_status pmn_outfile_write(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
+/* SHA-256, in hex, of all bytes written so far; not of a file whose head was rewritten. */
+PMN_MUST_USE pmn_status pmn_outfile_hash(pmn_outfile *out, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err);
 /* Replaces `size` bytes at the start of the file, all of which have been written before. */
 PMN_MUST_USE pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
 const char *pmn_outfile_path(const pmn_outfile *out); /* the final name; borrowed */

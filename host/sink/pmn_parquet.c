@@ -294,10 +294,12 @@ done:
 static pmn_status finish(void *state, const char *record, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   parquet *self = state;
+  char sha256[PMN_SHA256_HEX_SIZE];
   pmn_buf footer;
   pmn_buf_init(&footer, FOOTER_MAX);
   PMN_TRY(close_group(self, err));
-  PMN_TRY(pmn_parquet_footer(&self->groups, self->group_count, self->rows, record, &footer, err));
+  PMN_TRY(pmn_outfile_hash(self->file, sha256, err));
+  PMN_TRY(pmn_parquet_footer(&self->groups, self->group_count, self->rows, record, sha256, &footer, err));
   uint32_t size = (uint32_t)footer.size;
   PMN_TRY(pmn_outfile_write(self->file, footer.data, footer.size, err));
   PMN_TRY(pmn_outfile_write(self->file, &size, sizeof size, err));

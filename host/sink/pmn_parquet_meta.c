@@ -123,8 +123,15 @@ static void put_schema_node(pmn_thrift *t, const node *element) {
   pmn_thrift_end(t);
 }
 
-pmn_status pmn_parquet_footer(
-    const pmn_buf *groups, size_t group_count, int64_t rows, const char *record, pmn_buf *out, pmn_err *err) {
+static void put_pair(pmn_thrift *t, const char *key, const char *value) {
+  pmn_thrift_struct(t, 0); /* KeyValue */
+  pmn_thrift_text(t, 1, key);
+  pmn_thrift_text(t, 2, value);
+  pmn_thrift_end(t);
+}
+
+pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t rows, const char *record,
+    const char *sha256, pmn_buf *out, pmn_err *err) {
   pmn_thrift t;
   pmn_thrift_init(&t, out, err);
   pmn_thrift_struct(&t, 0); /* FileMetaData */
@@ -134,11 +141,9 @@ pmn_status pmn_parquet_footer(
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_list(&t, 4, PMN_THRIFT_STRUCT, group_count);
   pmn_thrift_encoded(&t, groups);
-  pmn_thrift_list(&t, 5, PMN_THRIFT_STRUCT, 1);
-  pmn_thrift_struct(&t, 0); /* KeyValue */
-  pmn_thrift_text(&t, 1, "pomona.record");
-  pmn_thrift_text(&t, 2, record);
-  pmn_thrift_end(&t);
+  pmn_thrift_list(&t, 5, PMN_THRIFT_STRUCT, 2);
+  put_pair(&t, PMN_PARQUET_RECORD, record);
+  put_pair(&t, PMN_PARQUET_SHA256, sha256);
   pmn_thrift_text(&t, 6, "pomona version " PMN_VERSION);
   /* Readers trust min and max only where an order is named: for text, that of unsigned bytes. */
   pmn_thrift_list(&t, 7, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);

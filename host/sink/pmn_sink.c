@@ -22,6 +22,7 @@ struct pmn_sink {
   /* The table's, then its record's if it has one. */
   pmn_outfile *files[PMN_SINK_FILES_MAX + 1];
   size_t table_files, file_count;
+  int64_t rows;
   enum { OPEN, SEALED, CLOSED } phase; /* closed: committed, or failed and so in no state to be committed */
 };
 
@@ -95,6 +96,7 @@ pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *er
   if (sink->phase != OPEN) return refuse(err);
   pmn_status st = sink->format->write(sink->state, rows, err);
   if (st != PMN_STATUS_OK) sink->phase = CLOSED;
+  sink->rows += rows->n;
   return st;
 }
 
@@ -105,6 +107,10 @@ pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_err *err) {
   for (size_t i = 0; st == PMN_STATUS_OK && i < sink->table_files; i++) st = pmn_outfile_seal(sink->files[i], err);
   if (st == PMN_STATUS_OK) sink->phase = SEALED;
   return st;
+}
+
+int64_t pmn_sink_rows(const pmn_sink *sink) {
+  return sink->rows;
 }
 
 pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count) {

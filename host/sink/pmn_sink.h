@@ -4,10 +4,12 @@
  * files are whole), commit (they are visible) or destroy without commit, which removes everything. Columns: path,
  * label, then `width` f32 features.
  *
- *   csv      header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same
- * float parquet  path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; the record
- * given to seal as the key-value pair "pomona.record" npy      [rows, width] little-endian f32, version 1.0; path and
- * label in OUT.index.csv
+ * csv: header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float.
+ *
+ * parquet: path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; key-value pairs
+ * "pomona.record", the record given to seal, and "pomona.sha256", the hash of all bytes before the footer.
+ *
+ * npy: [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv.
  *
  * A table of one file has its run record beside it in OUT.record.json, unless the format holds one. Keys and labels are
  * given as raw bytes and written as pmn_text_escape gives them.
@@ -48,6 +50,7 @@ PMN_MUST_USE pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows
 /* After the last row: the files of the table are whole where they lie, but not visible. `record` is JSON text for
  * formats that hold one. */
 PMN_MUST_USE pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_err *err);
+int64_t pmn_sink_rows(const pmn_sink *sink); /* written so far */
 /* The sealed files of the table, the record's not among them; borrowed. */
 pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count);
 /* Seals what is not sealed, writes `record`, JSON text, if the table has a file for it, and makes everything visible.

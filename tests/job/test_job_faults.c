@@ -6,57 +6,54 @@
 
 #include "pmn_folder.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 
-/* Of all wrapped calls the one number `fail_at` fails, and the one number `die_at` is the last of its process: it is
- * made or, with die_before, not. Negative: none. */
-static int fail_at = -1, die_at = -1, calls;
-static bool die_before, dying;
+/* Of all wrapped calls the one number `fail_at` fails; of those that change something the one number `die_at` is the
+ * last of its process. Negative: none. */
+static int fail_at = -1, die_at = -1, calls, changes;
 static const char *vanishing; /* the working folder, which goes when its lock has just been opened */
 static bool poor;             /* a file system without RENAME_NOREPLACE and RENAME_EXCHANGE */
 
 static bool fails(void) {
-  int call = calls++;
-  dying = call == die_at;
-  if (dying && die_before) kill(getpid(), SIGKILL);
-  if (call != fail_at) return false;
+  if (calls++ != fail_at) return false;
   errno = ENOSPC;
   return true;
 }
 
-/* Of a call that was made. */
-static long made(long result) {
-  if (dying) kill(getpid(), SIGKILL);
+/* Of a call that was made, and is one that changes something. */
+static long changed(long result) {
+  if (changes++ == die_at) kill(getpid(), SIGKILL);
   return result;
 }
 
-#define WRAP(type, name, parameters, ...)                                                                              \
+#define WRAP(type, name, then, parameters, ...)                                                                        \
   type __real_##name parameters;                                                                                       \
   type __wrap_##name parameters;                                                                                       \
   type __wrap_##name parameters {                                                                                      \
-    if (fails()) return (type)-1;                                                                                      \
-    return (type)made((long)__real_##name(__VA_ARGS__));                                                               \
+    return fails() ? (type)-1 : (type)then((long)__real_##name(__VA_ARGS__));                                          \
   }
 
-WRAP(ssize_t, write, (int fd, const void *bytes, size_t size), fd, bytes, size)
-WRAP(ssize_t, pwrite, (int fd, const void *bytes, size_t size, off_t at), fd, bytes, size, at)
-WRAP(int, fsync, (int fd), fd)
-WRAP(int, ftruncate, (int fd, off_t size), fd, size)
-WRAP(int, mkdir, (const char *path, mode_t mode), path, mode)
-WRAP(int, rmdir, (const char *path), path)
-WRAP(int, openat, (int at, const char *path, int flags, mode_t mode), at, path, flags, mode)
-WRAP(int, unlinkat, (int at, const char *path, int flags), at, path, flags)
-WRAP(int, unlink, (const char *path), path)
-WRAP(int, rename, (const char *from, const char *to), from, to)
-WRAP(int, renameat, (int from_at, const char *from, int to_at, const char *to), from_at, from, to_at, to)
-WRAP(int, stat, (const char *path, struct stat *info), path, info)
-WRAP(int, lstat, (const char *path, struct stat *info), path, info)
+WRAP(ssize_t, write, changed, (int fd, const void *bytes, size_t size), fd, bytes, size)
+WRAP(ssize_t, pwrite, changed, (int fd, const void *bytes, size_t size, off_t at), fd, bytes, size, at)
+WRAP(int, fsync, changed, (int fd), fd)
+WRAP(int, ftruncate, changed, (int fd, off_t size), fd, size)
+WRAP(int, mkdir, changed, (const char *path, mode_t mode), path, mode)
+WRAP(int, rmdir, changed, (const char *path), path)
+WRAP(int, openat, changed, (int at, const char *path, int flags, mode_t mode), at, path, flags, mode)
+WRAP(int, unlinkat, changed, (int at, const char *path, int flags), at, path, flags)
+WRAP(int, unlink, changed, (const char *path), path)
+WRAP(int, rename, changed, (const char *from, const char *to), from, to)
+WRAP(int, renameat, changed, (int from_at, const char *from, int to_at, const char *to), from_at, from, to_at, to)
+WRAP(int, stat, , (const char *path, struct stat *info), path, info)
+WRAP(int, lstat, , (const char *path, struct stat *info), path, info)
 
 int __real_open(const char *path, int flags, mode_t mode);
 int __wrap_open(const char *path, int flags, mode_t mode);
 int __wrap_open(const char *path, int flags, mode_t mode) {
   if (fails()) return -1;
-  int fd = (int)made(__real_open(path, flags, mode));
+  int fd = __real_open(path, flags, mode);
+  if ((flags & O_CREAT) != 0) changed(fd);
   if (vanishing != NULL && strstr(path, "/lock") != NULL) {
     remove(path);
     remove(vanishing);
@@ -82,13 +79,13 @@ int __wrap_renameat2(int from_at, const char *from, int to_at, const char *to, u
 int __wrap_renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags) {
   errno = EINVAL;
   if (poor) return -1;
-  return fails() ? -1 : (int)made(__real_renameat2(from_at, from, to_at, to, flags));
+  return fails() ? -1 : (int)changed(__real_renameat2(from_at, from, to_at, to, flags));
 }
 
 static void reset_faults(void) {
   fail_at = die_at = -1;
-  calls = 0;
-  die_before = dying = poor = false;
+  calls = changes = 0;
+  poor = false;
   vanishing = NULL;
 }
 
@@ -272,14 +269,14 @@ static void folders_may_fail(void **state) {
 
 /* ------------------------------------------------------------------------------------------------------- death -- */
 
-/* True: the run came to its end before its call number `at`. */
-static bool die_in(before there, int at, bool before_call) {
+/* True: the run came to its end before its change number `at`. */
+static bool die_in(before there, int at) {
   int result;
   pid_t child = fork();
   if (child == 0) {
     pmn_err err = PMN_ERR_INIT;
     die_at = at;
-    die_before = before_call;
+    changes = 0;
     pmn_status st = run_job(output, 'b', has_other(there), there >= WORK, NULL, &err);
     _exit(st == PMN_STATUS_OK ? 0 : 1);
   }
@@ -290,21 +287,21 @@ static bool die_in(before there, int at, bool before_call) {
 
 /* `both`: the later run has overwrite too, as a command that is repeated word for word. */
 static void die_everywhere(before there, bool both) {
-  for (int at = 0, ended = false; !ended; at++) {
-    for (int before_call = 0; before_call < 2; before_call++) {
-      pmn_err err = PMN_ERR_INIT;
-      prepare(there);
-      ended = die_in(there, at, before_call);
-      check_nothing_or_all(there);
-      if (!ended) check_ok(run_job(output, 'b', both, true, NULL, &err));
-      assert_int_equal(output_letter(output), 'b');
-      assert_string_equal(names_in(folder), "out");
-      remove_all();
-    }
+  int deaths = 0;
+  for (bool ended = false; !ended; deaths++) {
+    pmn_err err = PMN_ERR_INIT;
+    prepare(there);
+    ended = die_in(there, deaths);
+    check_nothing_or_all(there);
+    if (!ended) check_ok(run_job(output, 'b', both, true, NULL, &err));
+    assert_int_equal(output_letter(output), 'b');
+    assert_string_equal(names_in(folder), "out");
+    remove_all();
   }
+  assert_in_range(deaths, 30, 200);
 }
 
-static void every_call_may_be_the_last(void **state) {
+static void every_change_may_be_the_last(void **state) {
   (void)state;
   for (before there = NOTHING; there < BEFORES; there++) {
     if (!has_other(there)) die_everywhere(there, false); /* else the other output would only be told to be another's */
@@ -320,8 +317,8 @@ static void death_upon_death(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   prepare(OTHER);
-  for (int at = 10; at < 60; at++) {
-    if (die_in(OTHER_AND_WORK, at, at % 2 == 0)) break;
+  for (int at = 5; at < 40; at++) {
+    if (die_in(OTHER_AND_WORK, at)) break;
     check_nothing_or_all(OTHER);
   }
   check_ok(run_job(output, 'b', true, true, NULL, &err));
@@ -337,7 +334,7 @@ int main(void) {
       TEST(other_output_is_always_seen),
       TEST(lock_that_goes),
       TEST(folders_may_fail),
-      TEST(every_call_may_be_the_last),
+      TEST(every_change_may_be_the_last),
       TEST(death_upon_death),
   };
   return cmocka_run_group_tests_name("job faults", tests, NULL, NULL);

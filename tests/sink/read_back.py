@@ -3,6 +3,7 @@
 Every table is written by sink_sample and held, value by value, against the same content computed here.
 """
 import csv
+import hashlib
 import io
 import json
 import pathlib
@@ -141,6 +142,9 @@ def check_layout(path, width, rows, paths, labels):
         assert values <= group.total_byte_size <= values + overhead, (values, group.total_byte_size, overhead)
         first += group.num_rows
     assert first == rows and end + meta.serialized_size + 8 == path.stat().st_size
+    # The last column ends where the footer begins, and its hash is of all that is before.
+    assert len(data) - end - 8 == int.from_bytes(data[-8:-4], "little") and data[-4:] == b"PAR1"
+    assert meta.metadata[b"pomona.sha256"].decode() == hashlib.sha256(data[:end]).hexdigest()
     return meta.num_row_groups
 
 
