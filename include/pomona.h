@@ -168,12 +168,12 @@ typedef struct pmn_statistics {
    * with_mean centres them. */
   const char *compat;
   const char *projection;      /* a file of save_projection: its transform is applied, nothing is fitted */
-  /* Where the fitted transform is written (safetensors), NULL: nowhere. With overwrite, a run that fails after that has
-   * cost the old file; so for save_moments. */
-  const char *save_projection;
+  const char *save_projection; /* where the fitted transform is written (safetensors), with the output; NULL: nowhere */
   const char *save_moments;    /* where the sums behind the fit are written, for pmn_merge; NULL: nowhere */
-  int64_t memory;              /* bytes that fitting may take; 0: a quarter of the machine's */
-  const char *spool;           /* folder for rows that wait for the fit; NULL: that of the output */
+  /* Bytes that all this may take, beside what program, libraries and network take themselves (some 30 MB, with OpenCL
+   * 150); 0: a quarter of the machine's. What needs more is refused before it is begun. */
+  int64_t memory;
+  const char *spool; /* pmn_extract: folder for rows that wait for the fit; NULL: that of the output */
 } pmn_statistics;
 
 /* --------------------------------------------------------------------------------------------------- buckets -- */
@@ -193,7 +193,7 @@ typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } p
 typedef struct pmn_progress {
   int64_t done, total, rejects; /* pictures; done counts rows and rejects */
   double images_per_second, seconds_left;
-  const char *phase; /* "features", "fit" or "project" */
+  const char *phase; /* "features" (of a matrix "moments"), "fit" or "project" */
 } pmn_progress;
 
 /* Options of one run. Start from PMN_EXTRACT_OPTIONS_INIT; everything is borrowed for the call. */
@@ -221,7 +221,9 @@ typedef struct pmn_extract_options {
   const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
 
   pmn_statistics statistics;
-  const char *fit_on; /* a source like those above, whose pictures are fitted instead; NULL: those of the table */
+  /* A source like those above, all of whose pictures are fitted instead; NULL: those of the table. Those that cannot be
+   * read are told as messages and in the run record. */
+  const char *fit_on;
 
   /* output */
   /* A file: .csv, .parquet or .npy. Or a folder, which ends with a slash: part-00000.parquet and so on in it, with
@@ -301,8 +303,9 @@ PMN_API void pmn_summary_destroy(pmn_summary *summary);
 typedef struct pmn_reduce_options {
   size_t struct_size; /* set by the INIT macro */
   const char *matrix; /* .npy file, [rows, columns] f32 or f64 in C order */
-  const char *index;  /* CSV with a column path, and label if there is one, a line for every row; NULL: rows are named
-                         by their number, from 0 */
+  /* CSV with a column path, and label if there is one, a line for every row; no path is empty, but paths may repeat.
+   * NULL: rows are named by their number, from 0. */
+  const char *index;
   pmn_statistics statistics;
   const char *output, *format, *rejects; /* as in pmn_extract_options */
   int32_t parts;
@@ -321,7 +324,7 @@ typedef struct pmn_reduce_options {
   { .struct_size = sizeof(pmn_reduce_options), .device = -1, .max_rejects = -1 }
 
 /* Standardises and reduces features from elsewhere. A row with a NaN or an infinity is a reject, like a picture that
- * cannot be decoded. Status and *summary as of pmn_extract. */
+ * cannot be decoded; a row whose result no 32-bit float can hold ends the run. Status and *summary as of pmn_extract. */
 PMN_API PMN_MUST_USE pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err);
 
 /* Options of pmn_clean. Start from PMN_CLEAN_OPTIONS_INIT; everything is borrowed for the call. */
@@ -366,7 +369,7 @@ typedef struct pmn_merge_options {
   size_t struct_size; /* set by the INIT macro */
   const char *const *moments; /* files of save_moments, of the same features */
   size_t moments_count;
-  pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection is not used */
+  pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection and spool are not used */
   bool overwrite;
   int32_t threads; /* 0: as many as this process may use */
 } pmn_merge_options;

@@ -47,13 +47,14 @@ int cli_choice(const char *command, const char *name, const char *text, const ch
   "                          variance become 0, rows are projected as they are unless their mean is subtracted\n"      \
   "      --save-projection FILE\n"                                                                                     \
   "                          keep what was fitted, to use it on other rows\n"                                          \
-  "      --save-moments FILE keep the sums behind it; pomona merge adds those of several runs\n"
+  "      --save-moments FILE keep the sums behind it; pomona merge adds those of several runs\n"                       \
+  "      --memory SIZE       what this may take, such as 8G (default: a quarter of the machine), beside the "          \
+  "program's\n"                                                                                                        \
+  "                          own 30 MB, or 150 with OpenCL\n"
 
 const char cli_fit_help[] = FIT_HELP;
 const char cli_statistics_help[] = FIT_HELP
-    "      --projection FILE   use what another run has kept, in one pass; features of another kind are refused\n"
-    "      --memory SIZE       what the fit may take, such as 8G (default: a quarter of the machine)\n"
-    "      --spool DIR         where rows wait for the fit (default: the folder of OUT)\n";
+    "      --projection FILE   use what another run has kept, in one pass; features of another kind are refused\n";
 
 /* "100" is a count, "0.95" a share. */
 static bool components(const char *command, const char *text, pmn_statistics *s) {
@@ -127,9 +128,6 @@ bool cli_take_statistics(const char *command, int option, const char *name, pmn_
     return true;
   case CLI_OPT_MEMORY:
     return size(command, name, optarg, &s->memory);
-  case CLI_OPT_SPOOL:
-    s->spool = optarg;
-    return true;
   default:
     return false;
   }

@@ -21,7 +21,6 @@ enum {
   CLI_OPT_SAVE_PROJECTION,
   CLI_OPT_SAVE_MOMENTS,
   CLI_OPT_MEMORY,
-  CLI_OPT_SPOOL,
   CLI_OPT_FORMAT,
   CLI_OPT_REJECTS,
   CLI_OPT_PARTS,
@@ -46,12 +45,11 @@ enum {
   {"pca", required_argument, NULL, CLI_OPT_PCA},                                                                       \
   {"compat", required_argument, NULL, CLI_OPT_COMPAT},                                                                 \
   {"save-projection", required_argument, NULL, CLI_OPT_SAVE_PROJECTION},                                               \
-  {"save-moments", required_argument, NULL, CLI_OPT_SAVE_MOMENTS}
+  {"save-moments", required_argument, NULL, CLI_OPT_SAVE_MOMENTS},                                                     \
+  {"memory", required_argument, NULL, CLI_OPT_MEMORY}
 #define CLI_STATISTICS_OPTIONS                                                                                         \
   CLI_FIT_OPTIONS,                                                                                                     \
-  {"projection", required_argument, NULL, CLI_OPT_PROJECTION},                                                         \
-  {"memory", required_argument, NULL, CLI_OPT_MEMORY},                                                                 \
-  {"spool", required_argument, NULL, CLI_OPT_SPOOL}
+  {"projection", required_argument, NULL, CLI_OPT_PROJECTION}
 #define CLI_S3_OPTIONS                                                                                                 \
   {"region", required_argument, NULL, CLI_OPT_REGION},                                                                 \
   {"endpoint-url", required_argument, NULL, CLI_OPT_ENDPOINT_URL},                                                     \

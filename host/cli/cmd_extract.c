@@ -39,7 +39,8 @@ static const char help_work[] =
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
     "                          bicubic)\n\n";
 static const char help_fit_on[] =
-    "      --fit-on SOURCE     fit on the pictures of another source, which give no rows\n\n";
+    "      --fit-on SOURCE     fit on the pictures of another source, all of them, which give no rows\n"
+    "      --spool DIR         where rows wait for the fit (default: the folder of OUT)\n\n";
 static const char help_output[] =
     "Output:\n"
     "  -o, --output OUT        .csv, .parquet or .npy; or a folder of parts, which ends with /; appears only when it "
@@ -84,6 +85,7 @@ enum {
   OPT_PREPROCESS,
   OPT_RESIZE,
   OPT_FIT_ON,
+  OPT_SPOOL,
   OPT_RESUME,
   OPT_BATCH,
 };
@@ -101,6 +103,7 @@ static const struct option long_options[] = {
     {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
     {"fit-on", required_argument, NULL, OPT_FIT_ON},
+    {"spool", required_argument, NULL, OPT_SPOOL},
     {"resume", no_argument, NULL, OPT_RESUME},
     {"batch", required_argument, NULL, OPT_BATCH},
     CLI_ROWS_OPTIONS,
@@ -150,6 +153,9 @@ static bool take_option(arguments *a, int option, const char *name) {
     return true;
   case OPT_FIT_ON:
     o->fit_on = optarg;
+    return true;
+  case OPT_SPOOL:
+    o->statistics.spool = optarg;
     return true;
   case OPT_RESUME:
     o->resume = true;

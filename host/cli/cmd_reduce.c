@@ -14,7 +14,7 @@ static const char help_input[] =
     "  pomona reduce test.npy -o test.csv --projection fruit.projection\n\n"
     "Input:\n"
     "      --index FILE        CSV with a line for every row: its columns path and, if there is one, label are taken;\n"
-    "                          without it rows are named by their numbers, from 0\n\n";
+    "                          paths may repeat; without it rows are named by their numbers, from 0\n\n";
 static const char help_output[] =
     "\nOutput:\n"
     "  -o, --output OUT        .csv, .parquet or .npy; or a folder of parts, which ends with /; appears only when it "

@@ -73,10 +73,18 @@ pmn_status pmn_device_syrk(pmn_device *device, const double *x, int32_t n, int32
 }
 
 pmn_status pmn_device_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err) {
   if (n < 1 || k < 1 || m < 1) {
     return pmn_err_set(
-        err, PMN_STATUS_ARGUMENT, 0, "gemm of [%d, %d] by [%d, %d]: sizes must be 1 or more", n, k, k, m);
+        err, PMN_STATUS_ARGUMENT, 0, "gemm of [%d, %d] by [%d, %d]': sizes must be 1 or more", n, k, m, k);
   }
   return device->backend->gemm(device, a, b, n, k, m, y, err);
+}
+
+double pmn_device_syrk_bytes(const pmn_device *device, int32_t n, int32_t d) {
+  return device->backend->syrk_bytes == NULL ? 0.0 : device->backend->syrk_bytes(device, n, d);
+}
+
+double pmn_device_gemm_bytes(const pmn_device *device, int32_t n, int32_t k, int32_t m) {
+  return device->backend->gemm_bytes == NULL ? 0.0 : device->backend->gemm_bytes(device, n, k, m);
 }

@@ -38,7 +38,10 @@ typedef struct pmn_backend {
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
   pmn_status (*syrk)(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
   pmn_status (*gemm)(
-      pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+      pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err);
+  /* What the two take of the host's memory beside their arguments; NULL: nothing to speak of. */
+  double (*syrk_bytes)(const pmn_device *device, int32_t n, int32_t d);
+  double (*gemm_bytes)(const pmn_device *device, int32_t n, int32_t k, int32_t m);
 } pmn_backend;
 
 /* Every backend's pmn_device and pmn_network begin with these, so that the calls below find their way. */
@@ -80,9 +83,14 @@ bool pmn_network_times(const pmn_network *network, double *seconds);
  * fp32 and sums at most 256 rows before adding to c. Same bits for the same x, n, d. */
 PMN_MUST_USE pmn_status pmn_device_syrk(
     pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
-/* y = a b in fp32: a [n, k], b [k, m], y [n, m], row-major, dense. */
+/* y = a b' for a [n, k], b [m, k], y [n, m], row-major, dense. fp64 as in pmn_device_syrk; a device without it rounds a
+ * and b to fp32 and sums at most 256 products before adding to y. */
 PMN_MUST_USE pmn_status pmn_device_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err);
+/* Bytes of the host's memory that a call takes beside its arguments: also what a device that has no memory of its own
+ * takes. */
+double pmn_device_syrk_bytes(const pmn_device *device, int32_t n, int32_t d);
+double pmn_device_gemm_bytes(const pmn_device *device, int32_t n, int32_t k, int32_t m);
 
 /* PMN_STATUS_ARGUMENT with the name of the layer when shapes, indices or lifetimes of a program contradict each other.
  * Every backend's network_create may rely on it: pmn_network_create calls it first. */

@@ -58,7 +58,8 @@ done:
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
 
-static pmn_status open_listing(pmn_run *run, const char *const *sources, size_t source_count, pmn_err *err) {
+static pmn_status open_listing(
+    pmn_run *run, const char *const *sources, size_t source_count, int64_t limit, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
   pmn_source_options source = {.sources = sources,
@@ -67,7 +68,7 @@ static pmn_status open_listing(pmn_run *run, const char *const *sources, size_t 
       .include_count = o->include_count,
       .label_level = o->label_level,
       .label_regex = o->label_regex,
-      .limit = o->limit};
+      .limit = limit};
   for (size_t i = 0; i < source_count; i++) {
     if (pmn_s3_is_uri(sources[i])) PMN_TRY(pmn_run_open_s3(run, err));
   }
@@ -151,7 +152,7 @@ done:
 static pmn_status open_network(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(pmn_choose_device(run, err));
-  if (run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
+  if (run->options->fit_on == NULL && run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
   PMN_TRY(pmn_network_create(run->device, pmn_model_program(run->model), run->batch, &run->network, err));
   pmn_model_destroy(run->model); /* the device has its weights now */
   run->model = NULL;
@@ -173,15 +174,15 @@ static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
   pmn_counts counts = run->counts;
   run->listing = NULL;
   run->is_fitting = true;
-  PMN_TRY(open_listing(run, &run->options->fit_on, 1, err));
+  PMN_TRY(open_listing(run, &run->options->fit_on, 1, 0, err));
+  PMN_TRY(pmn_run_check_pictures(run, err));
   PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   PMN_TRY(pmn_features_run(run, err));
   pmn_rows rows = spooled_rows(run);
   PMN_TRY(pmn_transform_fit(run, &rows, err));
-  run->fitted_rejects = run->counts.rejects;
-  if (run->fitted_rejects > 0) {
+  if (run->counts.rejects > 0) {
     pmn_run_message(run, PMN_LEVEL_WARNING, "%lld pictures of %.300s could not be read: the fit is without them",
-        (long long)run->fitted_rejects, run->options->fit_on);
+        (long long)run->counts.rejects, run->options->fit_on);
   }
 done:
   pmn_spool_destroy(run->spool);
@@ -206,7 +207,8 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(open_model(run, err));
   if (s->projection != NULL) PMN_TRY(pmn_statistics_load(run, err));
   PMN_TRY(pmn_run_open_outputs(run, err));
-  PMN_TRY(open_listing(run, o->sources, o->source_count, err));
+  PMN_TRY(open_listing(run, o->sources, o->source_count, o->limit, err));
+  PMN_TRY(pmn_run_check_pictures(run, err));
   PMN_TRY(pmn_run_check_stop(run, err));
   run->threads = o->threads > 0 ? o->threads : pmn_pool_processors();
   pmn_meter_init(&run->meter, run->threads);

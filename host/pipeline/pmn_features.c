@@ -24,6 +24,7 @@ typedef struct pass {
   pmn_batch *batch;
   uint8_t *pixels; /* [batch, height, width, 3] */
   size_t picture_size;
+  int32_t size;          /* of a batch: no listing needs a larger one than itself */
   int64_t taken, border; /* index of the next picture, and of the first that is not to join the batch */
 } pass;
 
@@ -35,7 +36,7 @@ static void tell_progress(const pass *p) {
 /* Takes pictures until the batch is full or the border is reached. */
 static pmn_status fill_batch(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  while (p->batch->n < p->run->batch && p->taken < p->border) {
+  while (p->batch->n < p->size && p->taken < p->border) {
     pmn_picture picture;
     bool more;
     PMN_TRY(pmn_run_check_stop(p->run, err));
@@ -123,20 +124,21 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pass p = {.run = run, .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3};
   run->phase_started = pmn_clock_seconds();
+  p.size = run->counts.listed < run->batch ? (int32_t)run->counts.listed : run->batch;
   pmn_feed_options feed = {.listing = run->listing,
       .s3 = run->s3,
       .filter = run->filter,
       .width = run->picture_width,
       .height = run->picture_height,
       .threads = run->threads,
-      .window = run->batch + 2 * run->threads,
+      .window = p.size + 2 * run->threads,
       .file_bytes_max = FILE_BYTES_MAX};
-  pmn_writer_options writer = {.outlet = &run->outlet, .capacity = run->batch, .width = run->width};
-  p.pixels = pmn_alloc_aligned((size_t)run->batch, p.picture_size);
+  pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = run->width};
+  p.pixels = pmn_alloc_aligned((size_t)p.size, p.picture_size);
   pmn_free(run->rows);
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
   if (p.pixels == NULL || run->rows == NULL) {
-    st = pmn_err_memory(err, (size_t)run->batch * p.picture_size, "a batch of pictures");
+    st = pmn_err_memory(err, (size_t)p.size * p.picture_size, "a batch of pictures");
     goto done;
   }
   PMN_TRY(pmn_parts_restore(run, &p.taken, err));

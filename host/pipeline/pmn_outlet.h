@@ -11,24 +11,24 @@ enum { PMN_OUTLET_NUMBER = 24 };
 /* All borrowed until destroy. */
 typedef struct pmn_outlet_options {
   pmn_sink *sink;
-  pmn_projector *projector; /* made for PMN_OUTLET_ROWS or more; NULL: rows go to the sink as they are */
+  pmn_projector *projector; /* NULL: rows go to the sink as they are */
   int32_t width, out_width; /* of rows as they come, and as they leave */
   /* Key and label of row `index`; they live until the next call, and may use `number` for that. */
   void (*name)(const void *arg, int64_t index, char number[PMN_OUTLET_NUMBER], const char **key, const char **label);
   const void *arg;
 } pmn_outlet_options;
 
-/* Rows that are transformed together: what the projector's bits ask for, however the rows come. */
-#define PMN_OUTLET_ROWS 512
-
 typedef struct pmn_outlet pmn_outlet; /* one thread at a time */
 
 PMN_MUST_USE pmn_status pmn_outlet_create(const pmn_outlet_options *options, pmn_outlet **outlet, pmn_err *err);
 void pmn_outlet_destroy(pmn_outlet *outlet);
-/* n rows [n, width] and the indices that they are named by. */
+/* Bytes that an outlet takes beside its projector. */
+double pmn_outlet_memory(int32_t width, int32_t out_width);
+/* n rows [n, width] and the indices that they are named by. PMN_STATUS_ARGUMENT: a result is beyond fp32; the message
+ * names row and column. */
 PMN_MUST_USE pmn_status pmn_outlet_put(
     pmn_outlet *outlet, const int64_t *indices, const float *rows, int64_t n, pmn_err *err);
-/* The same for rows of fp64, which only a projector takes. */
+/* The same for rows of fp64. */
 PMN_MUST_USE pmn_status pmn_outlet_put_wide(
     pmn_outlet *outlet, const int64_t *indices, const double *rows, int64_t n, pmn_err *err);
 /* Writes what is waiting for its block to fill, and adds the time of all calls to the meter. */

@@ -5,11 +5,12 @@
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
 #include "pmn_parts.h"
+#include "pmn_places.h"
 #include "pmn_s3.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
 
 /* What the name and the format say, before anything is looked at. */
 pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err) {
@@ -37,41 +38,6 @@ pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err) {
   if (!is_folder && (o->parts > 0 || o->resume)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s is one file: %s a folder as output; end its name with /", o->output,
         o->resume ? "only a run that writes a folder can be taken up again, so name" : "parts want");
-  }
-done:
-  return st;
-}
-
-/* Device and inode of the folder that `path` lies in; false if there is no such folder. */
-static bool stat_folder(const char *path, struct stat *info) {
-  char folder[4096];
-  const char *slash = strrchr(path, '/');
-  size_t size = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-  if (size >= sizeof folder) return false;
-  memcpy(folder, path, size);
-  folder[size] = '\0';
-  return stat(size == 0 ? "." : folder, info) == 0;
-}
-
-/* However the two are written: the rejects are not to land on the table, nor on a file beside it. */
-static pmn_status check_rejects_path(const pmn_run *run, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  static const char *const suffixes[] = {"", ".record.json", ".index.csv"};
-  const char *output = run->options->output, *rejects = run->rejects_path;
-  const char *output_slash = strrchr(output, '/'), *rejects_slash = strrchr(rejects, '/');
-  const char *output_name = output_slash == NULL ? output : output_slash + 1;
-  const char *rejects_name = rejects_slash == NULL ? rejects : rejects_slash + 1;
-  size_t size = strlen(output_name);
-  struct stat a, b;
-  if (strncmp(output_name, rejects_name, size) != 0) return PMN_STATUS_OK;
-  bool same =
-      output_name - output == rejects_name - rejects && strncmp(output, rejects, (size_t)(output_name - output)) == 0;
-  if (!same && (!stat_folder(output, &a) || !stat_folder(rejects, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino))
-    return PMN_STATUS_OK;
-  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-    if (strcmp(rejects_name + size, suffixes[i]) != 0) continue;
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%.300s: the rejects cannot go where the output goes; give them a file of their own", rejects);
   }
 done:
   return st;
@@ -107,28 +73,92 @@ static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_e
   return pmn_sink_create(&options, &run->sink, err);
 }
 
+enum { OUTPUTS_MAX = 6 };
+
+/* Every file that the run will write, or for a folder replace. */
+static size_t list_outputs(const pmn_run *run, pmn_place outputs[OUTPUTS_MAX]) {
+  const pmn_extract_options *o = run->options;
+  const char *suffix;
+  size_t count = 0;
+  outputs[count++] = (pmn_place){.path = run->rejects_inside ? NULL : run->rejects_path, .what = "the list of rejects"};
+  outputs[count++] = (pmn_place){.path = o->statistics.save_projection, .what = "the projection"};
+  outputs[count++] = (pmn_place){.path = o->statistics.save_moments, .what = "the moments"};
+  if (run->job != NULL) {
+    outputs[count++] = (pmn_place){.path = o->output, .what = "the output", .is_folder = true};
+    return count;
+  }
+  for (size_t i = 0; (suffix = pmn_format_suffix(run->format, i)) != NULL; i++) {
+    outputs[count++] = (pmn_place){
+        .path = o->output, .suffix = suffix, .what = i == 0 ? "the table" : "a file that belongs to the table"};
+  }
+  return count;
+}
+
+/* A list of names is read from the file behind the @. */
+static pmn_place source_place(const char *source) {
+  return (pmn_place){.path = source == NULL || source[0] != '@' ? source : source + 1};
+}
+
+static pmn_status check_places(const pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  size_t length = o->features != NULL ? strlen(o->features) : 0, count;
+  bool is_file = length > 5 && strcasecmp(o->features + length - 5, ".onnx") == 0; /* else a network's name */
+  pmn_place outputs[OUTPUTS_MAX];
+  const pmn_place inputs[] = {{.path = run->reduce != NULL ? run->reduce->matrix : NULL},
+      {.path = run->reduce != NULL ? run->reduce->index : NULL}, {.path = o->statistics.projection},
+      {.path = o->weights}, {.path = is_file ? o->features : NULL}, source_place(o->fit_on)};
+  count = list_outputs(run, outputs);
+  PMN_TRY(pmn_places_check(outputs, count, inputs, sizeof inputs / sizeof *inputs, err));
+  for (size_t i = 0; i < o->source_count; i++) {
+    pmn_place source = source_place(o->sources[i]);
+    PMN_TRY(pmn_places_check(outputs, count, &source, 1, err));
+  }
+done:
+  return st;
+}
+
+static const char *last_component(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
+}
+
+static bool is_named(const pmn_place *place, const char *name) {
+  const char *own = place->path == NULL ? "" : last_component(place->path);
+  size_t size = strlen(own);
+  return size > 0 && strncmp(own, name, size) == 0 &&
+         strcmp(name + size, place->suffix != NULL ? place->suffix : "") == 0;
+}
+
+pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err) {
+  pmn_place outputs[OUTPUTS_MAX];
+  size_t count = list_outputs(run, outputs);
+  for (int64_t i = 0; i < pmn_listing_count(run->listing); i++) {
+    pmn_place picture = {.path = pmn_listing_item(run->listing, i).path};
+    const char *name = last_component(picture.path);
+    for (size_t j = 0; j < count; j++) {
+      /* Looking up every picture would take longer than listing them. */
+      if (!is_named(&outputs[j], name)) continue;
+      pmn_status st = pmn_places_check(&outputs[j], 1, &picture, 1, err);
+      if (st != PMN_STATUS_OK) return st;
+    }
+  }
+  return PMN_STATUS_OK;
+}
+
 static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  const char *const others[] = {
-      o->statistics.save_projection, o->statistics.save_moments, o->output, run->rejects_path};
-  enum { KEPT = 2, OTHERS = sizeof others / sizeof *others };
-  for (size_t i = 0; i < KEPT; i++) {
-    for (size_t j = i + 1; others[i] != NULL && j < OTHERS; j++) {
-      if (others[j] != NULL && strcmp(others[i], others[j]) == 0) {
-        PMN_FAIL(
-            err, PMN_STATUS_ARGUMENT, "%.300s is to be two things at once; give each a file of its own", others[i]);
-      }
-    }
-  }
+  const char *const kept[] = {o->statistics.save_projection, o->statistics.save_moments};
+  PMN_TRY(check_places(run, err));
   if (run->job == NULL) {
     /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
     PMN_TRY(open_sink(run, o->output, 1, err));
     pmn_sink_destroy(run->sink);
     run->sink = NULL;
   }
-  for (size_t i = 0; i < KEPT; i++) {
-    if (others[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, others[i], "", run->replaces, err));
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+    if (kept[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, kept[i], "", run->replaces, err));
   }
 done:
   return st;
@@ -149,7 +179,6 @@ static pmn_status name_rejects(pmn_run *run, pmn_err *err) {
     PMN_TRY(pmn_buf_printf(
         &path, err, "%.*s%s", (int)size, o->output, run->rejects_inside ? "/_rejects.csv" : ".rejects.csv"));
   run->rejects_path = pmn_buf_take(&path);
-  if (!run->rejects_inside) PMN_TRY(check_rejects_path(run, err));
 done:
   pmn_buf_reset(&path);
   return st;
@@ -188,7 +217,7 @@ pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err) {
   run->counts.width = width;
   PMN_TRY(open_sink(run, path, width, err));
   if (run->fit != NULL && run->projector == NULL) {
-    PMN_TRY(pmn_projector_create(run->device, run->fit, PMN_OUTLET_ROWS, &run->projector, err));
+    PMN_TRY(pmn_projector_create(run->device, run->fit, &run->projector, err));
   }
   pmn_outlet_options outlet = {.sink = run->sink,
       .projector = run->projector,
@@ -228,7 +257,7 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
         (long long)o->max_rejects, run->last_reject.message);
   }
-  if (run->is_fitting) return PMN_STATUS_OK;
+  if (run->is_fitting) return pmn_record_reject(run, key, stage, reason, err);
   pmn_status st = pmn_parts_reject(run, index, stage, reason, err);
   return st == PMN_STATUS_OK ? pmn_rejects_add(run->rejects, key, stage, reason, err) : st;
 }

@@ -77,6 +77,12 @@ json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling) {
       name_json(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess", preprocess);
 }
 
+pmn_status pmn_record_reject(pmn_run *run, const char *key, const char *stage, const char *reason, pmn_err *err) {
+  if (run->fit_rejected == NULL) run->fit_rejected = json_array();
+  append(&run->fit_rejected, json_pack("[o, s, o]", name_json(key), stage, name_json(reason)));
+  return run->fit_rejected != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+}
+
 static json_t *device_json(const pmn_run *run) {
   const pmn_device_info *info = &run->device->info;
   return json_pack("{s:s, s:i, s:o, s:o}", "backend", info->backend, "index", info->index, "name",
@@ -127,7 +133,8 @@ static json_t *statistics_json(const pmn_run *run) {
   if (s->projection != NULL) set(&json, "projection", name_json(s->projection));
   if (run->options->fit_on != NULL) {
     set(&json, "fit_on", name_json(run->options->fit_on));
-    set(&json, "fit_rejects", json_integer((json_int_t)run->fitted_rejects));
+    set(&json, "fit_rejects", json_integer((json_int_t)json_array_size(run->fit_rejected)));
+    if (run->fit_rejected != NULL) set(&json, "fit_rejected", json_incref(run->fit_rejected));
   }
   if (fit->k > 0) {
     set(&json, "pca_components", json_integer(fit->k));

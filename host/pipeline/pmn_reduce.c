@@ -25,9 +25,13 @@ static pmn_status check_numbers(const pmn_reduce_options *o, pmn_err *err) {
   if (o->matrix == NULL || o->matrix[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no matrix: name an .npy file");
   if (o->threads < 0 || o->threads > 1024) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "threads can be from 0 to 1024");
   PMN_TRY(pmn_statistics_check(&o->statistics, err));
-  if (!pmn_statistics_need_fit(&o->statistics) && o->statistics.projection == NULL) {
+  if (!pmn_statistics_need_fit(&o->statistics) && o->statistics.projection == NULL &&
+      o->statistics.save_moments == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "nothing to do: ask for standardisation, for PCA, for both, or for a projection that was saved");
+        "nothing to do: ask for standardisation, for PCA, for both, for a projection that was saved, or save moments");
+  }
+  if (o->statistics.spool != NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the rows of a matrix are read again where they are: there is no spool");
   }
 done:
   return st;
@@ -39,10 +43,18 @@ static pmn_status open_matrix(pmn_run *run, const pmn_reduce_options *o, pmn_err
   run->counts.listed = pmn_matrix_rows(run->matrix);
   run->width = pmn_matrix_columns(run->matrix);
   if (run->counts.listed == 0) PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s has no rows", o->matrix);
-  if (o->index != NULL) PMN_TRY(pmn_index_read(o->index, run->counts.listed, &run->index, err));
   run->features = json_pack("{s:b, s:i}", "matrix", 1, "width", run->width);
+  if (run->features == NULL) st = pmn_err_memory(err, 1, "the run record");
+done:
+  return st;
+}
+
+/* What there is of every row, and was planned. */
+static pmn_status open_rows(pmn_run *run, const pmn_reduce_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (o->index != NULL) PMN_TRY(pmn_index_read(o->index, run->counts.listed, &run->index, err));
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
-  if (run->features == NULL || run->rows == NULL) {
+  if (run->rows == NULL) {
     st = pmn_err_memory(err, (size_t)run->counts.listed * sizeof *run->rows, "the numbers of the rows");
   }
 done:
@@ -71,39 +83,39 @@ done:
   return st;
 }
 
-/* Rows [first, end) once: to the moments, or with a saved projection to the output. */
+/* Rows [first, end) once: to the moments, to the output if no fit comes first, or to both. */
 static pmn_status take_rows(pmn_run *run, int64_t first, int64_t end, double *x, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  for (; first < end; first += PMN_OUTLET_ROWS) {
+  int32_t block = pmn_block_rows(run->width);
+  for (; first < end; first += block) {
     int64_t before = run->counts.rows;
-    int32_t n = end - first < PMN_OUTLET_ROWS ? (int32_t)(end - first) : PMN_OUTLET_ROWS, kept;
+    int32_t n = end - first < block ? (int32_t)(end - first) : block, kept;
     double start = pmn_clock_seconds();
     PMN_TRY(pmn_run_check_stop(run, err));
     PMN_TRY(pmn_matrix_read(run->matrix, first, n, x, err));
     PMN_TRY(keep_rows(run, first, n, x, &kept, err));
     double middle = pmn_clock_seconds();
     run->meter.stages[PMN_STAGE_READ].busy_seconds += middle - start;
-    if (run->outlet != NULL) {
-      PMN_TRY(pmn_outlet_put_wide(run->outlet, run->rows + before, x, kept, err));
-    } else {
+    if (run->moments != NULL) {
       PMN_TRY(pmn_moments_add_wide(run->moments, x, kept, err));
       run->meter.stages[PMN_STAGE_MOMENTS].busy_seconds += pmn_clock_seconds() - middle;
     }
+    if (run->outlet != NULL) PMN_TRY(pmn_outlet_put_wide(run->outlet, run->rows + before, x, kept, err));
     pmn_run_progress(
-        run, run->outlet != NULL ? "project" : "moments", first + n, run->counts.listed, run->phase_started);
+        run, run->moments != NULL ? "moments" : "project", first + n, run->counts.listed, run->phase_started);
   }
 done:
   return st;
 }
 
 /* Every row; a part of the output after the other if rows go there at once. */
-static pmn_status first_pass(pmn_run *run, pmn_err *err) {
+static pmn_status first_pass(pmn_run *run, bool fits, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
-  if (x == NULL)
-    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
+  size_t values = (size_t)pmn_block_rows(run->width) * (size_t)run->width;
+  double *x = pmn_alloc_aligned(values, sizeof *x);
+  if (x == NULL) return pmn_err_memory(err, values * sizeof *x, "a block of rows");
   run->phase_started = pmn_clock_seconds();
-  if (run->moments != NULL) {
+  if (fits) {
     PMN_TRY(take_rows(run, 0, run->counts.listed, x, err));
     goto done;
   }
@@ -143,13 +155,14 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_choose_device(run, err));
   bool fits = pmn_statistics_need_fit(&o->statistics);
   PMN_TRY(pmn_parts_begin(run, fits, err));
-  if (fits) PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
+  PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
+  PMN_TRY(open_rows(run, run->reduce, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
-  PMN_TRY(first_pass(run, err));
-  if (!fits) goto done;
+  PMN_TRY(first_pass(run, fits, err));
+  if (run->moments == NULL) goto done;
   pmn_rows rows = {.count = run->counts.rows, .width = run->width, .arg = run, .read = read_kept};
   PMN_TRY(pmn_transform_fit(run, &rows, err));
-  PMN_TRY(pmn_transform_run(run, &rows, err));
+  if (fits) PMN_TRY(pmn_transform_run(run, &rows, err));
 done:
   return st;
 }

@@ -82,6 +82,7 @@ static void close_run(pmn_run *run) {
   pmn_network_destroy(run->network);
   pmn_device_close(run->device);
   pmn_listing_destroy(run->listing);
+  for (size_t i = 0; i < run->kept_count; i++) pmn_outfile_destroy(run->kept[i]);
   pmn_matrix_close(run->matrix);
   pmn_index_destroy(run->index);
   pmn_model_destroy(run->model);
@@ -91,6 +92,7 @@ static void close_run(pmn_run *run) {
   json_decref(run->plan);
   json_decref(run->files);
   json_decref(run->rejected);
+  json_decref(run->fit_rejected);
   pmn_free(run->finished);
   pmn_free(run->rows);
   pmn_free(run->rejects_path);
@@ -129,34 +131,41 @@ static pmn_status commit_file(pmn_run *run, pmn_summary *summary, pmn_err *err) 
     PMN_TRY(pmn_job_describe_files(run->sink, &files, err));
     PMN_TRY(make_record(run, summary, files, err));
   }
+  while (run->kept_count > 0) pmn_sink_adopt(run->sink, run->kept[--run->kept_count]);
   PMN_TRY(pmn_sink_commit(run->sink, summary->record, err));
 done:
   json_decref(files);
   return st;
 }
 
+/* What was kept is there before the folder that promises it: a crash between the two is mended by taking up the job. */
 static pmn_status commit_folder(pmn_run *run, pmn_summary *summary, pmn_err *err) {
-  pmn_status st = make_record(run, summary, run->files, err);
-  return st == PMN_STATUS_OK ? pmn_job_commit(run->job, run->files, summary->record, err) : st;
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(make_record(run, summary, run->files, err));
+  if (run->kept_count > 0) PMN_TRY(pmn_outfile_publish(run->kept, run->kept_count, err));
+  PMN_TRY(pmn_job_commit(run->job, run->files, summary->record, err));
+done:
+  return st;
 }
 
 /* An output that was finished before. */
 static pmn_status find_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  const pmn_statistics *s = &run->options->statistics;
+  const char *const kept[] = {s->save_projection, s->save_moments};
   pmn_status st = pmn_record_counts(run->finished, &summary->counts, err);
   if (st != PMN_STATUS_OK) return st;
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+    if (kept[i] == NULL || access(kept[i], F_OK) == 0) continue;
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+        "%.200s is finished already, but %.200s is not there: start anew with --overwrite", run->options->output,
+        kept[i]);
+  }
   summary->record = run->finished;
   run->finished = NULL;
   pmn_meter_init(&summary->meter, 1);
   summary->bound = pmn_meter_finish(&summary->meter, 0);
   pmn_run_message(run, PMN_LEVEL_INFO, "%.300s is finished already: nothing is left to do", run->options->output);
   return PMN_STATUS_OK;
-}
-
-/* Files of this run that a failure makes untrue. */
-static void take_back(const pmn_run *run) {
-  const pmn_statistics *s = &run->options->statistics;
-  if (run->moments_saved) unlink(s->save_moments);
-  if (run->projection_saved) unlink(s->save_projection);
 }
 
 static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
@@ -199,10 +208,7 @@ pmn_status pmn_run_execute(
   *summary = result;
   result = NULL;
 done:
-  if (st != PMN_STATUS_OK) {
-    take_back(run);
-    tell_resume(run, st, err);
-  }
+  if (st != PMN_STATUS_OK) tell_resume(run, st, err);
   close_run(run);
   pmn_summary_destroy(result);
   return st;

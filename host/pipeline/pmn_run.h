@@ -57,9 +57,10 @@ typedef struct pmn_run {
   pmn_outlet *outlet;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;
-  bool is_fitting;                      /* on the pictures of fit_on, which are none of the table's */
-  int64_t fitted_rejects;               /* of those pictures, what could not be read */
-  bool moments_saved, projection_saved; /* files that are to go again if the run fails */
+  bool is_fitting;             /* on the pictures of fit_on, which are none of the table's */
+  struct json_t *fit_rejected; /* of those pictures, what could not be read: [path, stage, reason] */
+  pmn_outfile *kept[2];        /* moments and projection, sealed, until the commit */
+  size_t kept_count;
   pmn_fit *fit;
   pmn_meter meter;
   double phase_started, progress_last;
@@ -71,7 +72,10 @@ PMN_MUST_USE pmn_status pmn_statistics_check(const pmn_statistics *statistics, p
 /* True when a fit comes before the first row can be written. */
 bool pmn_statistics_need_fit(const pmn_statistics *statistics);
 pmn_fit_options pmn_statistics_fit_options(const pmn_statistics *statistics, int32_t threads);
-/* Everything that takes in rows, for up to `rows` of them; says what it will take, or that this is too much. */
+/* What the user allows, or a quarter of the machine. */
+int64_t pmn_statistics_memory(const pmn_statistics *statistics);
+/* Everything that takes in rows, for up to `rows` of them, if anything is asked of the columns; before anything is
+ * allocated it says what the run will take, or that this is too much. */
 PMN_MUST_USE pmn_status pmn_statistics_open(pmn_run *run, int64_t rows, pmn_err *err);
 /* The saved projection, if it was made for these features. */
 PMN_MUST_USE pmn_status pmn_statistics_load(pmn_run *run, pmn_err *err);
@@ -92,6 +96,8 @@ PMN_MUST_USE pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);
 /* Can everything be written? Leaves nothing behind but the open list of rejects. */
 PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
+/* No picture of the listing is to be replaced. */
+PMN_MUST_USE pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err);
 /* A file of the output, for rows as the features or run->fit make them, and the outlet that leads to it. */
 PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err);
 /* The reject of row `index`: counted and listed, or the end of the run. `stage` and `reason` as in the list. */
@@ -113,6 +119,9 @@ PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pm
 struct json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling);
 /* JSON as text, to be freed with pmn_free; NULL when memory cannot be had. */
 char *pmn_record_text(const struct json_t *json);
+/* A picture of fit_on that could not be read, for run->fit_rejected. */
+PMN_MUST_USE pmn_status pmn_record_reject(
+    pmn_run *run, const char *key, const char *stage, const char *reason, pmn_err *err);
 /* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. `files` describes the
  * finished files of the output; NULL: they are not finished yet. */
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const struct json_t *files);

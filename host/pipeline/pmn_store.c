@@ -33,7 +33,7 @@ static const struct {
 } kinds[] = {{"pomona.projection", "a projection", "give it to --projection"},
     {"pomona.moments", "moments", "use pomona merge"}};
 
-typedef enum value_rule { FINITE, NOT_NEGATIVE, POSITIVE } value_rule; /* POSITIVE may be infinite */
+typedef enum value_rule { FINITE, NOT_NEGATIVE, POSITIVE, POSITIVE_OR_INFINITE } value_rule;
 
 typedef struct tensor {
   const char *name;
@@ -52,10 +52,15 @@ static int32_t list_projection(const pmn_fit *fit, tensor tensors[P_COUNT]) {
   int32_t d = fit->d, k = fit->k;
   tensors[P_MEAN] = (tensor){.name = "mean", .columns = d, .values = fit->mean};
   tensors[P_SHIFT] = (tensor){.name = "shift", .columns = d, .values = fit->shift};
-  tensors[P_SCALE] = (tensor){.name = "scale", .columns = d, .values = fit->scale, .rule = POSITIVE};
-  tensors[P_VARIANCE] = (tensor){.name = "explained_variance", .columns = k, .values = fit->explained_variance};
-  tensors[P_RATIO] = (tensor){.name = "explained_ratio", .columns = k, .values = fit->explained_ratio};
-  tensors[P_SPECTRUM] = (tensor){.name = "spectrum", .columns = fit->spectrum_count, .values = fit->spectrum};
+  tensors[P_SCALE] = (tensor){.name = "scale", .columns = d, .values = fit->scale};
+  /* Infinite is what Spark's rule makes 0. */
+  tensors[P_SCALE].rule = fit->with_std && fit->compat == PMN_COMPAT_SPARK ? POSITIVE_OR_INFINITE : POSITIVE;
+  tensors[P_VARIANCE] =
+      (tensor){.name = "explained_variance", .columns = k, .values = fit->explained_variance, .rule = NOT_NEGATIVE};
+  tensors[P_RATIO] =
+      (tensor){.name = "explained_ratio", .columns = k, .values = fit->explained_ratio, .rule = NOT_NEGATIVE};
+  tensors[P_SPECTRUM] =
+      (tensor){.name = "spectrum", .columns = fit->spectrum_count, .values = fit->spectrum, .rule = NOT_NEGATIVE};
   tensors[P_COMPONENTS] = (tensor){.name = "components", .rows = k, .columns = d, .values = fit->components};
   return k > 0 ? P_COUNT : P_COMPONENTS;
 }
@@ -74,14 +79,17 @@ static int32_t row_count(const tensor *t) {
 }
 
 static bool obeys(double value, value_rule rule) {
-  return rule == POSITIVE ? value > 0.0 : isfinite(value) && (rule == FINITE || value >= 0.0);
+  bool finite = isfinite(value) || (rule == POSITIVE_OR_INFINITE && value > 0.0);
+  return finite && (rule == FINITE || value > 0.0 || (rule == NOT_NEGATIVE && value == 0.0));
 }
 
 /* `count` values of a tensor, which begin at the value `first` of it. */
 static pmn_status check_values(const char *path, const tensor *t, size_t first, const double *values, size_t count,
     pmn_status status, pmn_err *err) {
-  static const char *const rules[] = {
-      [FINITE] = "finite", [NOT_NEGATIVE] = "finite and not negative", [POSITIVE] = "positive"};
+  static const char *const rules[] = {[FINITE] = "finite",
+      [NOT_NEGATIVE] = "finite and not negative",
+      [POSITIVE] = "finite and positive",
+      [POSITIVE_OR_INFINITE] = "positive"};
   for (size_t i = 0; i < count; i++) {
     if (obeys(values[i], t->rule)) continue;
     return pmn_err_set(err, status, 0, "%s: value %zu of %s is %g: it must be %s", path, first + i, t->name, values[i],
@@ -181,7 +189,7 @@ done:
 
 /* Takes over `record`, which may be NULL for want of memory. */
 static pmn_status write_file(const char *path, bool overwrite, file_kind kind, json_t *record, const tensor *tensors,
-    int32_t count, pmn_err *err) {
+    int32_t count, pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_outfile *out = NULL;
   char *header = print_header(kind, record, tensors, count);
@@ -192,7 +200,9 @@ static pmn_status write_file(const char *path, bool overwrite, file_kind kind, j
   PMN_TRY(pmn_outfile_create(NULL, path, "", overwrite, &out, err));
   PMN_TRY(write_header(out, header, err));
   for (int32_t i = 0; i < count; i++) PMN_TRY(write_tensor(out, &tensors[i], err));
-  PMN_TRY(pmn_outfile_commit(&out, 1, err));
+  PMN_TRY(pmn_outfile_seal(out, err));
+  *file = out;
+  out = NULL;
 done:
   pmn_outfile_destroy(out);
   pmn_free(header);
@@ -201,7 +211,7 @@ done:
 }
 
 pmn_status pmn_projection_save(
-    const char *path, bool overwrite, const pmn_fit *fit, const char *features, pmn_err *err) {
+    const char *path, bool overwrite, const pmn_fit *fit, const char *features, pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   tensor tensors[P_COUNT];
   json_t *object = NULL;
@@ -215,13 +225,13 @@ pmn_status pmn_projection_save(
       fit->d, "k", fit->k, "with_mean", fit->with_mean, "with_std", fit->with_std, "compat",
       fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "total_variance", fit->total_variance, "constant_columns",
       fit->constant_columns, "solver", fit->solver, "features", object);
-  PMN_TRY(write_file(path, overwrite, PROJECTION, record, tensors, count, err));
+  PMN_TRY(write_file(path, overwrite, PROJECTION, record, tensors, count, file, err));
 done:
   return st;
 }
 
-pmn_status pmn_moments_save(
-    const char *path, bool overwrite, const pmn_moments_view *moments, const char *features, pmn_err *err) {
+pmn_status pmn_moments_save(const char *path, bool overwrite, const pmn_moments_view *moments, const char *features,
+    pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   tensor tensors[M_COUNT];
   json_t *object = NULL;
@@ -229,7 +239,7 @@ pmn_status pmn_moments_save(
   PMN_TRY(parse_object(features, path, "features", PMN_STATUS_ARGUMENT, &object, err));
   int32_t count = list_moments(moments, moments->m2 != NULL, tensors);
   json_t *record = json_pack("{s:I, s:i, s:o}", "n", (json_int_t)moments->n, "d", moments->d, "features", object);
-  PMN_TRY(write_file(path, overwrite, MOMENTS, record, tensors, count, err));
+  PMN_TRY(write_file(path, overwrite, MOMENTS, record, tensors, count, file, err));
 done:
   return st;
 }
@@ -440,6 +450,28 @@ done:
   return st;
 }
 
+static pmn_status read_moments_record(const stored *self, pmn_moments_view *view, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(read_integer(self, "n", 1, ROWS_MAX, &view->n, err));
+  PMN_TRY(read_count(self, "d", 1, INT32_MAX, &view->d, err));
+done:
+  return st;
+}
+
+pmn_status pmn_moments_inspect(const char *path, int64_t *n, int32_t *d, bool *with_covariance, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  stored self = {.path = path};
+  pmn_moments_view view = {0};
+  PMN_TRY(open_stored(&self, MOMENTS, err));
+  PMN_TRY(read_moments_record(&self, &view, err));
+  *n = view.n;
+  *d = view.d;
+  *with_covariance = pmn_safetensors_find(self.file, "m2") != NULL;
+done:
+  stored_reset(&self);
+  return st;
+}
+
 pmn_status pmn_moments_load(const char *path, pmn_stored_moments *moments, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   stored self = {.path = path};
@@ -447,8 +479,7 @@ pmn_status pmn_moments_load(const char *path, pmn_stored_moments *moments, pmn_e
   pmn_moments_view view = {0};
   *moments = (pmn_stored_moments){0};
   PMN_TRY(open_stored(&self, MOMENTS, err));
-  PMN_TRY(read_integer(&self, "n", 1, ROWS_MAX, &view.n, err));
-  PMN_TRY(read_count(&self, "d", 1, INT32_MAX, &view.d, err));
+  PMN_TRY(read_moments_record(&self, &view, err));
   bool with_covariance = pmn_safetensors_find(self.file, "m2") != NULL;
   PMN_TRY(read_tensors(&self, tensors, list_moments(&view, with_covariance, tensors), err));
   view.origin = moments->origin = take(&tensors[M_ORIGIN]);

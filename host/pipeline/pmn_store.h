@@ -12,19 +12,21 @@
 #ifndef PMN_STORE_H
 #define PMN_STORE_H
 
+#include "pmn_outfile.h"
 #include "pmn_stats.h"
 
-/* PMN_STATUS_EXISTS, PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY; PMN_STATUS_ARGUMENT: `features` is no object, a number
+/* Whole where it lies, but not visible before pmn_outfile_publish. PMN_STATUS_EXISTS, PMN_STATUS_WRITE,
+ * PMN_STATUS_NO_MEMORY; PMN_STATUS_ARGUMENT: `features` is no object, a number
  * is not finite, or there are no rows. */
 PMN_MUST_USE pmn_status pmn_projection_save(
-    const char *path, bool overwrite, const pmn_fit *fit, const char *features, pmn_err *err);
+    const char *path, bool overwrite, const pmn_fit *fit, const char *features, pmn_outfile **file, pmn_err *err);
 /* *fit is destroyed by pmn_fit_destroy, *features by pmn_free. PMN_STATUS_NOT_FOUND: the file cannot be read.
  * PMN_STATUS_MODEL: it is not a projection, or damaged. */
 PMN_MUST_USE pmn_status pmn_projection_load(const char *path, pmn_fit **fit, char **features, pmn_err *err);
 
 /* As pmn_projection_save. Beside `moments` no more than a row is held in memory. */
-PMN_MUST_USE pmn_status pmn_moments_save(
-    const char *path, bool overwrite, const pmn_moments_view *moments, const char *features, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_moments_save(const char *path, bool overwrite, const pmn_moments_view *moments,
+    const char *features, pmn_outfile **file, pmn_err *err);
 
 typedef struct pmn_stored_moments {
   pmn_moments_view view;
@@ -34,6 +36,9 @@ typedef struct pmn_stored_moments {
 
 /* As pmn_projection_load; fills *moments, or leaves it empty. */
 PMN_MUST_USE pmn_status pmn_moments_load(const char *path, pmn_stored_moments *moments, pmn_err *err);
+/* Rows, columns and whether there is a covariance: all but the numbers themselves. */
+PMN_MUST_USE pmn_status pmn_moments_inspect(
+    const char *path, int64_t *n, int32_t *d, bool *with_covariance, pmn_err *err);
 void pmn_stored_moments_reset(pmn_stored_moments *moments);
 
 /* PMN_STATUS_ARGUMENT: the features `theirs`, stored in the file `what`, are not the same as `mine`; the message has

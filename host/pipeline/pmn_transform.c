@@ -16,10 +16,15 @@ static pmn_status check_rows(const pmn_run *run, int64_t count, pmn_err *err) {
       why.message, run->last_reject.message);
 }
 
+static pmn_status check_stop(const void *run, pmn_err *err) {
+  return pmn_run_check_stop(run, err);
+}
+
 pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
   pmn_fit_options options = pmn_statistics_fit_options(s, run->threads);
+  options.watch = (pmn_watch){check_stop, run};
   char *features = NULL;
   double start = pmn_clock_seconds();
   PMN_TRY(pmn_moments_finish(run->moments, err));
@@ -30,17 +35,20 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   }
   if (s->save_moments != NULL) {
     pmn_moments_view view = pmn_moments_look(run->moments);
-    PMN_TRY(pmn_moments_save(s->save_moments, run->replaces, &view, features, err));
-    run->moments_saved = true;
+    PMN_TRY(pmn_moments_save(s->save_moments, run->replaces, &view, features, &run->kept[run->kept_count], err));
+    run->kept_count++;
   }
   if (!pmn_statistics_need_fit(s)) goto done;
   PMN_TRY(check_rows(run, rows->count, err));
   pmn_run_progress(run, "fit", 0, 0, start);
   PMN_TRY(pmn_fit_create(run->moments, rows, &options, &run->fit, err));
   if (s->save_projection != NULL) {
-    PMN_TRY(pmn_projection_save(s->save_projection, run->replaces, run->fit, features, err));
-    run->projection_saved = true;
+    PMN_TRY(
+        pmn_projection_save(s->save_projection, run->replaces, run->fit, features, &run->kept[run->kept_count], err));
+    run->kept_count++;
   }
+  pmn_moments_destroy(run->moments); /* what comes now has their memory */
+  run->moments = NULL;
 done:
   pmn_free(features);
   run->meter.stages[PMN_STAGE_FIT].busy_seconds += pmn_clock_seconds() - start;
@@ -50,10 +58,11 @@ done:
 /* Rows from *done on, as far as their indices lie below `end`. */
 static pmn_status write_part(pmn_run *run, const pmn_rows *rows, int64_t end, int64_t *done, double *x, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  int32_t block = pmn_block_rows(run->width);
   while (*done < rows->count && run->rows[*done] < end) {
     int32_t n = 0;
     double start = pmn_clock_seconds();
-    while (n < PMN_OUTLET_ROWS && *done + n < rows->count && run->rows[*done + n] < end) n++;
+    while (n < block && *done + n < rows->count && run->rows[*done + n] < end) n++;
     PMN_TRY(pmn_run_check_stop(run, err));
     PMN_TRY(rows->read(rows->arg, *done, n, x, err));
     run->meter.stages[PMN_STAGE_PROJECT].busy_seconds += pmn_clock_seconds() - start;
@@ -68,9 +77,9 @@ done:
 pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t done = 0, parts;
-  double *x = pmn_alloc_aligned((size_t)PMN_OUTLET_ROWS * (size_t)run->width, sizeof *x);
-  if (x == NULL)
-    return pmn_err_memory(err, (size_t)PMN_OUTLET_ROWS * (size_t)run->width * sizeof *x, "a block of rows");
+  size_t values = (size_t)pmn_block_rows(run->width) * (size_t)run->width;
+  double *x = pmn_alloc_aligned(values, sizeof *x);
+  if (x == NULL) return pmn_err_memory(err, values * sizeof *x, "a block of rows");
   run->phase_started = pmn_clock_seconds();
   run->counts.width = pmn_fit_width(run->fit);
   parts = pmn_parts_count(run);

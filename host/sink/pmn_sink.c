@@ -8,7 +8,9 @@
 #include <strings.h>
 
 /* A row is held in memory, and Parquet pages and their values are counted in 32 bits. */
-enum { WIDTH_MAX = 1 << 24 };
+enum { WIDTH_MAX = 1 << 24, ADOPTED_MAX = 2 };
+
+static const char RECORD_SUFFIX[] = ".record.json";
 
 static const pmn_sink_format *const formats[] = {
     [PMN_FORMAT_CSV] = &pmn_sink_csv,
@@ -19,10 +21,11 @@ static const pmn_sink_format *const formats[] = {
 struct pmn_sink {
   const pmn_sink_format *format;
   void *state;
-  /* The table's, then its record's if it has one. */
-  pmn_outfile *files[PMN_SINK_FILES_MAX + 1];
+  /* The table's, then its record's if it has one, then those that were adopted. */
+  pmn_outfile *files[PMN_SINK_FILES_MAX + 1 + ADOPTED_MAX];
   size_t table_files, file_count;
   int64_t rows;
+  bool has_record;
   enum { OPEN, SEALED, CLOSED } phase; /* closed: committed, or failed and so in no state to be committed */
 };
 
@@ -49,6 +52,13 @@ bool pmn_format_of_path(const char *path, pmn_format *format) {
 
 const char *pmn_format_name(pmn_format format) {
   return formats[format]->name;
+}
+
+const char *pmn_format_suffix(pmn_format format, size_t index) {
+  const pmn_sink_format *f = formats[format];
+  size_t count = 0;
+  while (count < PMN_SINK_FILES_MAX && f->suffixes[count] != NULL) count++;
+  return index < count ? f->suffixes[index] : index == count && !f->holds_record ? RECORD_SUFFIX : NULL;
 }
 
 bool pmn_format_holds_record(pmn_format format) {
@@ -79,7 +89,8 @@ pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **result, p
     PMN_TRY(add_file(sink, options, sink->format->suffixes[sink->file_count], err));
   }
   sink->table_files = sink->file_count;
-  if (!options->is_part && !sink->format->holds_record) PMN_TRY(add_file(sink, options, ".record.json", err));
+  sink->has_record = !options->is_part && !sink->format->holds_record;
+  if (sink->has_record) PMN_TRY(add_file(sink, options, RECORD_SUFFIX, err));
   PMN_TRY(sink->format->create(options->width, sink->files, &sink->state, err));
   *result = sink;
   sink = NULL;
@@ -118,12 +129,16 @@ pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count) {
   return sink->files;
 }
 
+void pmn_sink_adopt(pmn_sink *sink, pmn_outfile *file) {
+  sink->files[sink->file_count++] = file;
+}
+
 pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   if (sink->phase == CLOSED) return refuse(err);
   if (sink->phase == OPEN) PMN_TRY(pmn_sink_seal(sink, record, err));
   sink->phase = CLOSED;
-  if (sink->file_count > sink->table_files) {
+  if (sink->has_record) {
     pmn_outfile *file = sink->files[sink->table_files];
     PMN_TRY(pmn_outfile_write(file, record, strlen(record), err));
     PMN_TRY(pmn_outfile_write(file, "\n", 1, err));

@@ -22,8 +22,10 @@
 typedef enum pmn_format { PMN_FORMAT_CSV, PMN_FORMAT_PARQUET, PMN_FORMAT_NPY } pmn_format;
 bool pmn_format_find(const char *name, pmn_format *format);    /* "csv", "parquet", "npy" */
 bool pmn_format_of_path(const char *path, pmn_format *format); /* by the ending of a file name */
-const char *pmn_format_name(pmn_format format);                /* and ending of a file name, after a dot */
-bool pmn_format_holds_record(pmn_format format);               /* in the file itself, and so not beside it */
+/* What is added to a table's name for its files, that of its record included; NULL past the last. */
+const char *pmn_format_suffix(pmn_format format, size_t index);
+const char *pmn_format_name(pmn_format format);  /* and ending of a file name, after a dot */
+bool pmn_format_holds_record(pmn_format format); /* in the file itself, and so not beside it */
 
 typedef struct pmn_sink_options {
   struct pmn_s3 *s3; /* NULL unless path is s3:// */
@@ -53,6 +55,8 @@ PMN_MUST_USE pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_er
 int64_t pmn_sink_rows(const pmn_sink *sink); /* written so far */
 /* The sealed files of the table, the record's not among them; borrowed. */
 pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count);
+/* A sealed file that is to be visible if and only if the table is; owned by the sink from now on. At most two. */
+void pmn_sink_adopt(pmn_sink *sink, pmn_outfile *file);
 /* Seals what is not sealed, writes `record`, JSON text, if the table has a file for it, and makes everything visible.
  * After any status only destroy may follow. */
 PMN_MUST_USE pmn_status pmn_sink_commit(pmn_sink *sink, const char *record, pmn_err *err);

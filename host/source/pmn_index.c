@@ -223,6 +223,10 @@ static pmn_status row_read(csv *c, pmn_names *names, pmn_err *err) {
         (long long)first_line, c->path, (long long)fields, fields == 1 ? "" : "s", (long long)c->columns);
   }
   if (names == NULL) goto done;
+  if (path[0] == '\0') {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "line %lld of the index %.250s: an empty path, which would name no row",
+        (long long)first_line, c->path);
+  }
   PMN_TRY(pmn_names_add(names, path, err));
   names->entries[names->count - 1].label = label;
 done:

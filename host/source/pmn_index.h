@@ -1,7 +1,8 @@
 /* pmn_index.h - path and label of each row of a matrix, from a CSV file.
  *
  * RFC 4180 in UTF-8, with a header; lines end with \n or \r\n, the last one may lack its end, a byte order mark is
- * skipped. The column `path` must be there, `label` may be, all others are ignored. Paths may repeat.
+ * skipped. The column `path` must be there, `label` may be, all others are ignored. A path is never empty; paths may repeat, as when one
+ * picture gave several rows.
  *
  * Our own tables write names through pmn_text_escape. A field that is what pmn_text_escape writes for some name is
  * taken as that name, so that writing it again gives the same text. Any other field stands for its own bytes: in

@@ -12,6 +12,10 @@
 #include <lapacke.h>
 #include <string.h>
 
+double pmn_eigen_memory(double order) {
+  return (2.0 * order * order + 8.0 * order) * sizeof(double);
+}
+
 static void double_swap(double *a, double *b) {
   double t = *a;
   *a = *b;

@@ -2,10 +2,13 @@
 #ifndef PMN_EIGEN_H
 #define PMN_EIGEN_H
 
-#include "pmn_err.h"
+#include "pmn_stats.h"
 
 /* dsyevd's workspace of 1 + 6 order + 2 order^2 doubles must be counted by LAPACK's 32-bit integer. */
-#define PMN_EIGEN_ORDER_MAX 32766
+#define PMN_EIGEN_ORDER_MAX PMN_STATS_ORDER_MAX
+
+/* Bytes of that workspace. */
+double pmn_eigen_memory(double order);
 
 /* a [order, order] row-major, of which only the upper triangle (column >= row) is read; on success row c of a is the
  * eigenvector of values[c], values descending, rows orthonormal, signs as LAPACK left them.

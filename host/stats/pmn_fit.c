@@ -1,7 +1,7 @@
 /* pmn_fit.c - from moments to a scaler and PCA; the definitions stand in pmn_stats.h.
  *
- * deviation = sqrt(squares / n), or n - 1; a column whose variance rounding cannot tell from 0 is constant:
- *             var <= n eps var + (n mean eps)^2, the bound of the two-pass variance (Chan, Golub, LeVeque 1983)
+ * deviation = sqrt(squares / n), or n - 1; by scikit-learn's rule a column is not divided by it when its own two passes
+ *             could not tell it from 0: var <= n eps var + (n mean eps)^2 (Chan, Golub, LeVeque 1983)
  * variance  = eigenvalues of M2 / (n - 1), divided by scale_i scale_j; negative rounding is 0
  * ratio     = variance / (sum of the variances of all columns)
  * K by r    = the fewest components whose ratios sum to more than r
@@ -70,8 +70,9 @@ done:
   return st;
 }
 
-static bool column_is_constant(double variance, double mean, double n) {
-  double error = n * mean * DBL_EPSILON;
+static bool column_is_constant(const pmn_fit *fit, double squares, double mean) {
+  double n = (double)fit->n, variance = squares / n, error = n * mean * DBL_EPSILON;
+  if (!fit->with_std || fit->compat == PMN_COMPAT_SPARK) return squares == 0.0;
   return variance <= n * DBL_EPSILON * variance + error * error;
 }
 
@@ -80,7 +81,7 @@ static void scaling_fill(pmn_fit *fit, const pmn_moments *moments, bool centred)
   double constant_scale = fit->compat == PMN_COMPAT_SPARK ? INFINITY : 1.0;
   for (size_t j = 0; j < (size_t)fit->d; j++) {
     double mean = moments->origin[j] + moments->offset[j];
-    bool constant = column_is_constant(moments->squares[j] / n, mean, n);
+    bool constant = column_is_constant(fit, moments->squares[j], mean);
     double deviation = constant ? constant_scale : sqrt(moments->squares[j] / divisor);
     fit->mean[j] = mean;
     fit->shift[j] = centred ? mean : 0.0;
@@ -139,7 +140,7 @@ static pmn_status components_largest(
     st = pmn_err_memory(err, k * d * sizeof *vectors, "the components");
     goto done;
   }
-  PMN_TRY(pmn_lanczos(a, options->components, values, vectors, found, err));
+  PMN_TRY(pmn_lanczos(a, options->components, &options->watch, values, vectors, found, err));
   if (!*found) goto done;
   PMN_TRY(components_choose(fit, options, values, options->components, divisor, err));
   memcpy(fit->components, vectors, k * d * sizeof *vectors);
@@ -154,21 +155,31 @@ static bool few_suffice(const pmn_fit_options *options, int64_t order) {
   return order > WHOLE_MAX && options->components > 0 && pmn_lanczos_suits((int32_t)order, options->components);
 }
 
-int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, int64_t *kept) {
-  *kept = 0;
-  int64_t most = n < d ? n : d, components = options->components > 0 ? options->components : most;
-  int64_t order = with_covariance ? d : n, rows = n < PMN_MOMENTS_BLOCK ? n : PMN_MOMENTS_BLOCK;
-  int64_t numbers = with_covariance ? order * order + rows * d : 0; /* while rows come */
-  if (options->components == 0 && options->ratio == 0.0) return (numbers + 4 * (int64_t)d) * 8;
-  int64_t fit = order * order; /* the covariance, in the place of M2, or the Gram matrix */
-  if (few_suffice(options, order))
-    fit = (with_covariance ? fit : 0) + 20 * (int64_t)pmn_lanczos_block(options->components) * d;
-  else
-    fit += 2 * order * order; /* dsyevd's workspace */
-  fit += components * d;
-  int64_t need = (numbers > fit ? numbers : fit) * 8;
-  if (!with_covariance && few_suffice(options, order) && n <= (options->memory - need) / 8 / d) *kept = n * d * 8;
-  return need;
+bool pmn_fit_possible(int64_t order, const pmn_fit_options *options) {
+  bool pca = options->components > 0 || options->ratio > 0.0;
+  return !pca || order <= PMN_STATS_ORDER_MAX || (order <= INT32_MAX && few_suffice(options, order));
+}
+
+int64_t pmn_fit_most(int64_t order) {
+  return pmn_lanczos_most(order);
+}
+
+double pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, double *kept) {
+  int32_t most = n < d ? (int32_t)n : d, k = options->components > 0 ? options->components : most;
+  double columns = d, rows = (double)n, vectors = 8.0 * columns; /* of moments and fit */
+  bool few = few_suffice(options, with_covariance ? d : n), pca = options->components > 0 || options->ratio > 0.0;
+  double need = vectors * sizeof(double) + (with_covariance ? columns * columns * sizeof(double) : 0.0);
+  *kept = 0.0;
+  if (!pca) return need;
+  need += columns * k * sizeof(double);
+  if (few) {
+    need += columns * k * sizeof(double) + pmn_lanczos_memory(d, k);
+    if (!with_covariance) need += pmn_scatter_memory(d, pmn_lanczos_block(k));
+    if (!with_covariance && need + rows * columns * sizeof(double) <= (double)options->memory)
+      *kept = rows * columns * sizeof(double);
+    return need;
+  }
+  return need + (with_covariance ? pmn_eigen_memory(columns) : pmn_gram_memory(n, d, k));
 }
 
 /* m2 becomes the covariance of the standardised columns, both triangles. */
@@ -196,6 +207,7 @@ static pmn_status components_from_covariance(
     pmn_operator a = pmn_dense_operator(&dense);
     PMN_TRY(components_largest(fit, options, &a, 1.0, &found, err));
     if (found) goto done;
+    PMN_TRY(pmn_watch_check(&options->watch, err));
     vectors = pmn_alloc_aligned(k * d, sizeof *vectors);
     if (vectors == NULL) {
       st = pmn_err_memory(err, k * d * sizeof *vectors, "the components");
@@ -206,6 +218,7 @@ static pmn_status components_from_covariance(
     memcpy(fit->components, vectors, k * d * sizeof *vectors);
     fit->solver = "dsyevr";
   } else {
+    PMN_TRY(pmn_watch_check(&options->watch, err));
     PMN_TRY(pmn_eigen_symmetric(covariance, fit->d, values, err));
     PMN_TRY(components_choose(fit, options, values, fit->d, 1.0, err));
     memcpy(fit->components, covariance, (size_t)fit->k * d * sizeof *covariance);
@@ -217,12 +230,23 @@ done:
   return st;
 }
 
+/* What was planned is not what is needed now. */
+static pmn_status fallback_check(const pmn_fit *fit, const pmn_fit_options *options, pmn_err *err) {
+  double need =
+      (8.0 + options->components) * fit->d * sizeof(double) + pmn_gram_memory(fit->n, fit->d, options->components);
+  if (options->memory == 0 || need <= (double)options->memory) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_NO_MEMORY, 0,
+      "the largest components of %" PRId64 " rows were not found by iteration; to find them with all others takes "
+      "%.4g MB, but may take %.4g MB: allow more memory",
+      fit->n, need / 1e6, (double)options->memory / 1e6);
+}
+
 static pmn_status components_from_rows(
     pmn_fit *fit, const pmn_rows *rows, const pmn_fit_options *options, pmn_pool *pool, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pmn_gram gram = {0};
   double *inverse = pmn_alloc((size_t)fit->d, sizeof *inverse);
-  pmn_scatter scatter = {.rows = rows, .mean = fit->mean, .inverse = inverse, .pool = pool};
+  pmn_gram gram = {.rows = rows, .mean = fit->mean, .inverse = inverse, .watch = &options->watch};
+  pmn_scatter scatter = {.rows = rows, .mean = fit->mean, .inverse = inverse, .pool = pool, .watch = &options->watch};
   double divisor = (double)fit->n - 1.0;
   bool found = false;
   if (inverse == NULL) {
@@ -232,13 +256,15 @@ static pmn_status components_from_rows(
   for (size_t j = 0; j < (size_t)fit->d; j++) inverse[j] = 1.0 / fit->scale[j];
   if (few_suffice(options, rows->count)) {
     pmn_operator a = pmn_scatter_operator(&scatter);
-    int64_t kept;
+    double kept;
     (void)pmn_fit_memory(fit->n, fit->d, false, options, &kept);
     PMN_TRY(pmn_scatter_init(&scatter, pmn_lanczos_block(options->components), kept > 0, err));
     PMN_TRY(components_largest(fit, options, &a, divisor, &found, err));
     if (found) goto done;
+    pmn_scatter_reset(&scatter);
+    PMN_TRY(fallback_check(fit, options, err));
   }
-  PMN_TRY(pmn_gram_init(&gram, rows, fit->mean, inverse, err));
+  PMN_TRY(pmn_gram_init(&gram, err));
   PMN_TRY(components_choose(fit, options, gram.values, rows->count, divisor, err));
   PMN_TRY(pmn_gram_components(&gram, fit->k, fit->components, err));
   fit->solver = "dsyevd of the Gram matrix";
@@ -289,7 +315,7 @@ pmn_status pmn_fit_create(
   }
   scaling_fill(f, moments, f->with_mean || (pca && f->compat == PMN_COMPAT_SKLEARN));
   if (pca) {
-    if (f->constant_columns == f->d)
+    if (f->total_variance == 0.0)
       PMN_FAIL(err, PMN_STATUS_ARGUMENT,
           "no column varies: all %" PRId64 " rows are the same, so there is nothing for PCA to explain", f->n);
     PMN_TRY(pmn_pool_create(options->threads > 0 ? options->threads : 1, &pool, err));

@@ -31,10 +31,18 @@ typedef struct tile {
   double *y; /* [rows_max, width] */
 } tile;
 
-static int32_t tile_rows(const pmn_rows *rows) {
-  int64_t fit = (int64_t)TILE_BYTES / (int64_t)sizeof(double) / rows->width;
-  if (fit > rows->count) fit = rows->count;
+static int32_t tile_rows(int64_t count, int32_t width) {
+  int64_t fit = (int64_t)TILE_BYTES / (int64_t)sizeof(double) / width;
+  if (fit > count) fit = count;
   return fit < 1 ? 1 : (int32_t)fit;
+}
+
+double pmn_gram_memory(int64_t n, int32_t d, int32_t k) {
+  int32_t rows = tile_rows(n, d);
+  double count = (double)n, square = count * count + count, values = (double)rows * d, triangle = (double)k * k;
+  double finding = 2.0 * values * sizeof values, solving = pmn_eigen_memory(count);
+  double projecting = (fmax(values, triangle) + (double)(d + k)) * sizeof values;
+  return square * sizeof square + fmax(fmax(finding, solving), projecting);
 }
 
 static void tile_reset(tile *t) {
@@ -44,7 +52,7 @@ static void tile_reset(tile *t) {
 static pmn_status tile_init(tile *t, const pmn_rows *rows, pmn_err *err) {
   size_t size;
   memset(t, 0, sizeof *t);
-  t->rows_max = tile_rows(rows);
+  t->rows_max = tile_rows(rows->count, rows->width);
   if (!pmn_size_mul((size_t)t->rows_max, (size_t)rows->width, &size))
     return pmn_err_memory(err, SIZE_MAX, "feature rows");
   t->y = pmn_alloc_aligned(size, sizeof *t->y);
@@ -54,6 +62,8 @@ static pmn_status tile_init(tile *t, const pmn_rows *rows, pmn_err *err) {
 
 /* Rows [first, first + n) into t->y. */
 static pmn_status tile_read(tile *t, const pmn_gram *gram, int64_t first, int32_t n, pmn_err *err) {
+  pmn_status st = pmn_watch_check(gram->watch, err);
+  if (st != PMN_STATUS_OK) return st;
   return pmn_rows_standardise(gram->rows, gram->mean, gram->inverse, first, n, t->y, err);
 }
 
@@ -68,12 +78,12 @@ static pmn_status gram_fill(pmn_gram *gram, pmn_err *err) {
   int64_t n = gram->rows->count;
   tile left = {0}, right = {0};
   PMN_TRY(tile_init(&left, gram->rows, err));
-  PMN_TRY(tile_init(&right, gram->rows, err));
+  if (n > left.rows_max) PMN_TRY(tile_init(&right, gram->rows, err));
   for (int64_t i = 0; i < n; i += left.rows_max) {
     int32_t i_rows = tile_length(&left, i, n);
     PMN_TRY(tile_read(&left, gram, i, i_rows, err));
-    for (int64_t j = i; j < n; j += right.rows_max) {
-      int32_t j_rows = tile_length(&right, j, n);
+    for (int64_t j = i; j < n; j += left.rows_max) {
+      int32_t j_rows = tile_length(&left, j, n);
       const double *y = left.y;
       if (j > i) {
         PMN_TRY(tile_read(&right, gram, j, j_rows, err));
@@ -89,11 +99,10 @@ done:
   return st;
 }
 
-pmn_status pmn_gram_init(
-    pmn_gram *gram, const pmn_rows *rows, const double *mean, const double *inverse, pmn_err *err) {
+pmn_status pmn_gram_init(pmn_gram *gram, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  const pmn_rows *rows = gram->rows;
   size_t square = 0;
-  *gram = (pmn_gram){.rows = rows, .mean = mean, .inverse = inverse};
   if (rows->count > PMN_EIGEN_ORDER_MAX)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "PCA of %" PRId64 " rows by their Gram matrix: at most %d rows are possible",
         rows->count, PMN_EIGEN_ORDER_MAX);
@@ -105,6 +114,7 @@ pmn_status pmn_gram_init(
     goto done;
   }
   PMN_TRY(gram_fill(gram, err));
+  PMN_TRY(pmn_watch_check(gram->watch, err));
   PMN_TRY(pmn_eigen_symmetric(gram->vectors, (int32_t)n, gram->values, err));
   double smallest = DBL_EPSILON * (double)longer * gram->values[0];
   for (size_t c = 0; c < n; c++) {

@@ -32,6 +32,7 @@ enum { SPARE = 8, BLOCKS = 8, MULTIPLICATIONS_MAX = 400 };
 
 typedef struct krylov {
   const pmn_operator *a;
+  const pmn_watch *watch;
   int32_t order, k, block, most; /* most: vectors that the basis may have */
   int32_t have;                  /* vectors of the basis */
   double *basis, *images;        /* [most, order] Q and P */
@@ -45,8 +46,17 @@ int32_t pmn_lanczos_block(int32_t k) {
   return k + SPARE;
 }
 
+int64_t pmn_lanczos_most(int64_t order) {
+  return order / (2 * BLOCKS) - SPARE;
+}
+
 bool pmn_lanczos_suits(int32_t order, int32_t k) {
-  return (int64_t)2 * BLOCKS * (k + SPARE) <= order;
+  return k <= pmn_lanczos_most(order);
+}
+
+double pmn_lanczos_memory(int32_t order, int32_t k) {
+  double block = pmn_lanczos_block(k), most = BLOCKS * block;
+  return ((2.0 * most + 3.0 * block) * order + most * (most + 2.0)) * sizeof(double) + pmn_eigen_memory(most);
 }
 
 /* splitmix64 (Steele, Lea and Flood 2014), in [-1, 1). */
@@ -159,6 +169,7 @@ static pmn_status iterate(krylov *s, double *ritz_vectors, bool *converged, pmn_
   pmn_status st = PMN_STATUS_OK;
   for (int32_t i = 0; i < s->block; i++) random_fill(s, s->next + (size_t)i * (size_t)s->order);
   for (int i = 1;; i++) {
+    PMN_TRY(pmn_watch_check(s->watch, err));
     extend(s, s->block);
     PMN_TRY(multiply(s, s->block, err));
     PMN_TRY(ritz(s, err));
@@ -170,10 +181,11 @@ done:
   return st;
 }
 
-pmn_status pmn_lanczos(
-    const pmn_operator *a, int32_t k, double *values, double *vectors, bool *converged, pmn_err *err) {
+pmn_status pmn_lanczos(const pmn_operator *a, int32_t k, const pmn_watch *watch, double *values, double *vectors,
+    bool *converged, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   krylov s = {.a = a,
+      .watch = watch,
       .order = a->order,
       .k = k,
       .block = pmn_lanczos_block(k),

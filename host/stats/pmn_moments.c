@@ -14,7 +14,7 @@
  * else off by 2^-53 of itself; so are the means, and an entry of M2 moves by some 2^-53 sqrt(n) sqrt(M2_ii M2_jj). A
  * device without fp64 rounds y to fp32: 2^-23 instead. A column of one and the same value gives exactly 0.
  *
- * Bits: blocks are cut at multiples of PMN_MOMENTS_BLOCK whatever the calls of add, host sums run in row order, and
+ * Bits: blocks are cut at multiples of one number of rows whatever the calls of add, host sums run in row order, and
  * syrk gives the same bits for the same block. */
 #include "pmn_moments.h"
 
@@ -26,9 +26,18 @@
 #include <math.h>
 #include <string.h>
 
-/* Powers of two, so that doubling ends at the second, or at PMN_MOMENTS_BLOCK. Means alone need no large blocks. */
+/* A power of two, so that doubling ends at the most. Means alone need no large blocks. */
 #define BLOCK_ROWS_FIRST 64
-#define BLOCK_ROWS_MEANS 256
+
+static int32_t block_most(int32_t d, bool with_covariance) {
+  return with_covariance ? PMN_MOMENTS_BLOCK : pmn_block_rows(d);
+}
+
+double pmn_moments_memory(const pmn_device *device, int64_t n, int32_t d, bool with_covariance) {
+  int32_t most = block_most(d, with_covariance), rows = n < most ? (int32_t)n : most;
+  double columns = d, numbers = (4.0 + rows + (with_covariance ? columns : 0.0)) * columns;
+  return numbers * sizeof(double) + (with_covariance ? pmn_device_syrk_bytes(device, rows, d) : 0.0);
+}
 
 pmn_status pmn_moments_create(
     pmn_device *device, int32_t d, bool with_covariance, pmn_moments **moments, pmn_err *err) {
@@ -40,8 +49,7 @@ pmn_status pmn_moments_create(
   /* Said now rather than after hours of pictures. */
   if (with_covariance && d > PMN_EIGEN_ORDER_MAX)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "PCA of %" PRId32 " columns with more rows than that is not possible: at most %d columns; pool the features", d,
-        PMN_EIGEN_ORDER_MAX);
+        "the covariance of %" PRId32 " columns is too large: at most %d columns are possible", d, PMN_EIGEN_ORDER_MAX);
   m = pmn_calloc(1, sizeof *m);
   if (m == NULL) {
     st = pmn_err_memory(err, sizeof *m, "moments");
@@ -49,7 +57,7 @@ pmn_status pmn_moments_create(
   }
   m->device = device;
   m->d = d;
-  m->block_most = with_covariance ? PMN_MOMENTS_BLOCK : BLOCK_ROWS_MEANS;
+  m->block_most = block_most(d, with_covariance);
   size_t columns = (size_t)d;
   m->delta = pmn_alloc_aligned(columns, sizeof *m->delta);
   m->origin = pmn_calloc(columns, sizeof *m->origin);
@@ -143,8 +151,9 @@ done:
 
 /* Room for the pending rows and `more`, together at most block_most. */
 static pmn_status block_reserve(pmn_moments *m, int64_t more, pmn_err *err) {
-  int64_t need = m->pending + more, rows = m->block_rows > 0 ? m->block_rows : BLOCK_ROWS_FIRST;
-  if (need <= m->block_rows) return PMN_STATUS_OK;
+  int64_t need = m->pending + more, rows = m->block_rows;
+  if (need <= rows) return PMN_STATUS_OK;
+  if (rows == 0) rows = m->block_most < BLOCK_ROWS_FIRST ? m->block_most : BLOCK_ROWS_FIRST;
   while (rows < need) rows *= 2;
   size_t row_bytes = (size_t)m->d * sizeof *m->block;
   double *block = pmn_realloc(m->block, (size_t)rows, row_bytes);

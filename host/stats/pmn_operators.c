@@ -12,7 +12,8 @@
 #include <cblas.h>
 
 enum { PANEL = 256 }; /* columns of an image that one piece of work covers */
-enum { PIECE = PMN_SCATTER_TILE / PMN_SCATTER_PIECES, TILE = PMN_SCATTER_TILE };
+/* Rows of a tile: many, so that its products are worth a call; few where they are long. */
+enum { TILE = 512, TILE_BYTES = 32 * 1024 * 1024, PIECES = PMN_SCATTER_PIECES };
 
 /* ----------------------------------------------------------------------------------------------------- dense -- */
 
@@ -55,14 +56,24 @@ pmn_status pmn_rows_standardise(const pmn_rows *rows, const double *mean, const 
   return st;
 }
 
+static int32_t tile_rows(int32_t width) {
+  int32_t rows = TILE_BYTES / (int32_t)sizeof(double) / width / PIECES * PIECES;
+  return rows < PIECES ? PIECES : pmn_least(rows, TILE);
+}
+
+double pmn_scatter_memory(int32_t width, int32_t count_max) {
+  return (double)tile_rows(width) * ((double)width + count_max) * sizeof(double);
+}
+
 pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, bool at_hand, pmn_err *err) {
   size_t d = (size_t)scatter->rows->width, n = (size_t)scatter->rows->count;
+  size_t tile = (size_t)(scatter->tile_most = tile_rows(scatter->rows->width));
   /* One or the other; without room for all rows after all, there is room for a tile. */
   if (at_hand) scatter->rows_at_hand = pmn_alloc_aligned(n * d, sizeof *scatter->rows_at_hand);
-  if (scatter->rows_at_hand == NULL) scatter->buffer = pmn_alloc_aligned(TILE * d, sizeof *scatter->buffer);
-  scatter->products = pmn_alloc_aligned((size_t)TILE * (size_t)count_max, sizeof *scatter->products);
+  if (scatter->rows_at_hand == NULL) scatter->buffer = pmn_alloc_aligned(tile * d, sizeof *scatter->buffer);
+  scatter->products = pmn_alloc_aligned(tile * (size_t)count_max, sizeof *scatter->products);
   if ((scatter->rows_at_hand == NULL && scatter->buffer == NULL) || scatter->products == NULL)
-    return pmn_err_memory(err, TILE * d * sizeof *scatter->buffer, "a tile of feature rows");
+    return pmn_err_memory(err, tile * d * sizeof *scatter->buffer, "a tile of feature rows");
   return PMN_STATUS_OK;
 }
 
@@ -77,7 +88,7 @@ void pmn_scatter_reset(pmn_scatter *scatter) {
 static void scatter_rows(void *arg, int64_t index, int32_t worker) {
   (void)worker;
   pmn_scatter *s = arg;
-  int32_t from = (int32_t)index * PIECE, n = pmn_least(PIECE, s->tile - from);
+  int32_t piece = s->tile_most / PIECES, from = (int32_t)index * piece, n = pmn_least(piece, s->tile - from);
   double *y = s->y + (size_t)from * (size_t)s->rows->width;
   s->statuses[index] = PMN_STATUS_OK;
   if (!s->filled) {
@@ -102,11 +113,14 @@ static pmn_status scatter_apply(void *arg, const double *x, int32_t count, doubl
   s->count = count;
   s->vectors = x;
   s->images = y;
-  for (s->first = 0; s->first < s->rows->count; s->first += TILE) {
+  int32_t piece = s->tile_most / PIECES;
+  for (s->first = 0; s->first < s->rows->count; s->first += s->tile_most) {
     int64_t left = s->rows->count - s->first;
-    s->tile = left < TILE ? (int32_t)left : TILE;
+    pmn_status st = pmn_watch_check(s->watch, err);
+    if (st != PMN_STATUS_OK) return st;
+    s->tile = left < s->tile_most ? (int32_t)left : s->tile_most;
     s->y = s->rows_at_hand != NULL ? s->rows_at_hand + (size_t)s->first * (size_t)s->rows->width : s->buffer;
-    int32_t pieces = (s->tile + PIECE - 1) / PIECE;
+    int32_t pieces = (s->tile + piece - 1) / piece;
     pmn_pool_run(s->pool, pieces, scatter_rows, s);
     for (int32_t i = 0; i < pieces; i++) {
       if (s->statuses[i] == PMN_STATUS_OK) continue;

@@ -20,20 +20,22 @@ pmn_operator pmn_dense_operator(pmn_dense *dense);
 PMN_MUST_USE pmn_status pmn_rows_standardise(
     const pmn_rows *rows, const double *mean, const double *inverse, int64_t first, int32_t n, double *y, pmn_err *err);
 
-enum { PMN_SCATTER_TILE = 512, PMN_SCATTER_PIECES = 8 };
+enum { PMN_SCATTER_PIECES = 8 };
 
-/* y'y of the standardised rows y = (x - mean) * inverse, without ever forming it. The caller fills the first four,
+/* y'y of the standardised rows y = (x - mean) * inverse, without ever forming it. The caller fills the first five,
  * which are borrowed until reset; several threads of the pool read rows at once. */
 typedef struct pmn_scatter {
   const pmn_rows *rows;
   const double *mean, *inverse; /* [width] */
   pmn_pool *pool;
+  const pmn_watch *watch;
   double *rows_at_hand; /* [count, width] standardised, once `filled`; NULL: they are read for every product */
   bool filled;
+  int32_t tile_most; /* rows of a tile */
   /* of the product in flight */
-  double *buffer;   /* [PMN_SCATTER_TILE, width], unless rows are at hand */
+  double *buffer;   /* [tile_most, width], unless rows are at hand */
   double *y;        /* the tile */
-  double *products; /* [PMN_SCATTER_TILE, count] */
+  double *products; /* [tile_most, count] */
   const double *vectors;
   double *images;
   int64_t first;       /* row of the tile at work */
@@ -45,5 +47,7 @@ typedef struct pmn_scatter {
 PMN_MUST_USE pmn_status pmn_scatter_init(pmn_scatter *scatter, int32_t count_max, bool at_hand, pmn_err *err);
 void pmn_scatter_reset(pmn_scatter *scatter);
 pmn_operator pmn_scatter_operator(pmn_scatter *scatter);
+/* Bytes that it takes, rows at hand not counted. */
+double pmn_scatter_memory(int32_t width, int32_t count_max);
 
 #endif

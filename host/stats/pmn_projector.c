@@ -1,112 +1,91 @@
-/* pmn_projector.c - rows through a fit: y = (x - shift) / scale in fp64, rounded to f32, then y components' on the
- * device.
+/* pmn_projector.c - rows through a fit: y = (x - shift) / scale, then y components' on the device, then one rounding to
+ * fp32.
  *
  * A matrix product may sum differently for another number of rows (edge kernels, a vector product for one row), so the
- * device always gets PROJECT_ROWS of them, the last tile filled up with whatever was there (zeros at first): the bits
- * of a row hang on its place in the tile at most, never on n or rows_max. Callers that cut a stream at multiples of
- * PROJECT_ROWS thus get the same bits for a row wherever the stream ends. 512 rows keep the tile
- * small (17 MB at 8192 columns) and let the components, which go to the device with every product, be a fifth of the
- * traffic at K = 100.
+ * device always gets pmn_block_rows of them, the last tile filled up with whatever was there (zeros at first): the bits
+ * of a row hang on its place in the tile at most, never on n. Callers that cut a stream at multiples of that thus get
+ * the same bits for a row wherever the stream ends. 512 rows, or 8 MiB of them, keep the tile small and let the
+ * components, which go to the device with every product, be a fifth of the traffic at K = 100.
  *
- * Error: the rounding of y and the fp32 product, about sqrt(d) 2^-24 of the row's length. */
+ * Error: the last rounding. (On a device without fp64 also that of y and of 256 products summed in fp32, about 2^-20 of
+ * the row's length.) */
 #include "pmn_mem.h"
 #include "pmn_stats.h"
 
-#include <inttypes.h>
-#include <string.h>
-
-#define PROJECT_ROWS 512
+enum { BLOCK_ROWS = 512, BLOCK_BYTES = 8 * 1024 * 1024 };
 
 struct pmn_projector {
   pmn_device *device;
-  int32_t d, k, rows_max; /* k = 0: no PCA */
-  double *shift, *scale;  /* [d] */
-  float *weights;         /* [d, k] components, transposed */
-  float *tile;            /* [PROJECT_ROWS, d] */
-  float *product;         /* [PROJECT_ROWS, k], for the last tile */
+  const pmn_fit *fit;
+  int32_t rows;    /* of a tile */
+  double *tile;    /* [rows, d] */
+  double *product; /* [rows, k] */
 };
 
-pmn_status pmn_projector_create(
-    pmn_device *device, const pmn_fit *fit, int32_t rows_max, pmn_projector **projector, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  size_t d = (size_t)fit->d, k = (size_t)fit->k;
+int32_t pmn_block_rows(int32_t d) {
+  int32_t rows = BLOCK_ROWS;
+  while (rows > 1 && (int64_t)rows * d * (int64_t)sizeof(double) > BLOCK_BYTES) rows /= 2;
+  return rows;
+}
+
+double pmn_projector_memory(const pmn_device *device, int32_t d, int32_t k) {
+  int32_t rows = pmn_block_rows(d);
+  return k == 0 ? 0.0 : (double)rows * ((double)d + k) * sizeof(double) + pmn_device_gemm_bytes(device, rows, d, k);
+}
+
+pmn_status pmn_projector_create(pmn_device *device, const pmn_fit *fit, pmn_projector **projector, pmn_err *err) {
+  size_t d = (size_t)fit->d, k = (size_t)fit->k, rows = (size_t)pmn_block_rows(fit->d);
   pmn_projector *p = pmn_calloc(1, sizeof *p);
   *projector = NULL;
   if (p == NULL) return pmn_err_memory(err, sizeof *p, "the projection");
-  p->device = device;
-  p->d = fit->d;
-  p->k = fit->k;
-  p->rows_max = rows_max;
-  p->shift = pmn_alloc(d, sizeof *p->shift);
-  p->scale = pmn_alloc(d, sizeof *p->scale);
-  if (p->shift == NULL || p->scale == NULL) {
-    st = pmn_err_memory(err, d * sizeof *p->shift, "the projection");
-    goto done;
-  }
-  memcpy(p->shift, fit->shift, d * sizeof *p->shift);
-  memcpy(p->scale, fit->scale, d * sizeof *p->scale);
+  *p = (pmn_projector){.device = device, .fit = fit, .rows = (int32_t)rows};
   if (k > 0) {
-    /* k <= d columns of f32 are less than the fit's doubles; the tile is below 2^31 * 2^11 bytes: no product overflows.
-     */
-    p->weights = pmn_alloc_aligned(d * k, sizeof *p->weights);
-    p->tile = pmn_alloc_aligned(d * PROJECT_ROWS, sizeof *p->tile);
-    p->product = pmn_alloc_aligned(k * PROJECT_ROWS, sizeof *p->product);
-    if (p->weights == NULL || p->tile == NULL || p->product == NULL) {
-      st = pmn_err_memory(err, d * PROJECT_ROWS * sizeof *p->tile, "a tile of the projection");
-      goto done;
-    }
-    memset(p->tile, 0, d * PROJECT_ROWS * sizeof *p->tile);
-    for (size_t c = 0; c < k; c++) {
-      for (size_t j = 0; j < d; j++) p->weights[j * k + c] = (float)fit->components[c * d + j];
+    p->tile = pmn_calloc(rows * d, sizeof *p->tile);
+    p->product = pmn_alloc_aligned(rows * k, sizeof *p->product);
+    if (p->tile == NULL || p->product == NULL) {
+      pmn_projector_destroy(p);
+      return pmn_err_memory(err, rows * d * sizeof *p->tile, "a tile of the projection");
     }
   }
   *projector = p;
-  p = NULL;
-done:
-  pmn_projector_destroy(p);
-  return st;
+  return PMN_STATUS_OK;
 }
 
 void pmn_projector_destroy(pmn_projector *projector) {
   if (projector == NULL) return;
-  pmn_free(projector->shift);
-  pmn_free(projector->scale);
-  pmn_free(projector->weights);
   pmn_free(projector->tile);
   pmn_free(projector->product);
   pmn_free(projector);
 }
 
-static void rows_scale(const pmn_projector *p, const double *x, int32_t n, float *y) {
-  size_t d = (size_t)p->d;
-  const double *restrict shift = p->shift, *restrict scale = p->scale;
+/* One row. */
+static void row_scale(const pmn_fit *fit, const double *restrict x, double *restrict y) {
+  const double *restrict shift = fit->shift, *restrict scale = fit->scale;
+  for (size_t j = 0; j < (size_t)fit->d; j++) y[j] = (x[j] - shift[j]) / scale[j];
+}
+
+static void rows_scale(const pmn_fit *fit, const double *x, int32_t n, float *y) {
   for (size_t i = 0; i < (size_t)n; i++) {
-    const double *restrict from = x + i * d;
-    float *restrict to = y + i * d;
-    for (size_t j = 0; j < d; j++) to[j] = (float)((from[j] - shift[j]) / scale[j]);
+    const double *restrict from = x + i * (size_t)fit->d, *restrict shift = fit->shift, *restrict scale = fit->scale;
+    float *restrict to = y + i * (size_t)fit->d;
+    for (size_t j = 0; j < (size_t)fit->d; j++) to[j] = (float)((from[j] - shift[j]) / scale[j]);
   }
 }
 
 pmn_status pmn_projector_run(pmn_projector *projector, const double *x, int32_t n, float *y, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_projector *p = projector;
-  size_t d = (size_t)p->d, k = (size_t)p->k;
-  if (n < 0 || n > p->rows_max)
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%" PRId32 " rows for a projection made for at most %" PRId32, n, p->rows_max);
+  size_t d = (size_t)p->fit->d, k = (size_t)p->fit->k;
   if (k == 0) {
-    rows_scale(p, x, n, y);
+    rows_scale(p->fit, x, n, y);
     goto done;
   }
-  for (int32_t first = 0; first < n; first += PROJECT_ROWS) {
-    int32_t rows = n - first < PROJECT_ROWS ? n - first : PROJECT_ROWS;
+  for (int32_t first = 0; first < n; first += p->rows) {
+    size_t rows = (size_t)(n - first < p->rows ? n - first : p->rows);
     float *out = y + (size_t)first * k;
-    rows_scale(p, x + (size_t)first * d, rows, p->tile);
-    if (rows == PROJECT_ROWS) {
-      PMN_TRY(pmn_device_gemm(p->device, p->tile, p->weights, PROJECT_ROWS, p->d, p->k, out, err));
-    } else {
-      PMN_TRY(pmn_device_gemm(p->device, p->tile, p->weights, PROJECT_ROWS, p->d, p->k, p->product, err));
-      memcpy(out, p->product, (size_t)rows * k * sizeof *out);
-    }
+    for (size_t i = 0; i < rows; i++) row_scale(p->fit, x + ((size_t)first + i) * d, p->tile + i * d);
+    PMN_TRY(pmn_device_gemm(p->device, p->tile, p->fit->components, p->rows, p->fit->d, p->fit->k, p->product, err));
+    for (size_t i = 0; i < rows * k; i++) out[i] = (float)p->product[i];
   }
 done:
   return st;

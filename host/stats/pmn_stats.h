@@ -7,6 +7,7 @@
  *                     scikit-learn                              Spark ML
  *   deviation         of the population (divide by n)           of the sample (divide by n - 1)
  *   constant column   divided by 1: becomes 0 when centred      becomes 0
+ *                     (as far as rounding can tell)             (a deviation of exactly 0)
  *   covariance        of the sample                             of the sample
  *   projection        (y - mean of y) components'               y components', y not centred
  *
@@ -25,6 +26,23 @@ typedef struct pmn_rows {
   /* Rows [first, first + n) to `rows`, dense. Several threads may call at once. */
   pmn_status (*read)(void *arg, int64_t first, int32_t n, double *rows, pmn_err *err);
 } pmn_rows;
+
+/* Asked between the steps of what takes long: what it returns unless PMN_STATUS_OK ends that. `check` may be NULL. */
+typedef struct pmn_watch {
+  pmn_status (*check)(const void *arg, pmn_err *err);
+  const void *arg;
+} pmn_watch;
+
+static inline pmn_status pmn_watch_check(const pmn_watch *watch, pmn_err *err) {
+  return watch->check != NULL ? watch->check(watch->arg, err) : PMN_STATUS_OK;
+}
+
+/* Rows of d columns that are read, or projected, together: a power of two up to 512, of 8 MiB of fp64 at most unless a
+ * row alone has more. */
+int32_t pmn_block_rows(int32_t d);
+
+/* LAPACK counts in 32 bits: no larger matrix can be decomposed as a whole. */
+#define PMN_STATS_ORDER_MAX 32766
 
 typedef struct pmn_moments pmn_moments;
 
@@ -67,7 +85,8 @@ typedef struct pmn_fit_options {
   int32_t components; /* K, 1 <= K <= min(n, d); 0: by ratio, or no PCA if ratio is 0 too */
   double ratio;       /* 0 < ratio < 1: the fewest components whose explained variance ratios sum to more than it */
   int32_t threads;    /* that may be used, 0: one; results do not depend on it */
-  int64_t memory;     /* bytes that may be taken, if it is more than what is needed */
+  int64_t memory;     /* bytes that may be taken; 0: as many as are needed */
+  pmn_watch watch;
 } pmn_fit_options;
 
 /* The fitted transform: y = (x - shift) / scale, then y = y components'. */
@@ -86,7 +105,7 @@ typedef struct pmn_fit {
   double *spectrum;         /* [spectrum_count] variances of all components that are known, descending */
   int32_t spectrum_count;   /* all there are, min(n, d), or those that were looked for */
   const char *solver;       /* how the components were found; lives as long as the program; NULL without PCA */
-  int32_t constant_columns; /* columns with no variance */
+  int32_t constant_columns; /* columns with no variance, or with none to scikit-learn when they are divided by it */
 } pmn_fit;
 
 /* Can n rows of d columns give K components (0: none are asked for)? PMN_STATUS_ARGUMENT if not, or if they are fewer
@@ -98,9 +117,18 @@ PMN_MUST_USE pmn_status pmn_fit_check(int64_t n, int32_t d, int32_t components, 
  * PMN_STATUS_ARGUMENT: what pmn_fit_check says, or no column varies - the message has the numbers. */
 PMN_MUST_USE pmn_status pmn_fit_create(
     pmn_moments *moments, const pmn_rows *rows, const pmn_fit_options *options, pmn_fit **fit, pmn_err *err);
-/* Bytes that moments and fit need for n rows of d columns; with_covariance as for pmn_moments_create. *kept: bytes that
- * the fit will take beyond them to keep rows at hand, because it helps and options->memory has room for it; else 0. */
-int64_t pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, int64_t *kept);
+/* Bytes, at most, for n rows of d columns; with_covariance as for pmn_moments_create. (A double: no product overflows.)
+ * While rows are added, with what the device takes; */
+double pmn_moments_memory(const pmn_device *device, int64_t n, int32_t d, bool with_covariance);
+/* while the fit is made, its moments included. *kept: bytes that it will take beyond them to keep rows at hand, because
+ * it helps and options->memory has room for it; else 0. An iteration that fails falls back on LAPACK, if
+ * options->memory has room for that. */
+double pmn_fit_memory(int64_t n, int32_t d, bool with_covariance, const pmn_fit_options *options, double *kept);
+/* False: the matrix to be decomposed, of that many rows, is too large for LAPACK, and more than a few of its
+ * eigenvectors are wanted. */
+bool pmn_fit_possible(int64_t order, const pmn_fit_options *options);
+/* How many of them can be found without LAPACK. */
+int64_t pmn_fit_most(int64_t order);
 /* The fewest components that explain more than `share` of the variance; 0 if the known ones do not. */
 int32_t pmn_fit_components_for(const pmn_fit *fit, double share);
 void pmn_fit_destroy(pmn_fit *fit);
@@ -108,11 +136,15 @@ void pmn_fit_destroy(pmn_fit *fit);
 int32_t pmn_fit_width(const pmn_fit *fit);
 
 typedef struct pmn_projector pmn_projector; /* a fit made ready for a device; one thread at a time */
+/* The fit is borrowed until destroy. */
 PMN_MUST_USE pmn_status pmn_projector_create(
-    pmn_device *device, const pmn_fit *fit, int32_t rows_max, pmn_projector **projector, pmn_err *err);
+    pmn_device *device, const pmn_fit *fit, pmn_projector **projector, pmn_err *err);
 void pmn_projector_destroy(pmn_projector *projector);
-/* x [n, d] -> y [n, width]; n <= rows_max. Centring and scaling in fp64, so a large mean costs no digits. The bits of a
- * row do not depend on n or rows_max; the device works on tiles of 512 rows, so cut streams at multiples of that. */
+/* Bytes that a projector to k components (0: none) takes, with its device, beside the fit. */
+double pmn_projector_memory(const pmn_device *device, int32_t d, int32_t k);
+/* x [n, d] -> y [n, width], infinite where fp32 ends. Everything before that last rounding is fp64, so a large mean
+ * costs no digits. The bits of a row do not depend on n; the device works on tiles of pmn_block_rows rows, so cut
+ * streams at multiples of that. */
 PMN_MUST_USE pmn_status pmn_projector_run(pmn_projector *projector, const double *x, int32_t n, float *y, pmn_err *err);
 
 #endif

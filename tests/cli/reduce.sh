@@ -14,6 +14,9 @@ try reduce features.npy -o x.csv --standardize=median 2>&1
 try reduce features.npy -o x.csv --pca 2 --memory 8Q 2>&1
 try reduce features.npy -o x.csv --pca 2 --memory 1K 2>&1
 try reduce kept.projection -o x.csv --pca 2 2>&1
+try reduce features.npy -o x.csv --pca 2 --spool . 2>&1
+try merge kept.moments --pca 2 --memory 1K --save-projection small.projection 2>&1
+try merge kept.moments --pca 2 --overwrite --save-projection ./kept.moments 2>&1
 try reduce features.npy -o x.csv --projection kept.moments 2>&1
 try reduce features.npy -o x.csv 2>&1
 try reduce -o x.csv 2>&1

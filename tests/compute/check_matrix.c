@@ -64,8 +64,13 @@ void check_matrix_syrk(void **state) {
 static void gemm_check(const compute_config *config, int32_t n, int32_t k, int32_t m, double *worst) {
   pmn_err err = PMN_ERR_INIT;
   size_t rows = (size_t)n, inner = (size_t)k, columns = (size_t)m;
-  float *a = compute_random(12, rows * inner, 1.0f), *b = compute_random(13, inner * columns, 1.0f);
-  float *y = compute_alloc(rows * columns + 1, sizeof(float));
+  double *a = compute_alloc(rows * inner, sizeof *a), *b = compute_alloc(inner * columns, sizeof *b);
+  double *y = compute_alloc(rows * columns + 1, sizeof *y);
+  for (size_t i = 0; i < rows * inner; i++) a[i] = (double)compute_value(12, i) * (1.0 + 0x1p-30 * (double)i);
+  for (size_t i = 0; i < inner * columns; i++) b[i] = (double)compute_value(13, i) * (1.0 + 0x1p-30 * (double)i);
+  /* As in syrk_check. */
+  bool narrow = config->device->info.type != PMN_DEVICE_CPU;
+  double length = narrow ? fmin((double)k, 256) : (double)k, epsilon = narrow ? (double)FLT_EPSILON : DBL_EPSILON;
   for (size_t i = 0; i <= rows * columns; i++) y[i] = NAN;
   check_ok(pmn_device_gemm(config->device, a, b, n, k, m, y, &err));
   assert_true(isnan(y[rows * columns]));
@@ -73,11 +78,12 @@ static void gemm_check(const compute_config *config, int32_t n, int32_t k, int32
     for (size_t j = 0; j < columns; j++) {
       double sum = 0.0, magnitude = 0.0;
       for (size_t l = 0; l < inner; l++) {
-        double product = (double)a[i * inner + l] * (double)b[l * columns + j];
+        double product = a[i * inner + l] * b[j * inner + l];
         sum += product;
         magnitude += fabs(product);
       }
-      double bound = ((double)k + 4) * FLT_EPSILON * magnitude, difference = fabs((double)y[i * columns + j] - sum);
+      double bound = 2 * ((length + 4) * epsilon + (double)k * DBL_EPSILON) * magnitude;
+      double difference = fabs(y[i * columns + j] - sum);
       if (!(difference <= bound)) {
         fail_msg("%s: gemm of %d x %d x %d at %zu, %zu: difference %.3g, bound %.3g", config->label, n, k, m, i, j,
             difference, bound);
@@ -92,7 +98,8 @@ static void gemm_check(const compute_config *config, int32_t n, int32_t k, int32
 
 void check_matrix_gemm(void **state) {
   (void)state;
-  static const int32_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 16, 16}, {17, 33, 9}, {64, 1280, 10}, {65, 127, 100}};
+  static const int32_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 16, 16}, {17, 33, 9}, {64, 1280, 10}, {65, 127, 100},
+      {300, 513, 3}}; /* the last in several slabs on the cpu, and panels where there is no fp64 */
   double worst = 0.0;
   int count = 0;
   for (int i = 0; i < compute_config_count; i++) {
@@ -101,7 +108,7 @@ void check_matrix_gemm(void **state) {
     }
   }
   pmn_err err = PMN_ERR_INIT;
-  float one = 1.0f;
+  double one = 1.0;
   check_fails(pmn_device_gemm(compute_reference, &one, &one, 1, 0, 1, &one, &err), PMN_STATUS_ARGUMENT, "gemm");
   print_message("%d products; largest error %.4f of its bound\n", count, worst);
   assert_true(count > 0);

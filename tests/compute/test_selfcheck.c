@@ -34,9 +34,9 @@ static pmn_status wrong_syrk(pmn_device *device, const double *x, int32_t n, int
 }
 
 static pmn_status wrong_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err) {
   pmn_status st = pmn_backend_find("ref")->gemm(device, a, b, n, k, m, y, err);
-  if (fault.gemm) y[n * m - 1] += 0.01f;
+  if (fault.gemm) y[n * m - 1] += 0.01;
   return st;
 }
 

@@ -5,11 +5,14 @@ Pomona follows Spark: the deviation is the sample's (n - 1); a column without va
 keeps its value when it is not; PCA is of the covariance, but projects rows as they are, uncentred; explainedVariance
 is a share of the variance of all columns.
 
-Where the two differ:
-- A column is constant for Spark if its variance comes out as 0, and for Pomona (as for scikit-learn) if rounding cannot
-  tell the variance from 0: var <= n eps var + (n mean eps)^2. Column LAST_BITS of the tall matrix, 10^6 and now and
-  then its neighbour 2^-33 above, is 0 by Pomona and of deviation 1 by Spark.
-- The sign of a component is LAPACK's choice in Spark; in Pomona its largest entry is positive. Signs here are Spark's.
+A column is constant for both if its deviation is exactly 0, however little it varies. Column LAST_BITS of the tall
+matrix, 10^6 and now and then its neighbour 2^-33 above, has a deviation of 1 when it is divided by it; what Spark divides
+by has no digits left there, and neither have components with that column among the others.
+
+The sign of a component is LAPACK's choice in Spark; in Pomona its largest entry is positive. Signs here are Spark's.
+
+The matrix "real" is 200 rows of 64 columns of features of pictures: of --features FILE.npy, a table of pomona extract
+(efficientnet_lite0, fruits-360), or without it the rows that are in the golden file already.
 
 stats_spark_CASE.npz: version; x, the rows; shown, which rows are kept of the tables; scaled_HOW for the HOW of mean,
 std, both; and for HOW of raw, std, both pca_HOW, components_HOW [3, d], ratio_HOW of PCA(k=3) on raw or scaled rows
@@ -44,6 +47,10 @@ def tall():
     return np.column_stack([x, last_bits])
 
 
+def real(features, folder):
+    return np.load(features)[::3, ::20][:200] if features else np.load(folder / "stats_spark_real.npz")["x"]
+
+
 CASES = {"tall": tall, "small": lambda: matrix(2, 20, 8, np.float32), "wide": lambda: matrix(3, 10, 24, np.float32)}
 
 
@@ -64,7 +71,7 @@ def answer(spark, x):
     frame = frame_of(x)
     for how in SCALERS:
         out[f"scaled_{how}"] = column(frame, how)[shown]
-    frame = frame_of(x[:, :LAST_BITS]) if len(x) == 200 else frame
+    frame = frame_of(x[:, :LAST_BITS]) if x.shape[1] == LAST_BITS + 1 else frame
     for how in ("raw", "std", "both"):
         pca = PCA(k=K, inputCol=how, outputCol="pca").fit(frame)
         out[f"pca_{how}"] = column(pca.transform(frame), "pca")[shown]
@@ -76,9 +83,11 @@ def answer(spark, x):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent)
-    folder = parser.parse_args().out
+    parser.add_argument("--features", type=pathlib.Path)
+    arguments = parser.parse_args()
+    folder = arguments.out
     spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
-    for name, make in CASES.items():
+    for name, make in {**CASES, "real": lambda: real(arguments.features, folder)}.items():
         np.savez_compressed(folder / f"stats_spark_{name}.npz", **answer(spark, make()))
     spark.stop()
 

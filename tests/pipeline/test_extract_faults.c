@@ -174,7 +174,7 @@ static void rejects_where_the_output_goes(void **state) {
     snprintf(path, sizeof path, "%s/%s", folder, name);
     pmn_extract_options options = options_for(training, "out.npy");
     options.rejects = path;
-    extract_fails(&options, PMN_STATUS_ARGUMENT, "rejects cannot go where the output goes");
+    extract_fails(&options, PMN_STATUS_ARGUMENT, "is to be two things at once, the list of rejects and ");
   }
 }
 

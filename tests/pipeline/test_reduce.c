@@ -209,6 +209,20 @@ static void fits_elsewhere(void **state) {
   options.fit_on = training;
   assert_int_equal(extract_counts(&options).rows, rows);
   check_same_file(in_folder("at_once.csv"), in_folder("applied.csv"));
+  /* A limit is of the table, and a short table makes no short batches of the fit. */
+  options = options_for(kind, "first.csv");
+  options.statistics = standard_pca(2);
+  options.fit_on = training;
+  options.limit = 1;
+  pmn_summary *first;
+  pmn_err failed;
+  if (extract(&options, &first, &failed) != PMN_STATUS_OK) fail_msg("%s", failed.message);
+  assert_int_equal(pmn_summary_counts(first).rows, 1);
+  assert_null(strstr(pmn_summary_record(first), "\"batch\": 1\n"));
+  assert_non_null(strstr(pmn_summary_record(first), "\"fitted_rows\": 12"));
+  pmn_summary_destroy(first);
+  shell("head -2 '%s' > '%s'", in_folder("at_once.csv"), in_folder("expected.csv"));
+  check_same_file(in_folder("first.csv"), in_folder("expected.csv"));
 
   /* Bad pictures there are no rejects of the table. */
   pmn_summary *summary;
@@ -220,6 +234,15 @@ static void fits_elsewhere(void **state) {
   assert_int_equal(pmn_summary_counts(summary).rejects, 0);
   assert_null(pmn_summary_rejects_path(summary));
   assert_non_null(strstr(pmn_summary_record(summary), "\"fit_rejects\": 8"));
+  json_t *record = json_loads(pmn_summary_record(summary), 0, NULL);
+  json_t *rejected = json_object_get(json_object_get(record, "statistics"), "fit_rejected");
+  assert_int_equal(json_array_size(rejected), MIXED_BAD);
+  for (size_t i = 0; i < MIXED_BAD; i++) {
+    assert_string_equal(json_string_value(json_array_get(json_array_get(rejected, i), 0)), mixed_bad[i]);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(rejected, i), 1)), mixed_stage[i]);
+    assert_non_null(strstr(seen.text, mixed_bad[i]));
+  }
+  json_decref(record);
   assert_non_null(strstr(seen.text, "8 pictures of "));
   pmn_summary_destroy(summary);
   assert_int_equal(access(in_folder("mixed.csv.rejects.csv"), F_OK), -1);
@@ -297,7 +320,8 @@ static void wrong_requests_are_explained(void **state) {
       {{.with_std = true, .projection = "p"}, PMN_STATUS_ARGUMENT, "nothing is fitted beside it"},
       {{.projection = "/nowhere/p"}, PMN_STATUS_NOT_FOUND, "/nowhere/p"},
       {{.pca_components = 3}, PMN_STATUS_ARGUMENT, "3 rows of 2 features give at most 2"},
-      {{.pca_components = 1, .memory = 64}, PMN_STATUS_NO_MEMORY, "allow more with --memory"},
+      {{.pca_components = 1, .memory = 64}, PMN_STATUS_NO_MEMORY, "MB: allow more with --memory"},
+      {{.with_std = true, .spool = "/tmp"}, PMN_STATUS_ARGUMENT, "there is no spool"},
       {{.pca_components = 1, .save_projection = "/nowhere/p"}, PMN_STATUS_WRITE, "/nowhere"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -329,7 +353,7 @@ static void wrong_requests_are_explained(void **state) {
   check_fails(extract(&extracting, &summary, &err), PMN_STATUS_ARGUMENT, "no projection to save");
 }
 
-/* What a run has kept goes again when the run fails after all. */
+/* A run that fails, however late, leaves files of earlier runs as they were, and none of its own. */
 static void a_failed_run_keeps_nothing(void **state) {
   (void)state;
   pmn_summary *summary;
@@ -337,18 +361,196 @@ static void a_failed_run_keeps_nothing(void **state) {
   char kept[512], moments[512];
   snprintf(kept, sizeof kept, "%s/kept.projection", folder);
   snprintf(moments, sizeof moments, "%s/kept.moments", folder);
+  for (int overwrite = 0; overwrite < 2; overwrite++) {
+    pmn_extract_options options = options_for(training, "out.csv");
+    options.statistics = standard_pca(2);
+    options.statistics.save_projection = kept;
+    options.statistics.save_moments = moments;
+    options.overwrite = overwrite;
+    if (overwrite) put_file(kept, "an old projection");
+    if (overwrite) put_file(moments, "old moments");
+    seen.stop_phase = "project";
+    assert_int_equal(extract(&options, &summary, &err), PMN_STATUS_INTERRUPTED);
+    if (overwrite) {
+      check_text(kept, "an old projection");
+      check_text(moments, "old moments");
+    } else {
+      assert_int_equal(access(kept, F_OK), -1);
+      assert_int_equal(access(moments, F_OK), -1);
+    }
+  }
   pmn_extract_options options = options_for(training, "out.csv");
   options.statistics = standard_pca(2);
   options.statistics.save_projection = kept;
   options.statistics.save_moments = moments;
-  seen.stop_phase = "project";
-  assert_int_equal(extract(&options, &summary, &err), PMN_STATUS_INTERRUPTED);
-  assert_int_equal(access(kept, F_OK), -1);
-  assert_int_equal(access(moments, F_OK), -1);
+  options.overwrite = true;
   seen.stop_phase = NULL;
   extract_counts(&options);
-  assert_int_equal(access(kept, F_OK), 0);
-  assert_int_equal(access(moments, F_OK), 0);
+  pmn_fit *fit = NULL;
+  char *features = NULL;
+  check_ok(pmn_projection_load(kept, &fit, &features, &err));
+  pmn_fit_destroy(fit);
+  free(features);
+}
+
+/* No input is replaced, and no two outputs are one file, however they are written. */
+static void files_are_one_thing(void **state) {
+  (void)state;
+  const float x[] = {1, 5, 3, 5, 8, 5};
+  char link[512], hard[512], here[512];
+  put_matrix("m.npy", x, 3, 2);
+  put_file(in_folder("m.csv"), "path\na\nb\nc\n");
+  put_file(in_folder("out.npy.index.csv"), "path\na\nb\nc\n");
+  shell("cd '%s' && ln -s . link && ln m.npy hard.npy && cp m.npy copy.npy", folder);
+  snprintf(link, sizeof link, "%s/link/m.npy", folder);
+  snprintf(hard, sizeof hard, "%s/hard.npy", folder);
+  snprintf(here, sizeof here, "%s/./link/./m.csv", folder);
+  const struct {
+    const char *output, *index, *rejects, *projection, *moments, *text;
+  } cases[] = {
+      {"m.npy", NULL, NULL, NULL, NULL, "m.npy would be replaced by the table"},
+      {"link/./m.npy", NULL, NULL, NULL, NULL, "m.npy would be replaced by the table"},
+      {"hard.npy", NULL, NULL, NULL, NULL, "m.npy would be replaced by the table"},
+      {"out.npy", "out.npy.index.csv", NULL, NULL, NULL, "index.csv would be replaced by a file that belongs to the"},
+      {"out.csv", "m.csv", here, NULL, NULL, "m.csv would be replaced by the list of rejects"},
+      {"out.csv", NULL, NULL, link, NULL, "m.npy would be replaced by the projection"},
+      {"out.csv", NULL, NULL, NULL, hard, "m.npy would be replaced by the moments"},
+      {"m.csv", NULL, NULL, NULL, here, "two things at once, the moments and the table"},
+      {"x.csv", NULL, here, here, NULL, "two things at once, the list of rejects and the projection"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char index[512];
+    pmn_counts counts;
+    pmn_err err;
+    pmn_reduce_options options = reduce_options(in_folder("m.npy"), cases[i].output);
+    options.statistics.with_mean = true;
+    options.overwrite = true;
+    if (cases[i].index != NULL) {
+      snprintf(index, sizeof index, "%s/%s", folder, cases[i].index);
+      options.index = index;
+    }
+    options.rejects = cases[i].rejects;
+    options.statistics.save_projection = cases[i].projection;
+    options.statistics.save_moments = cases[i].moments;
+    check_fails(reduce(&options, &counts, &err), PMN_STATUS_ARGUMENT, cases[i].text);
+    check_same_file(in_folder("m.npy"), in_folder("copy.npy"));
+    check_text(in_folder("m.csv"), "path\na\nb\nc\n");
+  }
+  /* A table of parquet has no index: the same index is an input like any other. */
+  char index[512];
+  snprintf(index, sizeof index, "%s/out.npy.index.csv", folder);
+  pmn_reduce_options options = reduce_options(in_folder("m.npy"), "out.npy.parquet");
+  options.statistics.with_mean = true;
+  options.index = index;
+  reduce_counts(&options);
+
+  pmn_err err;
+  pmn_summary *summary;
+  char picture[512];
+  shell("mkdir '%s'/pictures && cp '%s'/00.jpg '%s'/pictures", folder, mixed, folder);
+  snprintf(picture, sizeof picture, "%s/pictures/./00.jpg", folder);
+  pmn_extract_options extracting = options_for(in_folder("pictures"), "out.csv");
+  extracting.statistics.save_moments = picture;
+  extracting.overwrite = true;
+  check_fails(extract(&extracting, &summary, &err), PMN_STATUS_ARGUMENT, "00.jpg would be replaced by the moments");
+}
+
+static void a_merge_replaces_no_input(void **state) {
+  (void)state;
+  const float x[] = {1, 5, 3, 5, 8, 4};
+  char moments[512], other[512];
+  put_matrix("m.npy", x, 3, 2);
+  snprintf(moments, sizeof moments, "%s/a.moments", folder);
+  snprintf(other, sizeof other, "%s/./a.moments", folder);
+  pmn_reduce_options options = reduce_options(in_folder("m.npy"), "out.csv");
+  options.statistics.save_moments = moments;
+  reduce_counts(&options);
+  const char *const inputs[] = {moments};
+  pmn_merge_options merge = PMN_MERGE_OPTIONS_INIT;
+  pmn_merged merged;
+  pmn_err err;
+  merge.moments = inputs;
+  merge.moments_count = 1;
+  merge.overwrite = true;
+  merge.statistics.with_mean = true;
+  merge.statistics.save_projection = other;
+  check_fails(pmn_merge(&merge, &merged, &err), PMN_STATUS_ARGUMENT, "a.moments would be replaced by the projection");
+  merge.statistics.save_projection = in_folder("p");
+  merge.statistics.save_moments = in_folder("./p");
+  check_fails(pmn_merge(&merge, &merged, &err), PMN_STATUS_ARGUMENT, "two things at once");
+  merge.statistics.save_moments = NULL;
+  merge.statistics.memory = 64;
+  check_fails(pmn_merge(&merge, &merged, &err), PMN_STATUS_NO_MEMORY, "allow more with --memory");
+  merge.statistics.memory = 1 << 20;
+  check_ok(pmn_merge(&merge, &merged, &err));
+  assert_int_equal(merged.rows, 3);
+}
+
+/* What no float can hold is told with its place, in one pass and in two. */
+static void results_beyond_floats_end_the_run(void **state) {
+  (void)state;
+  const float small[] = {1, 5, 3, 5, 8, 6};
+  char kept[512], moments[512];
+  double x[] = {1, 5, 3, 1e60, 8, 5};
+  put_matrix("small.npy", small, 3, 2);
+  put_matrix("x.npy", small, 3, 2);
+  FILE *file = fopen(in_folder("x.npy"), "r+b");
+  assert_non_null(file);
+  char header[128];
+  memset(header, ' ', sizeof header);
+  int size = snprintf(
+      header, sizeof header, "\x93NUMPY\x01%cv%c{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }", 0, 0);
+  header[size] = ' ';
+  header[127] = '\n';
+  fwrite(header, 1, sizeof header, file);
+  fwrite(x, sizeof *x, 6, file);
+  fclose(file);
+  snprintf(kept, sizeof kept, "%s/kept.projection", folder);
+  snprintf(moments, sizeof moments, "%s/kept.moments", folder);
+  pmn_counts counts;
+  pmn_err err;
+  pmn_reduce_options options = reduce_options(in_folder("small.npy"), "small.csv");
+  options.statistics.with_mean = true;
+  options.statistics.save_projection = kept;
+  reduce_counts(&options);
+  for (int way = 0; way < 3; way++) {
+    options = reduce_options(in_folder("x.npy"), "out.csv");
+    options.statistics.with_mean = way == 0;
+    if (way == 1) options.statistics.projection = kept;
+    if (way == 2) options.statistics.save_moments = moments;
+    const char *text = way == 0 ? "row 0: column 1 of its result is -inf" : "row 1: column 1 of its result is inf";
+    check_fails(reduce(&options, &counts, &err), PMN_STATUS_ARGUMENT, text);
+    assert_int_equal(access(in_folder("out.csv"), F_OK), -1);
+    assert_int_equal(access(moments, F_OK), -1);
+  }
+}
+
+/* Moments need neither a fit nor a second row. */
+static void a_single_row_has_moments(void **state) {
+  (void)state;
+  const float x[] = {1, 5, 3};
+  char moments[512];
+  pmn_stored_moments stored = {0};
+  pmn_err err = PMN_ERR_INIT;
+  put_matrix("m.npy", x, 1, 3);
+  snprintf(moments, sizeof moments, "%s/kept.moments", folder);
+  pmn_reduce_options options = reduce_options(in_folder("m.npy"), "out.csv");
+  options.statistics.save_moments = moments;
+  reduce_counts(&options);
+  check_text(in_folder("out.csv"), "path,label,f0,f1,f2\n0,,1.0,5.0,3.0\n");
+  check_ok(pmn_moments_load(moments, &stored, &err));
+  assert_int_equal(stored.view.n, 1);
+  assert_true(stored.view.origin[1] + stored.view.offset[1] == 5.0 && stored.view.squares[1] == 0.0);
+  pmn_stored_moments_reset(&stored);
+  pmn_extract_options extracting = options_for(training, "one.npy");
+  extracting.limit = 1;
+  extracting.overwrite = true;
+  extracting.statistics.save_moments = moments;
+  assert_int_equal(extract_counts(&extracting).rows, 1);
+  pmn_counts counts;
+  options.overwrite = true;
+  options.statistics.with_mean = true;
+  check_fails(reduce(&options, &counts, &err), PMN_STATUS_ARGUMENT, "2 or more rows");
 }
 
 /* Moments alone: the table is as without statistics. */
@@ -400,6 +602,10 @@ int main(void) {
       in_fresh_folder(merged_runs_fit_as_one),
       in_fresh_folder(wrong_requests_are_explained),
       in_fresh_folder(a_failed_run_keeps_nothing),
+      in_fresh_folder(files_are_one_thing),
+      in_fresh_folder(a_merge_replaces_no_input),
+      in_fresh_folder(results_beyond_floats_end_the_run),
+      in_fresh_folder(a_single_row_has_moments),
       in_fresh_folder(moments_may_be_kept_alone),
   };
   return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));

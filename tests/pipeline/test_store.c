@@ -15,6 +15,27 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+/* Saved and published at once. */
+static pmn_status publish(pmn_status status, pmn_outfile *file, pmn_err *err) {
+  if (status == PMN_STATUS_OK) status = pmn_outfile_publish(&file, 1, err);
+  pmn_outfile_destroy(file);
+  return status;
+}
+
+static pmn_status save_projection(
+    const char *path, bool overwrite, const pmn_fit *fit, const char *text, pmn_err *err) {
+  pmn_outfile *file = NULL;
+  pmn_status status = pmn_projection_save(path, overwrite, fit, text, &file, err);
+  return publish(status, file, err);
+}
+
+static pmn_status save_moments(
+    const char *path, bool overwrite, const pmn_moments_view *moments, const char *text, pmn_err *err) {
+  pmn_outfile *file = NULL;
+  pmn_status status = pmn_moments_save(path, overwrite, moments, text, &file, err);
+  return publish(status, file, err);
+}
+
 static const char features[] =
     "{\"network\":\"resnet50\",\"width\":2048,\"layers\":[{\"layer\":\"avg_pool\",\"width\":2048}],\"pool\":\"avg\","
     "\"weights\":\"/w/a \\\"quoted\\\" \xc3\xbc.safetensors\",\"weights_sha256\":\"1234abcd0000\","
@@ -107,7 +128,7 @@ static void projection_round_trip(const pmn_fit *fit) {
   pmn_err err = PMN_ERR_INIT;
   pmn_fit *back = NULL;
   char *text = NULL;
-  check_ok(pmn_projection_save(path, true, fit, features, &err));
+  check_ok(save_projection(path, true, fit, features, &err));
   check_ok(pmn_projection_load(path, &back, &text, &err));
   assert_int_equal(back->n, fit->n);
   assert_int_equal(back->d, fit->d);
@@ -146,6 +167,7 @@ static void projections_come_back(void **state) {
     s.fit.with_mean = i % 2 == 0;
     s.fit.with_std = i / 2 == 0;
     s.fit.compat = PMN_COMPAT_SKLEARN;
+    s.scale[2] = 1.0; /* infinite by Spark's rule alone */
     projection_round_trip(&s.fit);
   }
   s.fit.d = s.fit.k = s.fit.spectrum_count = 1;
@@ -164,7 +186,7 @@ static void moments_round_trip(const pmn_moments_view *view) {
   pmn_err err = PMN_ERR_INIT;
   pmn_stored_moments back;
   int32_t d = view->d;
-  check_ok(pmn_moments_save(path, true, view, features, &err));
+  check_ok(save_moments(path, true, view, features, &err));
   check_ok(pmn_moments_load(path, &back, &err));
   assert_int_equal(back.view.n, view->n);
   assert_int_equal(back.view.d, d);
@@ -339,6 +361,9 @@ static const struct {
     {true, 11, -1.5, "value 1 of scale is -1.5"},
     {true, 14, NAN, "value 4 of scale is nan"},
     {true, 15, INFINITY, "value 0 of explained_variance is inf"},
+    {true, 16, -1.0, "value 1 of explained_variance is -1: it must be finite and not negative"},
+    {true, 19, -0.25, "value 1 of explained_ratio is -0.25"},
+    {true, 22, -1e-9, "value 1 of spectrum is -1e-09"},
     {true, 20, INFINITY, "value 2 of explained_ratio is inf"},
     {true, 24, NAN, "value 3 of spectrum is nan"},
     {true, 25 + 14, INFINITY, "value 14 of components is inf"},
@@ -356,8 +381,8 @@ static void damaged_files_are_refused(void **state) {
   bytes sound[2];
   sample_fill(&s);
   for (int projection = 0; projection < 2; projection++) {
-    check_ok(projection ? pmn_projection_save(path, true, &s.fit, features, &err)
-                        : pmn_moments_save(path, true, &s.moments, features, &err));
+    check_ok(projection ? save_projection(path, true, &s.fit, features, &err)
+                        : save_moments(path, true, &s.moments, features, &err));
     sound[projection] = read_bytes();
     assert_int_equal((8 + header_size(&sound[projection])) % 64, 0);
   }
@@ -411,21 +436,21 @@ static void what_could_not_be_read_is_not_written(void **state) {
   sample s;
   sample_fill(&s);
   for (size_t i = 0; i < sizeof not_objects / sizeof *not_objects; i++) {
-    check_fails(pmn_projection_save(path, false, &s.fit, not_objects[i], &err), PMN_STATUS_ARGUMENT,
+    check_fails(save_projection(path, false, &s.fit, not_objects[i], &err), PMN_STATUS_ARGUMENT,
         "its features must be a JSON object");
-    check_fails(pmn_moments_save(path, false, &s.moments, not_objects[i], &err), PMN_STATUS_ARGUMENT,
+    check_fails(save_moments(path, false, &s.moments, not_objects[i], &err), PMN_STATUS_ARGUMENT,
         "its features must be a JSON object");
   }
   s.components[14] = NAN;
-  check_fails(pmn_projection_save(path, false, &s.fit, features, &err), PMN_STATUS_ARGUMENT,
+  check_fails(save_projection(path, false, &s.fit, features, &err), PMN_STATUS_ARGUMENT,
       "value 14 of components is nan: it must be finite");
   s.fit.total_variance = INFINITY;
-  check_fails(pmn_projection_save(path, false, &s.fit, features, &err), PMN_STATUS_ARGUMENT, "total variance is inf");
+  check_fails(save_projection(path, false, &s.fit, features, &err), PMN_STATUS_ARGUMENT, "total variance is inf");
   s.moments.n = 0;
-  check_fails(pmn_moments_save(path, false, &s.moments, features, &err), PMN_STATUS_ARGUMENT, "of no rows");
+  check_fails(save_moments(path, false, &s.moments, features, &err), PMN_STATUS_ARGUMENT, "of no rows");
   s.moments.n = 1;
   s.m2[24] = INFINITY;
-  check_fails(pmn_moments_save(path, false, &s.moments, features, &err), PMN_STATUS_ARGUMENT, "value 24 of m2 is inf");
+  check_fails(save_moments(path, false, &s.moments, features, &err), PMN_STATUS_ARGUMENT, "value 24 of m2 is inf");
   assert_int_equal(files_in_folder(), 0);
 }
 
@@ -436,11 +461,11 @@ static void files_are_written_whole_or_not_at_all(void **state) {
   char away[128];
   sample_fill(&s);
   snprintf(away, sizeof away, "%s/no/file.proj", folder);
-  check_fails(pmn_projection_save(away, false, &s.fit, features, &err), PMN_STATUS_WRITE, "its folder does not exist");
-  check_fails(pmn_moments_save(folder, true, &s.moments, features, &err), PMN_STATUS_WRITE, "it is a folder");
+  check_fails(save_projection(away, false, &s.fit, features, &err), PMN_STATUS_WRITE, "its folder does not exist");
+  check_fails(save_moments(folder, true, &s.moments, features, &err), PMN_STATUS_WRITE, "it is a folder");
   if (geteuid() != 0) {
     assert_int_equal(chmod(folder, 0500), 0);
-    check_fails(pmn_projection_save(path, false, &s.fit, features, &err), PMN_STATUS_WRITE, "Permission denied");
+    check_fails(save_projection(path, false, &s.fit, features, &err), PMN_STATUS_WRITE, "Permission denied");
     assert_int_equal(chmod(folder, 0700), 0);
   }
   struct rlimit old, small;
@@ -448,17 +473,17 @@ static void files_are_written_whole_or_not_at_all(void **state) {
   assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
   small = (struct rlimit){500, old.rlim_max};
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-  pmn_status projection = pmn_projection_save(path, false, &s.fit, features, &err);
-  pmn_status moments = pmn_moments_save(path, false, &s.moments, features, &err);
+  pmn_status projection = save_projection(path, false, &s.fit, features, &err);
+  pmn_status moments = save_moments(path, false, &s.moments, features, &err);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
   assert_int_equal(projection, PMN_STATUS_WRITE);
   check_fails(moments, PMN_STATUS_WRITE, "File too large");
   assert_int_equal(files_in_folder(), 0);
 
-  check_ok(pmn_projection_save(path, false, &s.fit, features, &err));
+  check_ok(save_projection(path, false, &s.fit, features, &err));
   bytes before = read_bytes();
-  check_fails(pmn_projection_save(path, false, &s.fit, "{}", &err), PMN_STATUS_EXISTS, "exists; choose another name");
-  check_fails(pmn_moments_save(path, false, &s.moments, features, &err), PMN_STATUS_EXISTS, "exists");
+  check_fails(save_projection(path, false, &s.fit, "{}", &err), PMN_STATUS_EXISTS, "exists; choose another name");
+  check_fails(save_moments(path, false, &s.moments, features, &err), PMN_STATUS_EXISTS, "exists");
   bytes after = read_bytes();
   assert_int_equal(before.size, after.size);
   assert_memory_equal(before.data, after.data, before.size);
@@ -537,9 +562,9 @@ static pmn_status save_and_load(const sample *s, pmn_err *err) {
   pmn_fit *fit = NULL;
   char *text = NULL;
   pmn_stored_moments moments = {0};
-  PMN_TRY(pmn_projection_save(path, true, &s->fit, features, err));
+  PMN_TRY(save_projection(path, true, &s->fit, features, err));
   PMN_TRY(pmn_projection_load(path, &fit, &text, err));
-  PMN_TRY(pmn_moments_save(path, true, &s->moments, features, err));
+  PMN_TRY(save_moments(path, true, &s->moments, features, err));
   PMN_TRY(pmn_moments_load(path, &moments, err));
   PMN_TRY(pmn_features_compare(text, moments.features, "f.proj", err));
   PMN_TRY(pmn_features_compare(text, features, "f.proj", err));
@@ -593,7 +618,7 @@ static void jansson_may_fail(void **state) {
   pmn_err err = PMN_ERR_INIT;
   char other[128];
   snprintf(other, sizeof other, "%s/other.proj", folder);
-  check_ok(pmn_projection_save(path, true, &s.fit, features, &err));
+  check_ok(save_projection(path, true, &s.fit, features, &err));
   json_set_alloc_funcs(jansson_alloc, free);
   do {
     pmn_fit *fit = NULL;
@@ -606,7 +631,7 @@ static void jansson_may_fail(void **state) {
     pmn_fit_destroy(fit);
     pmn_free(text);
     jansson_left = k;
-    status = pmn_projection_save(other, true, &s.fit, features, &err);
+    status = save_projection(other, true, &s.fit, features, &err);
     jansson_left = INT64_MAX;
     fit = NULL;
     text = NULL;
@@ -633,10 +658,10 @@ static int write_samples(const char *where) {
   scaler.solver = NULL;
   pmn_moments_view diagonal = s.moments;
   diagonal.m2 = NULL;
-  bool good = pmn_projection_save(names[0], false, &s.fit, features, &err) == PMN_STATUS_OK &&
-              pmn_projection_save(names[1], false, &scaler, features, &err) == PMN_STATUS_OK &&
-              pmn_moments_save(names[2], false, &s.moments, features, &err) == PMN_STATUS_OK &&
-              pmn_moments_save(names[3], false, &diagonal, features, &err) == PMN_STATUS_OK;
+  bool good = save_projection(names[0], false, &s.fit, features, &err) == PMN_STATUS_OK &&
+              save_projection(names[1], false, &scaler, features, &err) == PMN_STATUS_OK &&
+              save_moments(names[2], false, &s.moments, features, &err) == PMN_STATUS_OK &&
+              save_moments(names[3], false, &diagonal, features, &err) == PMN_STATUS_OK;
   if (!good) fprintf(stderr, "%s\n", err.message);
   return good ? 0 : 1;
 }

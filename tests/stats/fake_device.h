@@ -23,15 +23,15 @@ static inline pmn_status fake_syrk(pmn_device *device, const double *x, int32_t 
 }
 
 static inline pmn_status fake_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err) {
   fake_device *fake = (fake_device *)device;
   if (fake->gemm_fails) return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "the fake gemm fails");
   if (n < fake->gemm_rows_min) fake->gemm_rows_min = n;
   if (n > fake->gemm_rows_max) fake->gemm_rows_max = n;
   for (int32_t i = 0; i < n; i++) {
     for (int32_t j = 0; j < m; j++) {
-      float sum = 0.0f;
-      for (int32_t t = 0; t < k; t++) sum += a[i * k + t] * b[t * m + j];
+      double sum = 0.0;
+      for (int32_t t = 0; t < k; t++) sum += a[i * k + t] * b[j * k + t];
       y[i * m + j] = sum;
     }
   }

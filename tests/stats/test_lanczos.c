@@ -92,7 +92,7 @@ static void known_spectra(void **state) {
     pmn_dense dense = {a, ORDER, pool};
     pmn_operator op = pmn_dense_operator(&dense);
     bool converged = false;
-    check_ok(pmn_lanczos(&op, K, values, vectors, &converged, &err));
+    check_ok(pmn_lanczos(&op, K, &(pmn_watch){0}, values, vectors, &converged, &err));
     if (!converged) fail_msg("%s: did not converge", spectrum_names[kind]);
     for (int32_t c = 0; c < K; c++) {
       double expected = eigenvalue((spectrum_kind)kind, c);
@@ -135,7 +135,7 @@ static void a_failing_operator_surfaces(void **state) {
   bool converged = true;
   double value, vector[ORDER];
   pmn_operator op = {.order = ORDER, .arg = &calls, .apply = broken_apply};
-  check_fails(pmn_lanczos(&op, 1, &value, vector, &converged, &err), PMN_STATUS_NOT_FOUND, "the rows are gone");
+  check_fails(pmn_lanczos(&op, 1, &(pmn_watch){0}, &value, vector, &converged, &err), PMN_STATUS_NOT_FOUND, "the rows are gone");
   assert_false(converged);
 }
 

@@ -123,7 +123,7 @@ static void check_projection(
   pmn_projector *projector = NULL;
   size_t width = (size_t)pmn_fit_width(fit), d = (size_t)c->d;
   size_t shown = fit->k == 0 ? width : (size_t)c->distinct;
-  check_ok(pmn_projector_create(device, fit, SHOWN, &projector, &err));
+  check_ok(pmn_projector_create(device, fit, &projector, &err));
   float *rows = malloc(SHOWN * d * sizeof *rows), *y = malloc(SHOWN * width * sizeof *y);
   assert_non_null(rows);
   assert_non_null(y);

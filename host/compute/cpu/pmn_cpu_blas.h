@@ -6,6 +6,6 @@
 
 pmn_status pmn_cpu_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 pmn_status pmn_cpu_gemm_plain(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err);
 
 #endif

@@ -62,6 +62,7 @@ typedef struct pmn_ocl_device {
   cl_command_queue queue; /* in order */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
+  bool hosted; /* its buffers are taken from the host's memory */
   cl_ulong buffer_bytes_max; /* of one buffer */
   /* NULL until built. The activation is compiled into a kernel. */
   cl_program programs[PMN_OCL_KERNEL_COUNT][PMN_ACTIVATION_COUNT];
@@ -137,6 +138,8 @@ void pmn_ocl_network_destroy(pmn_network *network);
 
 pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 pmn_status pmn_ocl_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err);
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err);
+double pmn_ocl_syrk_bytes(const pmn_device *device, int32_t n, int32_t d);
+double pmn_ocl_gemm_bytes(const pmn_device *device, int32_t n, int32_t k, int32_t m);
 
 #endif

@@ -155,6 +155,11 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
   /* Devices without fp64 may not know the question. */
   device->fp64 =
       clGetDeviceInfo(device->id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof fp64, &fp64, NULL) == CL_SUCCESS && fp64 != 0;
+  cl_bool unified = CL_FALSE;
+  device->hosted = device->base.info.type == PMN_DEVICE_CPU ||
+                   (clGetDeviceInfo(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL) ==
+                           CL_SUCCESS &&
+                       unified);
   PMN_TRY(pmn_ocl_sources_hash(device->family, device->base.kernels_hash, err));
   device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
   PMN_OCL_TRY(device, code, "creating a context", err);
@@ -185,4 +190,6 @@ const pmn_backend pmn_backend_opencl = {
     .network_destroy = pmn_ocl_network_destroy,
     .syrk = pmn_ocl_syrk,
     .gemm = pmn_ocl_gemm,
+    .syrk_bytes = pmn_ocl_syrk_bytes,
+    .gemm_bytes = pmn_ocl_gemm_bytes,
 };

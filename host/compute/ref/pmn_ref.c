@@ -437,14 +437,14 @@ static pmn_status ref_syrk(pmn_device *device, const double *x, int32_t n, int32
 }
 
 static pmn_status ref_gemm(
-    pmn_device *device, const float *a, const float *b, int32_t n, int32_t k, int32_t m, float *y, pmn_err *err) {
+    pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err) {
   (void)device, (void)err;
   size_t inner = (size_t)k, columns = (size_t)m;
   for (size_t i = 0; i < (size_t)n; i++) {
     for (size_t j = 0; j < columns; j++) {
       double sum = 0.0;
-      for (size_t l = 0; l < inner; l++) sum += (double)a[i * inner + l] * (double)b[l * columns + j];
-      y[i * columns + j] = (float)sum;
+      for (size_t l = 0; l < inner; l++) sum += a[i * inner + l] * b[j * inner + l];
+      y[i * columns + j] = sum;
     }
   }
   return PMN_STATUS_OK;
