@@ -246,7 +246,7 @@ static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here
       show_value(pass == 0 ? value : NULL, now);
       show_value(pass == 0 ? other : value, then);
       return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-          "%.150s is another job's: its %s was %s and now is %s; go on as it was, or start anew with --overwrite",
+          "%.150s is another job's (%s: %s there, %s here); go on as it was, or start anew with --overwrite",
           self->finished ? self->names.output : self->names.work, key, then, now);
     }
   }

@@ -94,14 +94,14 @@ static json_t *plan_json(const pmn_run *run, const char *listing) {
   const pmn_extract_options *o = run->options;
   const pmn_statistics *s = &o->statistics;
   const pmn_device_info *device = &run->device->info;
-  json_t *plan = json_pack("{s:s, s:O, s:s, s:s, s:s, s:s, s:I, s:I}", "pomona", pmn_version(), "features",
+  json_t *plan = json_pack("{s:s, s:O, s:s, s:s, s:s, s:s, s:i, s:I, s:I}", "pomona", pmn_version(), "features",
       run->features, "backend", device->backend, "device", device->name, "driver", device->driver, "format",
-      pmn_format_name(run->format), "pictures", (json_int_t)run->counts.listed, "pieces", (json_int_t)run->piece_count);
+      pmn_format_name(run->format), "parts", o->parts, "pictures", (json_int_t)run->counts.listed, "pieces",
+      (json_int_t)run->piece_count);
   json_t *statistics = json_pack("{s:b, s:b, s:i, s:f, s:s, s:b, s:b}", "with_mean", s->with_mean, "with_std",
       s->with_std, "pca_components", s->pca_components, "pca_ratio", s->pca_ratio, "compat",
       s->compat != NULL ? s->compat : "sklearn", "projection", s->projection != NULL, "fit_on", o->fit_on != NULL);
   bool good = json_object_set_new(plan, "statistics", statistics) == 0;
-  good = good && json_object_set_new(plan, "parts", json_integer(o->parts)) == 0;
   if (listing != NULL) good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0;
   if (good) return plan;
   json_decref(plan);
