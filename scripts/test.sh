@@ -29,7 +29,7 @@ run() {
   cmake --preset "$preset" -DPMN_TEST_PYTHON="$python" >/dev/null
   cmake --build "build/$preset" -- --quiet
   step "$preset: test"
-  ctest --test-dir "build/$preset" --output-on-failure "$@"
+  ctest --test-dir "build/$preset" --output-on-failure --parallel "$(nproc)" "$@"
 }
 run dev
 run tsan --label-regex threads

@@ -384,9 +384,9 @@ static void plans_that_differ(void **state) {
   pmn_job *job;
   leave_work(in_folder("out/"), 'a', 1);
   for (int change = 0; change < 6; change++) {
-    static const char *const says[] = {"its letter was \"a\" and now is \"b\"", "its parts was 3 and now is 4",
-        "its statistics was {\"pca_ratio\":0.1", "its letter was \"a\" and now is nothing",
-        "its weights was nothing and now is \"x\"", ""};
+    static const char *const says[] = {"(letter: \"a\" there, \"b\" here)", "(parts: 3 there, 4 here)",
+        "(statistics: {\"pca_ratio\":0.1", "(letter: \"a\" there, nothing here)",
+        "(weights: nothing there, \"x\" here)", ""};
     json_t *plan = plan_for(change == 0 ? 'b' : 'a');
     if (change == 1) json_object_set_new(plan, "parts", json_integer(4));
     if (change == 2)
@@ -417,7 +417,7 @@ static void finished_output_is_found_again(void **state) {
   check_ok(run_job(in_folder("out/"), 'a', false, true, &found, &err));
   assert_true(found);
   assert_string_equal(names_in(folder), "out");
-  check_fails(run_job(in_folder("out/"), 'b', false, true, &found, &err), PMN_STATUS_ARGUMENT, "its letter was");
+  check_fails(run_job(in_folder("out/"), 'b', false, true, &found, &err), PMN_STATUS_ARGUMENT, "(letter: ");
   assert_null(strstr(err.message, ".pomona"));
   assert_int_equal(output_letter(in_folder("out")), 'a');
   /* Of another origin: no record, one without a plan, a damaged one. */
