@@ -8,8 +8,7 @@ after one to warm up.  Below the measured points two limits that no program on t
 
 - bytes: what the process read, as the kernel counts it (the matrix as often as it was read), over what one thread
   reads from the page cache into a small buffer.
-- operations: the scatter's multiply-adds in fp64, over numpy's dgemm on all processors, and the projection's in fp32,
-  over its sgemm.  The scatter is symmetric, so half of n d^2; with fewer rows than columns half of n^2 d, of the rows'
+- operations: the multiply-adds of scatter and projection, over numpy's dgemm on all processors.  The scatter is symmetric, so half of n d^2; with fewer rows than columns half of n^2 d, of the rows'
   products with each other.
 
 What the limits leave out: the start of the process, and the eigenvectors, which grow as the smaller side's cube.  The
@@ -82,7 +81,6 @@ def machine_rates(folder):
     return {
         "bytes": bytes_read_per_second(make_matrix(COLUMNS_AT, ROWS_AT, folder)),
         "fp64": multiply_adds_per_second(np.float64),
-        "fp32": multiply_adds_per_second(np.float32),
     }
 
 
@@ -100,7 +98,7 @@ def measure(pomona, rows, columns, rates, folder):
         "rows": rows, "columns": columns, "seconds": seconds, "others_cores": others,
         "times_read": round(read / matrix.stat().st_size, 2),
         "limits": {
-            "operations": scatter / rates["fp64"] + projection / rates["fp32"], "bytes": read / rates["bytes"],
+            "operations": (scatter + projection) / rates["fp64"], "bytes": read / rates["bytes"],
         },
     }  # fmt: skip
 

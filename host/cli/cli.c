@@ -42,7 +42,8 @@ const volatile sig_atomic_t *cli_catch_termination(void) {
 }
 
 int cli_fail(pmn_status status, const pmn_err *err) {
-  fprintf(stderr, "pomona: %s%s\n", err->message, status == PMN_STATUS_EXISTS ? " (--overwrite)" : "");
+  bool may_overwrite = status == PMN_STATUS_EXISTS && strstr(err->message, "allow to overwrite") != NULL;
+  fprintf(stderr, "pomona: %s%s\n", err->message, may_overwrite ? " (--overwrite)" : "");
   switch (status) {
   case PMN_STATUS_OK:
     return EXIT_ALL_ROWS;

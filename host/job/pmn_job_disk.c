@@ -71,12 +71,23 @@ static pmn_status scan(
   return st;
 }
 
+/* Bind mounts have the device of what they show, but a mount of their own. */
+static bool is_mount_point(const char *path, const char *parent) {
+  struct statx a, b;
+  if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &a) != 0 ||
+      statx(AT_FDCWD, parent, 0, STATX_MNT_ID, &b) != 0)
+    return false;
+  bool known = (a.stx_mask & b.stx_mask & STATX_MNT_ID) != 0;
+  return a.stx_dev_major != b.stx_dev_major || a.stx_dev_minor != b.stx_dev_minor ||
+         (known && a.stx_mnt_id != b.stx_mnt_id);
+}
+
 static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char what[256], pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  struct stat info, above;
+  struct stat info;
   int64_t count = 0;
   *state = PMN_JOB_NOTHING;
-  if (stat(names->parent, &above) != 0) {
+  if (stat(names->parent, &info) != 0) {
     PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot write %.300s: its folder %s: %s", names->output,
         errno == ENOENT ? "does not exist; make it first" : "cannot be opened", strerror(errno));
   }
@@ -92,7 +103,7 @@ static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char wh
     PMN_FAIL(err, PMN_STATUS_WRITE, "%.300s is %s, and a folder of parts cannot take its place; choose another name",
         names->output, S_ISLNK(info.st_mode) ? "a link" : "no folder");
   }
-  if (info.st_dev != above.st_dev) {
+  if (is_mount_point(names->output, names->parent)) {
     PMN_FAIL(err, PMN_STATUS_WRITE,
         "%.300s is a mount point, which nothing can take the place of; name a folder inside it: %.300s/results/",
         names->output, names->output);

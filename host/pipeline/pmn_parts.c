@@ -302,7 +302,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
   }
   run->restored = *first;
   if (run->fit != NULL) run->counts.width = pmn_fit_width(run->fit); /* though no part may be left to be written */
-  if (*first > 0) {
+  if (*first > 0 && *first < run->counts.listed) {
     pmn_run_message(run, PMN_LEVEL_INFO, "going on with picture %lld of %lld: %lld rows and %lld rejects are there",
         (long long)*first + 1, (long long)run->counts.listed, (long long)run->counts.rows,
         (long long)run->counts.rejects);

@@ -7,6 +7,7 @@
 #include "pmn_mem.h"
 #include "pmn_s3_client.h"
 #include "pmn_s3_refusal.h"
+#include "pmn_s3_stored.h"
 #include "pmn_s3_wire.h"
 #include "pmn_sha256.h"
 
@@ -281,7 +282,7 @@ static void judge(attempt *one) {
     pmn_err_set(&outcome->error, st, 0, "interrupted");
   } else if (st != PMN_STATUS_OK) {
     pmn_err_set(&outcome->error, st, 0, "%s: %s", name, answer->reason);
-    if (answer->too_large) st = PMN_STATUS_NOT_FOUND;
+    if (answer->too_large && !pmn_s3_etag_equal(one->call->etag, answer->etag)) st = PMN_STATUS_NOT_FOUND;
   } else if (answer->code >= 200 && answer->code < 300) {
     if (one->call->check != NULL) st = one->call->check(one->call->check_arg, answer, &outcome->error);
     if (st != PMN_STATUS_OK) {

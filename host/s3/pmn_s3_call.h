@@ -19,6 +19,9 @@ typedef struct pmn_s3_call {
   const void *body;
   size_t body_size;
   size_t answer_max;
+  /* ETag that the body is to have, NULL: any. A body with it that is larger than answer_max was damaged on its way, and
+   * is asked for again; with another it is another object. */
+  const char *etag;
   const volatile sig_atomic_t *stop; /* non-zero: it ends with PMN_STATUS_INTERRUPTED; may be NULL */
   bool writes;                       /* how denial is told: PMN_STATUS_WRITE */
   /* A 2xx answer is looked at before it is believed: PMN_STATUS_NETWORK from here means try again (a body that is not

@@ -223,8 +223,8 @@ static pmn_status ask_instance(const pmn_s3_credentials *self, pmn_s3_keys *keys
   if (st == PMN_STATUS_OK) return st;
   if (st != PMN_STATUS_NOT_FOUND) return pmn_err_set(err, st, why.foreign, "%s", why.message);
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-      "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, or do not sign requests to "
-      "public buckets; profile %.60s has none, there is no container, and %.200s",
+      "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, or read public buckets "
+      "with --no-sign-request; profile %.60s has none, there is no container, and %.200s",
       self->config->profile, why.message);
 }
 

@@ -47,21 +47,13 @@ struct pmn_s3_reader {
 
 /* ---------------------------------------------------------------------------------------------------- one object -- */
 
-/* Some servers write the quotes in one place and not in the other. */
-static bool is_same_etag(const char *a, const char *b) {
-  a += *a == '"';
-  b += *b == '"';
-  size_t length = strcspn(a, "\"");
-  return strcspn(b, "\"") == length && strncmp(a, b, length) == 0;
-}
-
 /* Is this the object that was listed, whole? */
 static pmn_status check_object(void *arg, pmn_http_answer *answer, pmn_err *err) {
   const fetch *self = arg;
   pmn_s3_md5 md5;
   unsigned char said[16];
   size_t size = answer->body.size;
-  bool as_listed = self->etag[0] == '\0' || answer->etag[0] == '\0' || is_same_etag(self->etag, answer->etag);
+  bool as_listed = self->etag[0] == '\0' || answer->etag[0] == '\0' || pmn_s3_etag_equal(self->etag, answer->etag);
   /* Without MD5, as in FIPS mode, its length has to do. */
   if (!answer->etag_opaque && pmn_s3_md5_parse(answer->etag, said) &&
       pmn_s3_md5_compute(answer->body.data, size, &md5, NULL) == PMN_STATUS_OK && memcmp(md5.bytes, said, 16) != 0) {
@@ -88,6 +80,7 @@ static void prepare(fetch *self, const char *bucket, const pmn_s3_object *object
       .bucket = bucket,
       .key = object->key,
       .answer_max = known ? (size_t)object->size : max,
+      .etag = self->etag[0] != '\0' ? self->etag : NULL,
       .check = check_object,
       .check_arg = self,
   };
@@ -96,7 +89,7 @@ static void prepare(fetch *self, const char *bucket, const pmn_s3_object *object
 /* A body larger than listed was refused before it was looked at. */
 static pmn_status explain(fetch *self, pmn_err *err) {
   const pmn_http_answer *answer = &self->outcome.answer;
-  if (answer->too_large && self->size >= 0) {
+  if (answer->too_large && self->size >= 0 && self->outcome.status == PMN_STATUS_NOT_FOUND) {
     return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0,
         "s3://%.63s/%.240s: it has changed since it was listed (%lld bytes)", self->call.bucket, self->call.key,
         (long long)self->size);

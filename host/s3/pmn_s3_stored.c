@@ -52,3 +52,11 @@ pmn_status pmn_s3_stored_check(const pmn_s3_md5 *md5, const pmn_http_answer *ans
   }
   return PMN_STATUS_OK;
 }
+
+bool pmn_s3_etag_equal(const char *a, const char *b) {
+  if (a == NULL || b == NULL) return false;
+  a += *a == '"';
+  b += *b == '"';
+  size_t length = strcspn(a, "\"");
+  return strcspn(b, "\"") == length && strncmp(a, b, length) == 0;
+}

@@ -19,4 +19,8 @@ void pmn_s3_etag_copy(const pmn_http_answer *answer, char etag[PMN_S3_ETAG]);
 /* The answer to a PUT of bytes with this MD5: it has an ETag, and one of these bytes where ETags are MD5s. */
 PMN_MUST_USE pmn_status pmn_s3_stored_check(const pmn_s3_md5 *md5, const pmn_http_answer *answer, pmn_err *err);
 
+/* The same ETag, with quotes or without: some servers write them in one place and not in the other. NULL equals none.
+ */
+bool pmn_s3_etag_equal(const char *a, const char *b);
+
 #endif

@@ -361,7 +361,7 @@ def check_reading_faults():
     """The network's faults are no picture's: the same bytes."""
     lab.extract(lab.uri("pics/"), "calm.csv")
     calm = [(lab.folder / name).read_bytes() for name in ("calm.csv", "calm.csv.rejects.csv")]
-    faults = [("half", {}), ("reset", {"at": 100}), ("lost", {}), ("short", {}), ("stall", {"seconds": 0.3}),
+    faults = [("half", {}), ("reset", {"at": 100}), ("lost", {}), ("short", {}), ("long", {}), ("stall", {"seconds": 0.3}),
               ("error", {"status": 503}), ("error", {"status": 500, "code": "InternalError"})]
     with FaultyProxy(lab.server.port) as line:
         for kind, options in faults:
