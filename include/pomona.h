@@ -372,6 +372,8 @@ typedef struct pmn_merge_options {
   pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection and spool are not used */
   bool overwrite;
   int32_t threads; /* 0: as many as this process may use */
+  void (*on_message)(void *arg, pmn_level level, const char *text);
+  void *callback_arg;
 } pmn_merge_options;
 #define PMN_MERGE_OPTIONS_INIT                                                                                         \
   { .struct_size = sizeof(pmn_merge_options) }

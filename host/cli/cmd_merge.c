@@ -79,6 +79,9 @@ int cmd_merge(int argc, char **argv) {
     printf("%s%s%s", help_usage, cli_fit_help, help_running);
     return EXIT_ALL_ROWS;
   }
+  cli_report report = {.level = a.quiet ? -1 : PMN_LEVEL_INFO};
+  a.merge.on_message = cli_report_message;
+  a.merge.callback_arg = &report;
   pmn_status status = pmn_merge(&a.merge, &merged, &err);
   if (status != PMN_STATUS_OK) return cli_fail(status, &err);
   if (a.quiet) return EXIT_ALL_ROWS;

@@ -235,22 +235,31 @@ static void show_value(const json_t *value, char text[100]) {
   free(dump);
 }
 
-static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here, pmn_err *err) {
+/* The first member that differs, by its innermost name; false if none does. */
+static bool find_difference(json_t *there, json_t *here, const char **name, char then[100], char now[100]) {
   const char *key;
   json_t *value;
   for (int pass = 0; pass < 2; pass++) {
     json_object_foreach(pass == 0 ? here : there, key, value) {
       json_t *other = json_object_get(pass == 0 ? there : here, key);
       if (other != NULL && json_equal(value, other)) continue;
-      char now[100], then[100];
+      if (json_is_object(value) && json_is_object(other)) return find_difference(other, value, name, then, now);
+      *name = key;
       show_value(pass == 0 ? value : NULL, now);
       show_value(pass == 0 ? other : value, then);
-      return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-          "%.150s is another job's (%s: %s there, %s here); go on as it was, or start anew with --overwrite",
-          self->finished ? self->names.output : self->names.work, key, then, now);
+      return true;
     }
   }
-  return PMN_STATUS_OK;
+  return false;
+}
+
+static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here, pmn_err *err) {
+  const char *name;
+  char then[100], now[100];
+  if (!find_difference(there, here, &name, then, now)) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+      "%.150s is another job's (%s: %s there, %s here); go on as it was, or start anew with --overwrite",
+      self->finished ? self->names.output : self->names.work, name, then, now);
 }
 
 /* A record as a run gives it, to be freed with pmn_free. */

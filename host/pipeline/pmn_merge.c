@@ -9,6 +9,7 @@
 #include "pmn_store.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static pmn_status check_places(const pmn_merge_options *o, pmn_err *err) {
   const pmn_statistics *s = &o->statistics;
@@ -57,6 +58,11 @@ static pmn_status plan(const pmn_merge_options *o, const pmn_fit_options *fit, p
     PMN_FAIL(err, PMN_STATUS_NO_MEMORY,
         "statistics of %d columns need %.4g MB of memory, but may take %.4g MB%s: allow more with --memory", d,
         need / 1e6, limit / 1e6, o->statistics.memory > 0 ? "" : ", a quarter of the machine");
+  }
+  if (o->on_message != NULL) {
+    char text[128];
+    snprintf(text, sizeof text, "statistics of %d columns: up to %.4g MB of memory", d, need / 1e6);
+    o->on_message(o->callback_arg, PMN_LEVEL_INFO, text);
   }
 done:
   return st;

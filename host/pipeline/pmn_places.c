@@ -17,6 +17,7 @@ typedef struct spot {
 
 static void look(const pmn_place *place, spot *s) {
   snprintf(s->path, sizeof s->path, "%s%s", place->path, place->suffix != NULL ? place->suffix : "");
+  for (size_t size = strlen(s->path); place->is_folder && size > 1 && s->path[size - 1] == '/';) s->path[--size] = '\0';
   char *slash = strrchr(s->path, '/'), *name = slash == NULL ? s->path : slash + 1, first = *name;
   s->name = name;
   s->exists = stat(s->path, &s->file) == 0;
