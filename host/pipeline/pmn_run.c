@@ -24,11 +24,13 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
   bool stop = o->stop != NULL && *o->stop != 0, pause = o->pause != NULL && *o->pause != 0;
   if (!stop && (!pause || pmn_parts_will_pause(run))) return PMN_STATUS_OK;
   if (run->job == NULL || !pmn_job_has_journal(run->job)) {
-    /* A folder's run that was to pause has kept nothing yet, and begins anew with the same command. */
-    bool pauses = !stop && run->journals;
-    return pmn_err_set(err, pauses ? PMN_STATUS_PAUSED : PMN_STATUS_INTERRUPTED, 0,
-        "interrupted; nothing was written%s",
-        run->job == NULL && run->sink != NULL && pmn_s3_is_uri(o->output) ? "; pomona clean ends the upload" : "");
+    if (!stop && run->journals) {
+      return pmn_err_set(err, PMN_STATUS_PAUSED, 0,
+          "interrupted before anything was kept; the same command with --resume begins again");
+    }
+    bool uploads = run->job == NULL && run->sink != NULL && pmn_s3_is_uri(o->output);
+    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written%s",
+        uploads ? "; pomona clean ends the upload" : "");
   }
   return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0,
       "interrupted; what was done is kept in %.250s: go on with --resume, or remove it with pomona clean",
