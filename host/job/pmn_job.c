@@ -189,16 +189,21 @@ done:
   return st;
 }
 
+/* "NAME.json" */
+static pmn_status name_entry(const char *name, pmn_buf *file, pmn_err *err) {
+  pmn_buf_init(file, 4096);
+  return pmn_buf_printf(file, err, "%s.json", name);
+}
+
 pmn_status pmn_job_note(pmn_job *job, const char *name, const json_t *entry, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_buf file;
-  pmn_buf_init(&file, 4096);
   char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+  PMN_TRY(name_entry(name, &file, err));
   if (text == NULL) {
     st = pmn_err_memory(err, 1, "an entry of the journal");
     goto done;
   }
-  PMN_TRY(pmn_buf_printf(&file, err, "%s.json", name));
   PMN_TRY(pmn_folder_write(job->work, file.data, text, strlen(text), err));
   job->journal = true;
 done:
@@ -209,9 +214,8 @@ done:
 
 pmn_status pmn_job_recall(pmn_job *job, const char *name, json_t **entry, pmn_err *err) {
   pmn_buf file;
-  pmn_buf_init(&file, 4096);
   *entry = NULL;
-  pmn_status st = pmn_buf_printf(&file, err, "%s.json", name);
+  pmn_status st = name_entry(name, &file, err);
   if (st == PMN_STATUS_OK) st = read_json(job->work, file.data, entry, err);
   pmn_buf_reset(&file);
   return st;
@@ -219,8 +223,7 @@ pmn_status pmn_job_recall(pmn_job *job, const char *name, json_t **entry, pmn_er
 
 pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err) {
   pmn_buf file;
-  pmn_buf_init(&file, 4096);
-  pmn_status st = pmn_buf_printf(&file, err, "%s.json", name);
+  pmn_status st = name_entry(name, &file, err);
   if (st == PMN_STATUS_OK) st = pmn_folder_remove(job->work, file.data, err);
   pmn_buf_reset(&file);
   return st;

@@ -65,10 +65,9 @@ static pmn_status enough(pmn_err *err) {
   return pmn_err_set(err, PMN_STATUS_EXISTS, ENOUGH, "enough");
 }
 
-static pmn_status list(
-    const pmn_job_names *names, const below *b, const char *prefix, pmn_s3_each *each, void *arg, pmn_err *err) {
+static pmn_status list(const pmn_job_names *names, const below *b, pmn_s3_each *each, void *arg, pmn_err *err) {
   pmn_err mine = PMN_ERR_INIT;
-  pmn_status st = pmn_s3_list(names->s3, b->bucket.data, prefix != NULL ? prefix : "", each, arg, &mine);
+  pmn_status st = pmn_s3_list(names->s3, b->bucket.data, b->prefix.data, each, arg, &mine);
   if (st == PMN_STATUS_EXISTS && mine.foreign == ENOUGH) return PMN_STATUS_OK;
   if (st != PMN_STATUS_OK && err != NULL) *err = mine;
   return st;
@@ -104,7 +103,7 @@ static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char wh
   PMN_TRY(below_find(names->output, &b, err));
   view v = {.prefix_size = b.prefix.size, .state = PMN_JOB_NOTHING, .what = what};
   what[0] = '\0';
-  PMN_TRY(list(names, &b, b.prefix.data, look_at, &v, err));
+  PMN_TRY(list(names, &b, look_at, &v, err));
   *state = v.state;
 done:
   below_reset(&b);
@@ -122,7 +121,7 @@ static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) 
   below b;
   *has = false;
   PMN_TRY(below_find(names->work, &b, err));
-  PMN_TRY(list(names, &b, b.prefix.data, found, has, err));
+  PMN_TRY(list(names, &b, found, has, err));
 done:
   below_reset(&b);
   return st;
@@ -192,10 +191,9 @@ static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *remo
   PMN_TRY(pmn_folder_remove(folder, "job.json", err));
   removal uploads = {
       .s3 = names->s3, .bucket = output.bucket.data, .prefix_size = output.prefix.size, .removed = removed};
-  PMN_TRY(pmn_s3_list_uploads(
-      names->s3, output.bucket.data, output.prefix.data != NULL ? output.prefix.data : "", end_upload, &uploads, err));
+  PMN_TRY(pmn_s3_list_uploads(names->s3, output.bucket.data, output.prefix.data, end_upload, &uploads, err));
   removal objects = {.s3 = names->s3, .bucket = work.bucket.data, .prefix_size = work.prefix.size, .removed = removed};
-  PMN_TRY(list(names, &work, work.prefix.data, remove_object, &objects, err));
+  PMN_TRY(list(names, &work, remove_object, &objects, err));
 done:
   pmn_folder_close(folder);
   below_reset(&work);
@@ -224,7 +222,7 @@ static pmn_status complete(const pmn_job_names *names, const below *b, const jso
   if (name == NULL || upload == NULL) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "the journal in %.300s makes no sense; start anew: pomona clean", names->work);
   }
-  PMN_TRY(pmn_buf_printf(&key, err, "%s%s", b->prefix.data != NULL ? b->prefix.data : "", name));
+  PMN_TRY(pmn_buf_printf(&key, err, "%s%s", b->prefix.data, name));
   PMN_TRY(pmn_s3_complete(names->s3, b->bucket.data, key.data, upload, err));
 done:
   pmn_buf_reset(&key);
@@ -242,7 +240,7 @@ static pmn_status show(const pmn_job_names *names, const json_t *files, const ch
   for (size_t i = 0; i < json_array_size(files); i++) PMN_TRY(complete(names, &b, json_array_get(files, i), err));
   removal stale = {
       .s3 = names->s3, .bucket = b.bucket.data, .prefix_size = b.prefix.size, .files = files, .removed = &removed};
-  PMN_TRY(list(names, &b, b.prefix.data, remove_stale, &stale, err));
+  PMN_TRY(list(names, &b, remove_stale, &stale, err));
   PMN_TRY(pmn_folder_write(output, "_record.json", record, strlen(record), err));
   PMN_TRY(pmn_folder_write(output, "_SUCCESS", "", 0, err));
 done:

@@ -28,13 +28,16 @@ static int64_t ceiling(int64_t value, int64_t unit) {
   return value / unit + (value % unit > 0);
 }
 
-/* Parts for rows of `width` columns, unless the user has said how many. */
+/* Runs of the listing whose rows of `width` columns have PART_BYTES, but no more than `most` indices each. */
+static int64_t run_count(const pmn_run *run, int32_t width, int64_t most) {
+  int64_t size = PART_BYTES / ((int64_t)width * (int64_t)sizeof(float));
+  return ceiling(run->counts.listed, size < 1 ? 1 : size > most ? most : size);
+}
+
+/* The same for parts, unless the user has said how many. */
 static int64_t part_count(const pmn_run *run, int32_t width, int64_t most) {
-  int64_t listed = run->counts.listed, size = PART_BYTES / ((int64_t)width * (int64_t)sizeof(float));
   if (run->job == NULL) return 1;
-  if (run->options->parts > 0) return run->options->parts;
-  size = size < 1 ? 1 : size > most ? most : size;
-  return ceiling(listed, size);
+  return run->options->parts > 0 ? run->options->parts : run_count(run, width, most);
 }
 
 int64_t pmn_parts_count(const pmn_run *run) {
@@ -111,8 +114,7 @@ static json_t *plan_json(const pmn_run *run, const char *listing) {
 pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char listing[PMN_SHA256_HEX_SIZE];
-  int64_t size = PART_BYTES / ((int64_t)run->width * (int64_t)sizeof(float));
-  int64_t pieces = ceiling(run->counts.listed, size < 1 ? 1 : size < PIECE_PICTURES ? size : PIECE_PICTURES);
+  int64_t pieces = run_count(run, run->width, PIECE_PICTURES);
   if (pieces < run->options->parts) pieces = run->options->parts;
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
   run->piece_count = run->job == NULL ? 1 : fits ? pieces : part_count(run, width, PIECE_PICTURES);
