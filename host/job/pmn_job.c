@@ -2,13 +2,12 @@
 #include "pmn_job.h"
 
 #include "pmn_job_place.h"
+#include "pmn_json.h"
 #include "pmn_mem.h"
 #include "pmn_s3.h"
-#include "pmn_text.h"
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ENTRY_MAX = 256 << 20 }; /* bytes: an entry lists the rejects of a part */
@@ -198,7 +197,7 @@ static pmn_status name_entry(const char *name, pmn_buf *file, pmn_err *err) {
 pmn_status pmn_job_note(pmn_job *job, const char *name, const json_t *entry, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_buf file;
-  char *text = json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+  char *text = pmn_json_text(entry, JSON_COMPACT | JSON_SORT_KEYS);
   PMN_TRY(name_entry(name, &file, err));
   if (text == NULL) {
     st = pmn_err_memory(err, 1, "an entry of the journal");
@@ -207,7 +206,7 @@ pmn_status pmn_job_note(pmn_job *job, const char *name, const json_t *entry, pmn
   PMN_TRY(pmn_folder_write(job->work, file.data, text, strlen(text), err));
   job->journal = true;
 done:
-  free(text);
+  pmn_free(text);
   pmn_buf_reset(&file);
   return st;
 }
@@ -233,9 +232,9 @@ pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err) {
 
 /* A value as a message shows it. */
 static void show_value(const json_t *value, char text[100]) {
-  char *dump = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
+  char *dump = pmn_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
   snprintf(text, 100, "%.99s", dump != NULL ? dump : "nothing");
-  free(dump);
+  pmn_free(dump);
 }
 
 /* The first member that differs, by its innermost name; false if none does. */
@@ -267,9 +266,7 @@ static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here
 
 /* A record as a run gives it, to be freed with pmn_free. */
 static pmn_status copy_record(const json_t *record, char **text, pmn_err *err) {
-  char *dump = json_dumps(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  *text = dump != NULL ? pmn_strdup(dump) : NULL;
-  free(dump);
+  *text = pmn_json_text(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   return *text != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
 }
 
@@ -366,15 +363,8 @@ done:
 
 static json_t *describe_file(pmn_outfile *file) {
   const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
-  json_t *json = NULL;
-  pmn_buf name; /* jansson takes valid UTF-8 only */
-  pmn_buf_init(&name, 1 << 16);
-  slash = slash == NULL ? path : slash + 1;
-  if (pmn_text_escape(&name, slash, strlen(slash), NULL) == PMN_STATUS_OK) {
-    json = json_pack("{s:s, s:I, s:s}", "name", name.data, "bytes", (json_int_t)pmn_outfile_size(file), "sha256",
-        pmn_outfile_sha256(file));
-  }
-  pmn_buf_reset(&name);
+  json_t *json = json_pack("{s:o, s:I, s:s}", "name", pmn_json_name(slash == NULL ? path : slash + 1), "bytes",
+      (json_int_t)pmn_outfile_size(file), "sha256", pmn_outfile_sha256(file));
   if (json != NULL && upload != NULL && json_object_set_new(json, "upload", json_string(upload)) != 0) {
     json_decref(json);
     json = NULL;

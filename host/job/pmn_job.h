@@ -65,8 +65,8 @@ PMN_MUST_USE pmn_status pmn_job_fetch(pmn_job *job, const char *name, size_t siz
 PMN_MUST_USE pmn_status pmn_job_scratch_path(const pmn_job *job, pmn_buf *path, pmn_err *err);
 /* Where a file of the output is to be written, appended. */
 PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
-/* The files of a sealed table as a JSON array, owned by the caller: name, bytes, sha256, of the table itself rows, and in
- * a bucket the upload. */
+/* The files of a sealed table as a JSON array, owned by the caller: name, bytes, sha256, of the table itself rows, and
+ * in a bucket the upload. */
 PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **files, pmn_err *err);
 /* The same for a part; what is on a disk has its name in `output` after this. */
 PMN_MUST_USE pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, struct json_t **files, pmn_err *err);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* pthread_cond_clockwait */
 #include "pmn_job_lock.h"
 
+#include "pmn_json.h"
 #include "pmn_mem.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static char *owner_text(const pmn_job_lock *self) {
   find_machine(machine);
   json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", self->id, "host", host, "machine", machine, "process",
       (json_int_t)getpid(), "time", (json_int_t)time(NULL));
-  char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+  char *text = pmn_json_text(json, JSON_COMPACT);
   json_decref(json);
   return text;
 }
@@ -63,7 +64,7 @@ static pmn_status put(const pmn_job_lock *self, bool only_new, pmn_err *err) {
   char *text = owner_text(self);
   if (text == NULL) return pmn_err_memory(err, TEXT_MAX, "a lock");
   pmn_status st = pmn_s3_put(self->s3, self->bucket, self->key, text, strlen(text), only_new, err);
-  free(text);
+  pmn_free(text);
   return st;
 }
 

@@ -5,23 +5,10 @@
  */
 #include "pmn_run.h"
 
+#include "pmn_json.h"
 #include "pmn_mem.h"
-#include "pmn_text.h"
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* Names from the file system as the outputs write them; jansson takes valid UTF-8 only. */
-static json_t *name_json(const char *name) {
-  pmn_buf text;
-  json_t *json = NULL;
-  pmn_buf_init(&text, SIZE_MAX);
-  if (pmn_text_escape(&text, name, strlen(name), NULL) == PMN_STATUS_OK)
-    json = json_string(text.data != NULL ? text.data : "");
-  pmn_buf_reset(&text);
-  return json;
-}
 
 /* Takes both; *array becomes NULL when the value cannot be added. */
 static void append(json_t **array, json_t *value) {
@@ -45,7 +32,7 @@ static void set(json_t **object, const char *key, json_t *value) {
 
 static json_t *names_json(const char *const *names, size_t count) {
   json_t *array = json_array();
-  for (size_t i = 0; i < count; i++) append(&array, name_json(names[i]));
+  for (size_t i = 0; i < count; i++) append(&array, pmn_json_name(names[i]));
   return array;
 }
 
@@ -67,31 +54,31 @@ json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling) {
   for (int32_t i = 0; i < pmn_model_output_count(model); i++) {
     int32_t width;
     const char *name = pmn_model_output_name(model, i, &width);
-    append(&layers, json_pack("{s:o, s:i}", "layer", name_json(name), "width", width));
+    append(&layers, json_pack("{s:o, s:i}", "layer", pmn_json_name(name), "width", width));
   }
   json_t *preprocess = json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height,
       "resize", p->resize, "channels", p->bgr ? "BGR" : "RGB", "name", p->name, "formula", p->formula, "scale",
       floats_json(p->scale, 3), "shift", floats_json(p->shift, 3));
-  return json_pack("{s:o, s:i, s:o, s:s, s:o, s:s, s:o}", "network", name_json(pmn_model_name(model)), "width",
+  return json_pack("{s:o, s:i, s:o, s:s, s:o, s:s, s:o}", "network", pmn_json_name(pmn_model_name(model)), "width",
       pmn_model_width(model), "layers", layers, "pool", pmn_pooling_name(pooling), "weights",
-      name_json(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess", preprocess);
+      pmn_json_name(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess", preprocess);
 }
 
 pmn_status pmn_record_reject(pmn_run *run, const char *key, const char *stage, const char *reason, pmn_err *err) {
   if (run->fit_rejected == NULL) run->fit_rejected = json_array();
-  append(&run->fit_rejected, json_pack("[o, s, o]", name_json(key), stage, name_json(reason)));
+  append(&run->fit_rejected, json_pack("[o, s, o]", pmn_json_name(key), stage, pmn_json_name(reason)));
   return run->fit_rejected != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
 }
 
 static json_t *device_json(const pmn_run *run) {
   const pmn_device_info *info = &run->device->info;
   return json_pack("{s:s, s:i, s:o, s:o}", "backend", info->backend, "index", info->index, "name",
-      name_json(info->name), "driver", name_json(info->driver));
+      pmn_json_name(info->name), "driver", pmn_json_name(info->driver));
 }
 
 static json_t *matrix_json(const pmn_run *run) {
-  json_t *index = run->reduce->index != NULL ? name_json(run->reduce->index) : json_null();
-  return json_pack("{s:o, s:s, s:o}", "matrix", name_json(run->reduce->matrix), "type",
+  json_t *index = run->reduce->index != NULL ? pmn_json_name(run->reduce->index) : json_null();
+  return json_pack("{s:o, s:s, s:o}", "matrix", pmn_json_name(run->reduce->matrix), "type",
       pmn_matrix_is_wide(run->matrix) ? "float64" : "float32", "index", index);
 }
 
@@ -99,7 +86,7 @@ static json_t *input_json(const pmn_run *run) {
   const pmn_extract_options *o = run->options;
   if (run->reduce != NULL) return matrix_json(run);
   json_t *sources = names_json(o->sources, o->source_count), *includes = names_json(o->includes, o->include_count);
-  json_t *label = o->label_regex != NULL ? name_json(o->label_regex) : json_integer(o->label_level);
+  json_t *label = o->label_regex != NULL ? pmn_json_name(o->label_regex) : json_integer(o->label_level);
   return json_pack("{s:o, s:o, s:o, s:I}", "sources", sources, "include", includes,
       o->label_regex != NULL ? "label_regex" : "label_level", label, "limit", (json_int_t)o->limit);
 }
@@ -130,9 +117,9 @@ static json_t *statistics_json(const pmn_run *run) {
   json_t *json = json_pack("{s:b, s:b, s:s, s:I, s:i}", "with_mean", fit->with_mean, "with_std", fit->with_std,
       "compat", fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "fitted_rows", (json_int_t)fit->n,
       "constant_columns", fit->constant_columns);
-  if (s->projection != NULL) set(&json, "projection", name_json(s->projection));
+  if (s->projection != NULL) set(&json, "projection", pmn_json_name(s->projection));
   if (run->options->fit_on != NULL) {
-    set(&json, "fit_on", name_json(run->options->fit_on));
+    set(&json, "fit_on", pmn_json_name(run->options->fit_on));
     set(&json, "fit_rejects", json_integer((json_int_t)json_array_size(run->fit_rejected)));
     if (run->fit_rejected != NULL) set(&json, "fit_rejected", json_incref(run->fit_rejected));
   }
@@ -160,16 +147,7 @@ static json_t *stages_json(const pmn_meter *meter) {
 }
 
 char *pmn_record_text(const json_t *json) {
-  char *text = NULL;
-  size_t size = json == NULL ? 0 : json_dumpb(json, NULL, 0, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  if (size > 0) text = pmn_alloc(size + 1, 1);
-  /* It takes memory of its own, and may find none the second time. */
-  if (text != NULL && json_dumpb(json, text, size, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) == size) {
-    text[size] = '\0';
-    return text;
-  }
-  pmn_free(text);
-  return NULL;
+  return pmn_json_text(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
 }
 
 /* What readers may check: not the uploads that made the files. */
@@ -185,7 +163,7 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
       counts_json(&run->counts));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
-  set(&record, "rejects", run->counts.rejects > 0 ? name_json(run->rejects_path) : json_null());
+  set(&record, "rejects", run->counts.rejects > 0 ? pmn_json_name(run->rejects_path) : json_null());
   if (files != NULL) set(&record, "files", files_json(files));
   if (run->plan != NULL) set(&record, "plan", json_incref(run->plan));
   set(&record, "seconds", json_real(seconds));
