@@ -372,6 +372,7 @@ typedef struct pmn_merge_options {
   pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection and spool are not used */
   bool overwrite;
   int32_t threads; /* 0: as many as this process may use */
+  const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
   void (*on_message)(void *arg, pmn_level level, const char *text);
   void *callback_arg;
 } pmn_merge_options;
@@ -386,7 +387,7 @@ typedef struct pmn_merged {
 
 /* Adds the statistics of several runs: what is fitted is what one run over all their rows would fit. Errors:
  * PMN_STATUS_ARGUMENT (statistics of other features, too few rows), PMN_STATUS_NOT_FOUND, PMN_STATUS_EXISTS,
- * PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY. */
+ * PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY, PMN_STATUS_INTERRUPTED. */
 PMN_API PMN_MUST_USE pmn_status pmn_merge(const pmn_merge_options *options, pmn_merged *merged, pmn_err *err);
 
 /* ---------------------------------------------------------------------------------------------------- weights -- */

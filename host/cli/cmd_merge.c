@@ -80,6 +80,7 @@ int cmd_merge(int argc, char **argv) {
     return EXIT_ALL_ROWS;
   }
   cli_report report = {.level = a.quiet ? -1 : PMN_LEVEL_INFO};
+  a.merge.stop = cli_catch_signals();
   a.merge.on_message = cli_report_message;
   a.merge.callback_arg = &report;
   pmn_status status = pmn_merge(&a.merge, &merged, &err);

@@ -68,11 +68,18 @@ done:
   return st;
 }
 
+static pmn_status check_stop(const void *options, pmn_err *err) {
+  const volatile sig_atomic_t *stop = ((const pmn_merge_options *)options)->stop;
+  if (stop == NULL || *stop == 0) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
+}
+
 /* All files, one after the other: the first one's numbers become the sum. */
 static pmn_status add_all(const pmn_merge_options *o, pmn_moments **sum, char **features, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_stored_moments stored = {0};
   for (size_t i = 0; i < o->moments_count; i++) {
+    PMN_TRY(check_stop(o, err));
     PMN_TRY(pmn_moments_load(o->moments[i], &stored, err));
     if (*sum == NULL) {
       *features = stored.features;
@@ -103,6 +110,7 @@ pmn_status pmn_merge(const pmn_merge_options *options, pmn_merged *merged, pmn_e
   *merged = (pmn_merged){0};
   PMN_TRY(check_options(o, err));
   fit_options = pmn_statistics_fit_options(s, o->threads > 0 ? o->threads : pmn_pool_processors());
+  fit_options.watch = (pmn_watch){check_stop, o};
   PMN_TRY(plan(o, &fit_options, err));
   PMN_TRY(add_all(o, &sum, &features, err));
   pmn_moments_view view = pmn_moments_look(sum);
@@ -119,6 +127,7 @@ pmn_status pmn_merge(const pmn_merge_options *options, pmn_merged *merged, pmn_e
     PMN_TRY(pmn_projection_save(s->save_projection, o->overwrite, fit, features, &files[count], err));
     count++;
   }
+  PMN_TRY(check_stop(o, err));
   PMN_TRY(pmn_outfile_publish(files, count, err));
 done:
   while (count > 0) pmn_outfile_destroy(files[--count]);

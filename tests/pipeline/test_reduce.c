@@ -455,6 +455,12 @@ static void files_are_one_thing(void **state) {
   check_fails(extract(&extracting, &summary, &err), PMN_STATUS_ARGUMENT, "00.jpg would be replaced by the moments");
 }
 
+static void raise_stop(void *flag, pmn_level level, const char *text) {
+  (void)level;
+  (void)text;
+  *(volatile sig_atomic_t *)flag = 1;
+}
+
 static void a_merge_replaces_no_input(void **state) {
   (void)state;
   const float x[] = {1, 5, 3, 5, 8, 4};
@@ -482,6 +488,14 @@ static void a_merge_replaces_no_input(void **state) {
   merge.statistics.memory = 64;
   check_fails(pmn_merge(&merge, &merged, &err), PMN_STATUS_NO_MEMORY, "allow more with --memory");
   merge.statistics.memory = 1 << 20;
+  volatile sig_atomic_t stop = 0;
+  merge.stop = &stop;
+  merge.on_message = raise_stop;
+  merge.callback_arg = (void *)&stop;
+  check_fails(pmn_merge(&merge, &merged, &err), PMN_STATUS_INTERRUPTED, "nothing was written");
+  assert_int_equal(access(in_folder("p"), F_OK), -1);
+  merge.on_message = NULL;
+  stop = 0;
   check_ok(pmn_merge(&merge, &merged, &err));
   assert_int_equal(merged.rows, 3);
 }

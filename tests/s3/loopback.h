@@ -5,7 +5,7 @@
  *   /cut/N          half of N bytes   /cut_chunks                 /garbage   no HTTP
  *   /huge           promises 10^12    /endless   without a length, until the client hangs up
  *   /silent         never an answer   /half      half an answer, then nothing
- *   /drip           ten bytes, one every 300 ms                   /slow      one byte after 50 ms
+ *   /drip           twenty bytes, one every 300 ms                /slow      one byte after 50 ms
  *   /code/C/N       code C, N bytes   /redirect  307 to /bytes/1  /continue  100 with headers of its own first
  *   /headers        texts of all headers that are kept            /drop      closes a connection used before, once
  */
@@ -112,8 +112,8 @@ static inline bool loopback_answer(loopback *self, int fd, const char *path, con
   if (strcmp(path, "/half") == 0)
     return loopback_head(fd, 200, 1000, "") && loopback_fill(fd, 500) && loopback_wait(fd);
   if (strcmp(path, "/drip") == 0) {
-    bool good = loopback_head(fd, 200, 10, "");
-    for (int i = 0; i < 10 && good; i++) good = usleep(300 * 1000) == 0 && loopback_fill(fd, 1);
+    bool good = loopback_head(fd, 200, 20, "");
+    for (int i = 0; i < 20 && good; i++) good = usleep(300 * 1000) == 0 && loopback_fill(fd, 1);
     return good;
   }
   if (strncmp(path, "/slow", 5) == 0)
