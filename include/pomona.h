@@ -210,15 +210,18 @@ typedef struct pmn_extract_options {
   int64_t limit;           /* take only the first N of the sorted listing; 0: all */
 
   /* features */
-  const char *features; /* a network's name (pmn_networks_list) or an .onnx file; NULL: "efficientnet_lite0" */
+  /* A network's name (pmn_networks_list) or an .onnx file; "pixels": those of the resized picture, in the order height,
+   * width, channel. NULL: "efficientnet_lite0". */
+  const char *features;
   const char *weights;  /* safetensors file; NULL: embedded in the library, or fetched before (pmn_weights_fetch) */
   /* Layers whose values are the features, joined in this order; none: the layer before the classifier. */
   const char *const *layers;
   size_t layer_count;
   const char *pool;       /* of layers with more than one pixel: "avg", "max", or "none" to flatten; NULL: "avg" */
-  int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own */
-  const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own */
-  const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own */
+  int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own. "pixels" need them */
+  const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own; of pixels "raw" */
+  const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
+  bool gray;              /* of "pixels": one channel, Pillow's convert("L"), made before resizing */
 
   pmn_statistics statistics;
   /* A source like those above, all of whose pictures are fitted instead; NULL: those of the table. Those that cannot be

@@ -25,7 +25,8 @@ static const char help_input[] =
 static const char help_work[] =
     "Features:\n"
     "      --features NAME     a network by name (pomona models lists them; default efficientnet_lite0, which needs\n"
-    "                          nothing; others need pomona weights fetch NAME once), or an .onnx file\n"
+    "                          nothing; others need pomona weights fetch NAME once), or an .onnx file; or pixels: the\n"
+    "                          resized picture itself, height, width, channel; with --size\n"
     "      --weights FILE      safetensors with the network's tensors, as pomona weights convert writes them\n"
     "      --layer NAME        take this layer (pomona inspect lists them); may be repeated, the values of all are "
     "then\n"
@@ -35,9 +36,10 @@ static const char help_work[] =
     "      --size W[xH]        pixels of the network's input (default: what the network was trained on)\n"
     "      --preprocess HOW    tf, caffe, torch, lite, unit or raw: how bytes become the network's input; an .onnx "
     "file\n"
-    "                          that does not say needs it\n"
+    "                          that does not say needs it; pixels are raw: 0 to 255, unit makes them 0 to 1\n"
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
-    "                          bicubic)\n\n";
+    "                          bicubic)\n"
+    "      --gray              of pixels: one channel, grey before it is resized, as Pillow's convert(\"L\")\n\n";
 static const char help_fit_on[] =
     "      --fit-on SOURCE     fit on the pictures of another source, all of them, which give no rows\n"
     "      --spool DIR         where rows wait for the fit (default: the folder of OUT)\n\n";
@@ -84,6 +86,7 @@ enum {
   OPT_SIZE,
   OPT_PREPROCESS,
   OPT_RESIZE,
+  OPT_GRAY,
   OPT_FIT_ON,
   OPT_SPOOL,
   OPT_RESUME,
@@ -102,6 +105,7 @@ static const struct option long_options[] = {
     {"size", required_argument, NULL, OPT_SIZE},
     {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
+    {"gray", no_argument, NULL, OPT_GRAY},
     {"fit-on", required_argument, NULL, OPT_FIT_ON},
     {"spool", required_argument, NULL, OPT_SPOOL},
     {"resume", no_argument, NULL, OPT_RESUME},
@@ -150,6 +154,9 @@ static bool take_option(arguments *a, int option, const char *name) {
     return true;
   case OPT_RESIZE:
     o->resize = optarg;
+    return true;
+  case OPT_GRAY:
+    o->gray = true;
     return true;
   case OPT_FIT_ON:
     o->fit_on = optarg;

@@ -32,6 +32,10 @@ void pmn_decoder_destroy(pmn_decoder *decoder);
 PMN_MUST_USE pmn_status pmn_decoder_run(
     pmn_decoder *decoder, const void *bytes, size_t size, pmn_image *image, pmn_err *err);
 
+/* Grey of RGB, equal to Pillow 13's Image.convert("L") of an RGB picture to the bit: rgb [pixels, 3] -> gray [pixels].
+ */
+void pmn_gray_convert(const uint8_t *rgb, size_t pixels, uint8_t *gray);
+
 /* Resampling filters, equal to Pillow 13's Image.resize(size, filter) to the bit. */
 typedef enum pmn_filter { PMN_FILTER_NEAREST, PMN_FILTER_BILINEAR, PMN_FILTER_BICUBIC } pmn_filter;
 bool pmn_filter_find(const char *name, pmn_filter *filter); /* "nearest", "bilinear", "bicubic" */

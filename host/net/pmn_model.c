@@ -80,30 +80,16 @@ static pmn_status refuse_layer(const pmn_graph *graph, const char *network, cons
       layer, nearest.count > 0 ? near : ";", network);
 }
 
-/* "tf, caffe, ...". */
-static void list_preprocess(char *text, size_t size) {
-  const pmn_preprocess *preprocess;
-  text[0] = '\0';
-  for (int32_t i = 0; (preprocess = pmn_preprocess_at(i)) != NULL; i++) {
-    if (i > 0) strncat(text, ", ", size - strlen(text) - 1);
-    strncat(text, preprocess->name, size - strlen(text) - 1);
-  }
-}
-
 /* model->preprocess by the user's choice or, without one, `own`; NULL: there is no own. */
 static pmn_status choose_preprocess(
     pmn_model *model, const pmn_preprocess *own, const pmn_model_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  char names[128];
-  const pmn_preprocess *chosen = options->preprocess != NULL ? pmn_preprocess_find(options->preprocess) : own;
-  list_preprocess(names, sizeof names);
-  if (chosen == NULL && options->preprocess != NULL) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no preprocessing is called \"%s\"; there are %s", options->preprocess, names);
-  }
+  const pmn_preprocess *chosen = own;
+  if (options->preprocess != NULL) PMN_TRY(pmn_preprocess_choose(options->preprocess, &chosen, err));
   if (chosen == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "%s does not say how pictures are to be prepared: say what it was trained with by --preprocess: %s",
-        options->network, names);
+        options->network, PMN_PREPROCESS_NAMES);
   }
   model->preprocess = *chosen;
   if (options->resize != NULL) {

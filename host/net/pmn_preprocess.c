@@ -2,7 +2,6 @@
  * "torch"), torchvision ("torch") and of EfficientNet-Lite's publishers ("lite"). */
 #include "pmn_preprocess.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define EACH(value)                                                                                                    \
@@ -40,4 +39,11 @@ const pmn_preprocess *pmn_preprocess_find(const char *name) {
     if (strcmp(preprocess->name, name) == 0) return preprocess;
   }
   return NULL;
+}
+
+pmn_status pmn_preprocess_choose(const char *name, const pmn_preprocess **preprocess, pmn_err *err) {
+  *preprocess = pmn_preprocess_find(name);
+  if (*preprocess != NULL) return PMN_STATUS_OK;
+  return pmn_err_set(
+      err, PMN_STATUS_ARGUMENT, 0, "no preprocessing is called \"%s\"; there are " PMN_PREPROCESS_NAMES, name);
 }

@@ -3,8 +3,7 @@
 #ifndef PMN_PREPROCESS_H
 #define PMN_PREPROCESS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "pmn_err.h"
 
 typedef struct pmn_preprocess {
   int32_t width, height;    /* pixels; the picture is resized without crop */
@@ -15,10 +14,13 @@ typedef struct pmn_preprocess {
   const char *formula;      /* the same in words, for people */
 } pmn_preprocess;
 
-/* The named ways to prepare a picture, by index from 0 and by name; NULL past the last and for no such name. They differ
- * in their formulas alone: the filter is Pillow's default for all, width and height are 0. "tf", "caffe" and "torch" are the modes of Keras's imagenet_utils; "lite" is EfficientNet-Lite's,
- * "unit" x / 255, "raw" the bytes. */
+/* The named ways to prepare a picture, by index from 0 and by name; NULL past the last and for no such name. They
+ * differ in their formulas alone: the filter is Pillow's default for all, width and height are 0. "tf", "caffe" and
+ * "torch" are the modes of Keras's imagenet_utils; "lite" is EfficientNet-Lite's, "unit" x / 255, "raw" the bytes. */
 const pmn_preprocess *pmn_preprocess_at(int32_t index);
 const pmn_preprocess *pmn_preprocess_find(const char *name);
+#define PMN_PREPROCESS_NAMES "tf, caffe, torch, lite, unit, raw"
+/* The same with an error that lists the names. */
+PMN_MUST_USE pmn_status pmn_preprocess_choose(const char *name, const pmn_preprocess **preprocess, pmn_err *err);
 
 #endif

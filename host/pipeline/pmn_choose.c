@@ -13,7 +13,8 @@ enum { BATCH_BYTES = 64 * 1024 * 1024 };
  * last; few enough that the first row does not wait for many. On a GPU: enough to fill it. */
 static int32_t default_batch(const pmn_run *run, pmn_device_type type) {
   int32_t wanted = type == PMN_DEVICE_GPU ? 64 : 8 * run->threads < 64 ? 8 * run->threads : 64;
-  int64_t bytes = (int64_t)run->picture_width * run->picture_height * 3 + (int64_t)run->width * 4;
+  int64_t bytes = (int64_t)run->width * 4;
+  if (run->maker != NULL) bytes += (int64_t)pmn_prepare_bytes(&run->maker->prepare);
   int64_t fitting = BATCH_BYTES / bytes;
   return fitting < 1 ? 1 : fitting < wanted ? (int32_t)fitting : wanted;
 }
@@ -30,11 +31,17 @@ static bool gpu_exists(void) {
   return false;
 }
 
-/* Products that the statistics of a matrix take, about; a processor does SMALL of them while OpenCL is being asked. */
+/* Products that the statistics take, about, where there is no network; a processor does SMALL of them while OpenCL is
+ * being asked. */
 static bool is_small(const pmn_run *run) {
   static const double SMALL = 1e9;
   double rows = (double)run->counts.listed, width = run->width;
-  return run->matrix != NULL && rows * width * (rows < width ? rows : width) < SMALL;
+  if (run->maker != NULL) {
+    const pmn_statistics *s = &run->options->statistics;
+    if (run->maker->kind->computes) return false;
+    if (!pmn_statistics_need_fit(s) && s->projection == NULL && s->save_moments == NULL) return true;
+  }
+  return rows * width * (rows < width ? rows : width) < SMALL;
 }
 
 pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
@@ -49,7 +56,7 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   if (automatic) {
     bool small = is_small(run), gpu = !small && gpu_exists();
     name = gpu ? "opencl" : "cpu";
-    why = gpu ? "OpenCL offers a GPU" : small ? "the matrix is small" : "OpenCL offers no GPU";
+    why = gpu ? "OpenCL offers a GPU" : small ? "there is little to compute" : "OpenCL offers no GPU";
   }
   const pmn_backend *backend = pmn_backend_find(name);
   if (backend == NULL) {

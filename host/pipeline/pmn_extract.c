@@ -9,7 +9,6 @@
 #include "pmn_clock.h"
 #include "pmn_image.h"
 #include "pmn_mem.h"
-#include "pmn_networks.h"
 #include "pmn_parts.h"
 #include "pmn_pool.h"
 #include "pmn_s3.h"
@@ -96,66 +95,22 @@ done:
   return st;
 }
 
-/* Weights fetched before, for a network of the zoo that has none inside and was given none. What is wrong with the
- * choices is told first: nobody shall download for a run that cannot be. */
-static pmn_status find_weights(const pmn_model_options *options, pmn_buf *path, pmn_err *err) {
+static pmn_status open_maker(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_architecture *architecture = pmn_architecture_find(options->network);
-  bool found = false, classifier = false;
-  if (options->weights != NULL || architecture == NULL || architecture->embedded != NULL) return PMN_STATUS_OK;
-  PMN_TRY(pmn_model_check(options, &classifier, err));
-  PMN_TRY(pmn_networks_weights(architecture, options->width, options->height, classifier, path, &found, err));
-  if (found) return PMN_STATUS_OK;
-  const pmn_weights_entry *entry = pmn_weights_choose(options->network, options->width, options->height, classifier);
-  PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-      "%s has no weights here%s: fetch them once with pomona weights fetch %s, or give a file with --weights",
-      options->network, classifier ? " that hold its classifier" : "", entry != NULL ? entry->name : options->network);
-done:
-  return st;
-}
-
-static pmn_status open_model(pmn_run *run, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const pmn_extract_options *o = run->options;
-  pmn_buf weights;
-  pmn_buf_init(&weights, 1 << 16);
-  pmn_model_options options = {.network = o->features != NULL ? o->features : "efficientnet_lite0",
-      .weights = o->weights,
-      .width = o->width,
-      .height = o->height,
-      .preprocess = o->preprocess,
-      .resize = o->resize,
-      .layers = o->layers,
-      .layer_count = (int32_t)o->layer_count,
-      .pooling = PMN_POOLING_AVERAGE};
-  if (o->pool != NULL && !pmn_pooling_find(o->pool, &options.pooling)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no pooling is called \"%s\"; there are avg, max and none", o->pool);
-  }
-  PMN_TRY(find_weights(&options, &weights, err));
-  if (options.weights == NULL) options.weights = weights.data;
-  PMN_TRY(pmn_model_create(&options, &run->model, err));
-  const pmn_preprocess *prepare = pmn_model_preprocess(run->model);
-  run->picture_width = prepare->width;
-  run->picture_height = prepare->height;
-  if (!pmn_filter_find(prepare->resize, &run->filter)) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: no filter is called \"%s\"", pmn_model_origin(run->model), prepare->resize);
-  }
-  run->width = pmn_model_width(run->model);
+  PMN_TRY(pmn_maker_create(run->options, &run->maker, err));
+  run->width = run->maker->width;
   run->counts.width = run->width;
-  run->features = pmn_record_features(run->model, options.pooling);
-  if (run->features == NULL) st = pmn_err_memory(err, 1, "the run record");
+  run->features = json_incref(run->maker->features);
 done:
-  pmn_buf_reset(&weights);
   return st;
 }
 
-static pmn_status open_network(pmn_run *run, pmn_err *err) {
+static pmn_status open_device(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(pmn_choose_device(run, err));
   if (run->options->fit_on == NULL && run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
-  PMN_TRY(pmn_network_create(run->device, pmn_model_program(run->model), run->batch, &run->network, err));
-  pmn_model_destroy(run->model); /* the device has its weights now */
-  run->model = NULL;
+  PMN_TRY(run->maker->kind->open(run->maker, run->device, run->batch, err));
+  run->meter.stages[PMN_STAGE_NETWORK].name = run->maker->kind->stage;
 done:
   return st;
 }
@@ -204,7 +159,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_statistics_check(s, err));
   PMN_TRY(check_resize(o, err));
   PMN_TRY(pmn_run_check_format(run, err));
-  PMN_TRY(open_model(run, err));
+  PMN_TRY(open_maker(run, err));
   if (s->projection != NULL) PMN_TRY(pmn_statistics_load(run, err));
   PMN_TRY(pmn_run_open_outputs(run, err));
   PMN_TRY(open_listing(run, o->sources, o->source_count, o->limit, err));
@@ -212,7 +167,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   run->threads = o->threads > 0 ? o->threads : pmn_pool_processors();
   pmn_meter_init(&run->meter, run->threads);
-  PMN_TRY(open_network(run, err));
+  PMN_TRY(open_device(run, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
   bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s), gathers = o->fit_on == NULL && s->save_moments != NULL;
   PMN_TRY(pmn_parts_begin(run, fits, err));

@@ -1,4 +1,4 @@
-/* pmn_features.c - the first pass: pictures in listing order, through the network, to rows.
+/* pmn_features.c - the first pass: pictures in listing order, through a network or as they are, to rows.
  *
  * A bad picture leaves no gap in a batch: the next good one takes its place. Rows therefore hold only good pictures, in
  * the order of the listing, and every picture of the listing is a row or a reject when this returns PMN_STATUS_OK.
@@ -22,8 +22,6 @@ typedef struct pass {
   pmn_feed *feed;
   pmn_writer *writer;
   pmn_batch *batch;
-  uint8_t *pixels; /* [batch, height, width, 3] */
-  size_t picture_size;
   int32_t size;          /* of a batch: no listing needs a larger one than itself */
   int64_t taken, border; /* index of the next picture, and of the first that is not to join the batch */
 } pass;
@@ -36,6 +34,7 @@ static void tell_progress(const pass *p) {
 /* Takes pictures until the batch is full or the border is reached. */
 static pmn_status fill_batch(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  pmn_maker *maker = p->run->maker;
   while (p->batch->n < p->size && p->taken < p->border) {
     pmn_picture picture;
     bool more;
@@ -47,7 +46,7 @@ static pmn_status fill_batch(pass *p, pmn_err *err) {
       tell_progress(p);
       continue;
     }
-    memcpy(p->pixels + (size_t)p->batch->n * p->picture_size, picture.pixels, p->picture_size);
+    PMN_TRY(maker->kind->put(maker, p->batch->n, &picture, err));
     p->batch->indices[p->batch->n++] = picture.index;
   }
 done:
@@ -63,7 +62,8 @@ static pmn_status drop_broken_rows(pass *p, pmn_err *err) {
   for (int32_t i = 0; i < batch->n; i++) {
     const float *row = batch->features + (size_t)i * width;
     if (pmn_nonfinite_find(row, width) < width) {
-      PMN_TRY(pmn_run_reject(p->run, batch->indices[i], "network", "its features are not finite numbers", err));
+      PMN_TRY(pmn_run_reject(
+          p->run, batch->indices[i], p->run->maker->kind->stage, "its features are not finite numbers", err));
       continue;
     }
     if (kept < i) memcpy(batch->features + (size_t)kept * width, row, width * sizeof *row);
@@ -79,7 +79,7 @@ static pmn_status run_batch(pass *p, pmn_err *err) {
   pmn_run *run = p->run;
   pmn_batch *batch = p->batch;
   double start = pmn_clock_seconds();
-  PMN_TRY(pmn_network_run(run->network, p->pixels, batch->n, batch->features, err));
+  PMN_TRY(run->maker->kind->run(run->maker, batch->n, batch->features, err));
   run->meter.stages[PMN_STAGE_NETWORK].busy_seconds += pmn_clock_seconds() - start;
   PMN_TRY(drop_broken_rows(p, err));
   if (batch->n > 0) memcpy(run->rows + run->counts.rows, batch->indices, (size_t)batch->n * sizeof *batch->indices);
@@ -122,25 +122,19 @@ done:
 
 pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pass p = {.run = run, .picture_size = (size_t)run->picture_width * (size_t)run->picture_height * 3};
+  pass p = {.run = run};
   run->phase_started = pmn_clock_seconds();
   p.size = run->counts.listed < run->batch ? (int32_t)run->counts.listed : run->batch;
   pmn_feed_options feed = {.listing = run->listing,
       .s3 = run->s3,
-      .filter = run->filter,
-      .width = run->picture_width,
-      .height = run->picture_height,
+      .prepare = run->maker->prepare,
       .threads = run->threads,
       .window = p.size + 2 * run->threads,
       .file_bytes_max = FILE_BYTES_MAX};
   pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = run->width};
-  p.pixels = pmn_alloc_aligned((size_t)p.size, p.picture_size);
   pmn_free(run->rows);
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
-  if (p.pixels == NULL || run->rows == NULL) {
-    st = pmn_err_memory(err, (size_t)p.size * p.picture_size, "a batch of pictures");
-    goto done;
-  }
+  if (run->rows == NULL) PMN_TRY(pmn_err_memory(err, (size_t)run->counts.listed * sizeof *run->rows, "the rows"));
   PMN_TRY(pmn_parts_restore(run, &p.taken, err));
   feed.first = p.taken;
   writer.spool = run->spool;
@@ -150,6 +144,5 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
 done:
   pmn_feed_destroy(p.feed);
   pmn_writer_destroy(p.writer);
-  pmn_free(p.pixels);
   return st;
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 typedef struct slot {
-  uint8_t *pixels;
+  pmn_buf prepared;
   bool ready;
   const char *stage; /* NULL: the picture is good */
   pmn_err why;
@@ -23,7 +23,7 @@ typedef struct worker {
   pmn_feed *feed;
   pthread_t thread;
   pmn_decoder *decoder;
-  pmn_resampler *resampler;
+  pmn_preparer *preparer;
   pmn_buf bytes;
   double seconds[PMN_STAGE_RESIZE + 1];
 } worker;
@@ -39,7 +39,6 @@ struct pmn_feed {
   int64_t consumed; /* pictures the consumer is done with */
   int64_t handed;   /* pictures handed out: consumed, or consumed + 1 */
   slot *slots;
-  uint8_t *pixels;
   worker *workers;
   int32_t started;
 };
@@ -62,8 +61,7 @@ static void load_picture(worker *self, int64_t index, slot *s) {
   st = pmn_decoder_run(self->decoder, self->bytes.data, self->bytes.size, &image, &s->why);
   self->seconds[PMN_STAGE_DECODE] += lap(&mark);
   if (st != PMN_STATUS_OK) return;
-  s->stage = "resize";
-  st = pmn_resampler_run(self->resampler, &image, s->pixels, &s->why);
+  st = pmn_preparer_run(self->preparer, &image, &s->prepared, &s->stage, &s->why);
   self->seconds[PMN_STAGE_RESIZE] += lap(&mark);
   if (st == PMN_STATUS_OK) s->stage = NULL;
 }
@@ -95,7 +93,7 @@ static pmn_status start_worker(pmn_feed *feed, worker *w, pmn_err *err) {
   w->feed = feed;
   pmn_buf_init(&w->bytes, options->file_bytes_max);
   PMN_TRY(pmn_decoder_create(&limits, &w->decoder, err));
-  PMN_TRY(pmn_resampler_create(options->filter, options->width, options->height, &w->resampler, err));
+  PMN_TRY(pmn_preparer_create(&options->prepare, &w->preparer, err));
   int code = pthread_create(&w->thread, NULL, worker_main, w);
   if (code != 0) PMN_FAIL_CODE(err, PMN_STATUS_NO_MEMORY, code, "cannot start a decoding thread");
   feed->started++;
@@ -114,18 +112,15 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
   pthread_mutex_init(&self->lock, NULL);
   pthread_cond_init(&self->slot_ready, NULL);
   pthread_cond_init(&self->slot_free, NULL);
-  size_t window = (size_t)options->window, size = (size_t)options->width * (size_t)options->height * 3;
+  size_t window = (size_t)options->window;
   self->slots = pmn_calloc(window, sizeof *self->slots);
   self->workers = pmn_calloc((size_t)options->threads, sizeof *self->workers);
-  self->pixels = pmn_alloc_aligned(window, size);
-  if (self->slots == NULL || self->workers == NULL || self->pixels == NULL) {
-    st = pmn_err_memory(err, window * size, "decoded pictures");
-    goto done;
-  }
+  if (self->slots == NULL || self->workers == NULL)
+    PMN_TRY(pmn_err_memory(err, window * sizeof *self->slots, "decoded pictures"));
+  for (size_t i = 0; i < window; i++) pmn_buf_init(&self->slots[i].prepared, SIZE_MAX);
   pmn_reader_options reader = {
       .listing = options->listing, .s3 = options->s3, .first = options->first, .bytes_max = options->file_bytes_max};
   PMN_TRY(pmn_reader_create(&reader, &self->reader, err));
-  for (size_t i = 0; i < window; i++) self->slots[i].pixels = self->pixels + i * size;
   for (int32_t i = 0; i < options->threads; i++) PMN_TRY(start_worker(self, &self->workers[i], err));
   *feed = self;
   self = NULL;
@@ -152,7 +147,11 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
   if (*more) {
     slot *s = &feed->slots[feed->handed % feed->options.window];
     while (!s->ready) pthread_cond_wait(&feed->slot_ready, &feed->lock);
-    *picture = (pmn_picture){.index = feed->handed, .pixels = s->pixels, .stage = s->stage, .reason = s->why.message};
+    *picture = (pmn_picture){.index = feed->handed,
+        .data = s->prepared.data,
+        .size = s->prepared.size,
+        .stage = s->stage,
+        .reason = s->why.message};
     feed->handed++;
     if (s->stage != NULL && is_not_its_fault(s->stage, s->why.status)) {
       if (err != NULL) *err = s->why;
@@ -180,15 +179,15 @@ void pmn_feed_destroy(pmn_feed *feed) {
   for (int32_t i = 0; i < feed->started; i++) pthread_join(feed->workers[i].thread, NULL);
   for (int32_t i = 0; feed->workers != NULL && i < feed->options.threads; i++) {
     pmn_decoder_destroy(feed->workers[i].decoder);
-    pmn_resampler_destroy(feed->workers[i].resampler);
+    pmn_preparer_destroy(feed->workers[i].preparer);
     pmn_buf_reset(&feed->workers[i].bytes);
   }
   pmn_reader_destroy(feed->reader);
   pthread_cond_destroy(&feed->slot_free);
   pthread_cond_destroy(&feed->slot_ready);
   pthread_mutex_destroy(&feed->lock);
+  for (int32_t i = 0; feed->slots != NULL && i < feed->options.window; i++) pmn_buf_reset(&feed->slots[i].prepared);
   pmn_free(feed->slots);
   pmn_free(feed->workers);
-  pmn_free(feed->pixels);
   pmn_free(feed);
 }

@@ -1,4 +1,4 @@
-/* pmn_feed.h - pictures, read, decoded and resized by many threads, handed out in the order of the listing.
+/* pmn_feed.h - pictures, read, decoded and prepared by many threads, handed out in the order of the listing.
  *
  * The threads work at most `window` pictures ahead of the consumer, so memory does not grow with the listing. A picture
  * that cannot be had is handed out like any other, with its reason.
@@ -6,25 +6,25 @@
 #ifndef PMN_FEED_H
 #define PMN_FEED_H
 
-#include "pmn_image.h"
 #include "pmn_meter.h"
+#include "pmn_prepare.h"
 #include "pmn_source.h"
 
 typedef struct pmn_feed_options {
   const pmn_listing *listing;
   struct pmn_s3 *s3; /* NULL if no picture is in a bucket */
   int64_t first;     /* index of the first picture */
-  pmn_filter filter;
-  int32_t width, height; /* of the pixels handed out */
+  pmn_prepare_options prepare;
   int32_t threads, window;
   size_t file_bytes_max;
 } pmn_feed_options;
 
-/* One picture. `stage` is NULL and `pixels` [height, width, 3] when it is good; else what failed ("read", "decode") and
- * why. Valid until the next pmn_feed_next. */
+/* One picture. `stage` is NULL and `data` what it was prepared to when it is good; else what failed ("read", "decode")
+ * and why. Valid until the next pmn_feed_next. */
 typedef struct pmn_picture {
   int64_t index; /* in the listing */
-  const uint8_t *pixels;
+  const void *data;
+  size_t size;
   const char *stage, *reason;
 } pmn_picture;
 

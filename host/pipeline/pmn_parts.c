@@ -4,6 +4,7 @@
 #include "pmn_clock.h"
 #include "pmn_digest.h"
 #include "pmn_mem.h"
+#include "pmn_record.h"
 
 #include <jansson.h>
 #include <stdio.h>

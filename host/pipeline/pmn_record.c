@@ -7,6 +7,7 @@
 
 #include "pmn_json.h"
 #include "pmn_mem.h"
+#include "pmn_record.h"
 
 #include <jansson.h>
 
@@ -48,20 +49,28 @@ static json_t *floats_json(const float *values, int32_t count) {
   return array;
 }
 
+json_t *pmn_record_preprocess(const pmn_preprocess *p, bool gray) {
+  int32_t channels = gray ? 1 : 3;
+  return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height, "resize",
+      p->resize, "channels",
+      gray     ? "gray"
+      : p->bgr ? "BGR"
+               : "RGB",
+      "name", p->name, "formula", p->formula, "scale", floats_json(p->scale, channels), "shift",
+      floats_json(p->shift, channels));
+}
+
 json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling) {
-  const pmn_preprocess *p = pmn_model_preprocess(model);
   json_t *layers = json_array();
   for (int32_t i = 0; i < pmn_model_output_count(model); i++) {
     int32_t width;
     const char *name = pmn_model_output_name(model, i, &width);
     append(&layers, json_pack("{s:o, s:i}", "layer", pmn_json_name(name), "width", width));
   }
-  json_t *preprocess = json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height,
-      "resize", p->resize, "channels", p->bgr ? "BGR" : "RGB", "name", p->name, "formula", p->formula, "scale",
-      floats_json(p->scale, 3), "shift", floats_json(p->shift, 3));
   return json_pack("{s:o, s:i, s:o, s:s, s:o, s:s, s:o}", "network", pmn_json_name(pmn_model_name(model)), "width",
       pmn_model_width(model), "layers", layers, "pool", pmn_pooling_name(pooling), "weights",
-      pmn_json_name(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess", preprocess);
+      pmn_json_name(pmn_model_origin(model)), "weights_sha256", pmn_model_sha256(model), "preprocess",
+      pmn_record_preprocess(pmn_model_preprocess(model), false));
 }
 
 pmn_status pmn_record_reject(pmn_run *run, const char *key, const char *stage, const char *reason, pmn_err *err) {

@@ -84,13 +84,12 @@ static void close_run(pmn_run *run) {
   pmn_spool_destroy(run->spool);
   pmn_fit_destroy(run->fit);
   pmn_moments_destroy(run->moments);
-  pmn_network_destroy(run->network);
+  pmn_maker_destroy(run->maker);
   pmn_device_close(run->device);
   pmn_listing_destroy(run->listing);
   for (size_t i = 0; i < run->kept_count; i++) pmn_outfile_destroy(run->kept[i]);
   pmn_matrix_close(run->matrix);
   pmn_index_destroy(run->index);
-  pmn_model_destroy(run->model);
   pmn_job_close(run->job); /* after everything that has a file in it */
   pmn_s3_destroy(run->s3);
   json_decref(run->features);

@@ -3,11 +3,10 @@
 #define PMN_RUN_H
 
 #include "pmn_backend.h"
-#include "pmn_image.h"
 #include "pmn_index.h"
 #include "pmn_job.h"
+#include "pmn_maker.h"
 #include "pmn_matrix.h"
-#include "pmn_model.h"
 #include "pmn_outlet.h"
 #include "pmn_source.h"
 #include "pmn_spool.h"
@@ -20,10 +19,8 @@ typedef struct pmn_run {
 
   /* what is to be done: filled by pmn_extract.c or pmn_reduce.c */
   pmn_format format;
-  pmn_filter filter;
-  int32_t picture_width, picture_height; /* of the network's input */
-  struct json_t *features;               /* what the model says of itself, for the record */
-  pmn_model *model;                      /* until the device has its weights */
+  pmn_maker *maker;        /* of rows, from pictures */
+  struct json_t *features; /* what the rows are, for the record: the maker's own, or of the matrix */
   int32_t threads, batch, width;
   char *rejects_path;
   bool rejects_inside; /* the folder that is the output */
@@ -33,7 +30,6 @@ typedef struct pmn_run {
   pmn_matrix *matrix;   /* whose rows are the features, */
   pmn_index *index;     /* and their names, if there are any */
   pmn_device *device;
-  pmn_network *network;
   pmn_rejects *rejects;
 
   /* an output that is a folder: pmn_parts.c */
@@ -115,10 +111,6 @@ PMN_MUST_USE pmn_status pmn_features_run(pmn_run *run, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err);
 /* Second pass: every row through the fit to the output. */
 PMN_MUST_USE pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pmn_err *err);
-/* Network, weights, layers and preprocessing of a model, for run->features; NULL when memory cannot be had. */
-struct json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling);
-/* JSON as text, to be freed with pmn_free; NULL when memory cannot be had. */
-char *pmn_record_text(const struct json_t *json);
 /* A picture of fit_on that could not be read, for run->fit_rejected. */
 PMN_MUST_USE pmn_status pmn_record_reject(
     pmn_run *run, const char *key, const char *stage, const char *reason, pmn_err *err);

@@ -3,6 +3,7 @@
 
 #include "pmn_buf.h"
 #include "pmn_mem.h"
+#include "pmn_record.h"
 #include "pmn_store.h"
 
 #include <math.h>

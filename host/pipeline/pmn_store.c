@@ -550,6 +550,7 @@ static bool differ(json_t *theirs, json_t *mine, difference *at) {
 static const char *source_name(const json_t *features) {
   const char *network = json_string_value(json_object_get(features, "network"));
   if (network != NULL) return network;
+  if (json_object_get(features, "pixels") != NULL) return "pixels";
   return json_is_true(json_object_get(features, "matrix")) ? "a matrix" : "an unknown source";
 }
 
@@ -563,7 +564,8 @@ static pmn_status tell_difference(
     st = pmn_err_memory(err, PATH_SIZE, "a message");
     goto done;
   }
-  if (strcmp(at->path, "network") == 0 || strcmp(at->path, "matrix") == 0) {
+  if (strcmp(at->path, "network") == 0 || strcmp(at->path, "matrix") == 0 ||
+      (strcmp(at->path, "pixels") == 0 && (their_text == NULL || my_text == NULL))) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s was made for features of %s, these are of %s", what, theirs, mine);
   }
   if (strcmp(at->path, "weights_sha256") == 0 && their_text != NULL && my_text != NULL) {

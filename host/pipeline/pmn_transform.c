@@ -4,6 +4,7 @@
 #include "pmn_clock.h"
 #include "pmn_mem.h"
 #include "pmn_parts.h"
+#include "pmn_record.h"
 #include "pmn_store.h"
 
 /* What was listed was long enough; what could be read of it may not be. */

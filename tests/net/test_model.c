@@ -50,6 +50,7 @@ static void test_preprocess(void **state) {
     assert_non_null(p);
     assert_string_equal(p->name, expected[i].name);
     assert_ptr_equal(pmn_preprocess_find(p->name), p);
+    assert_non_null(strstr(PMN_PREPROCESS_NAMES, p->name));
     assert_string_equal(p->resize, expected[i].resize);
     assert_int_equal(p->bgr, expected[i].bgr);
     assert_true(strlen(p->formula) > 0);

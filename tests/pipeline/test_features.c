@@ -155,6 +155,31 @@ static void wrong_names(void **state) {
   check_fails(extract(&options, &summary, &err), PMN_STATUS_NOT_FOUND, "missing.onnx");
 }
 
+/* What is asked of pixels that they do not have. Their values are Pillow's word: judge_pixels.py. */
+static void wrong_pixels(void **state) {
+  (void)state;
+  pmn_summary *summary;
+  pmn_err err;
+  const char *layer[] = {"head_relu"};
+  pmn_extract_options options = options_of(layer, 1, NULL);
+  options.features = "pixels";
+  options.width = options.height = 4;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "of networks");
+  options.layer_count = 0;
+  options.width = options.height = 0;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "--size");
+  options.width = options.height = 4;
+  options.preprocess = "imagenet";
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "\"imagenet\"");
+  options.preprocess = "torch";
+  options.gray = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "one channel");
+  options.features = NULL;
+  options.preprocess = NULL;
+  options.width = options.height = 0;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "networks look at colours");
+}
+
 /* ---------------------------------------------------------------------------------------------------- inspect -- */
 
 static const pmn_layer_info *layer_of(const pmn_inspection *inspection, const char *name) {
@@ -239,6 +264,7 @@ int main(void) {
       in_fresh_folder(size_and_preprocessing),
       in_fresh_folder(record),
       in_fresh_folder(wrong_names),
+      in_fresh_folder(wrong_pixels),
       cmocka_unit_test(inspected_network),
       cmocka_unit_test(nothing_to_inspect),
       cmocka_unit_test(listed_networks),

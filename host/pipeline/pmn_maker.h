@@ -1,0 +1,42 @@
+/* pmn_maker.h - what makes a row of a picture: a network, or its pixels as they are.
+ *
+ * The feed prepares pictures as `prepare` says; the features pass puts them into the maker one by one and lets it make
+ * the rows of a batch. A row does not depend on what else is in the batch.
+ */
+#ifndef PMN_MAKER_H
+#define PMN_MAKER_H
+
+#include "pmn_backend.h"
+#include "pmn_feed.h"
+
+struct json_t;
+typedef struct pmn_maker pmn_maker;
+
+/* put: picture `index` of the next batch. run: the rows of the first n of them, [n, width]. */
+typedef struct pmn_maker_kind {
+  const char *stage; /* what a row that is no row is rejected for */
+  bool computes;     /* it is worth a GPU */
+  /* Once, before the first batch; `device` is borrowed until destroy. */
+  pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
+  pmn_status (*put)(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err);
+  pmn_status (*run)(pmn_maker *maker, int32_t n, float *rows, pmn_err *err);
+  void (*destroy)(pmn_maker *maker); /* not NULL */
+} pmn_maker_kind;
+
+/* Every kind's own struct begins with this. */
+struct pmn_maker {
+  const pmn_maker_kind *kind;
+  pmn_prepare_options prepare;
+  int32_t width;           /* values of a row */
+  struct json_t *features; /* what it says of itself, for the record; the maker's own */
+};
+
+/* The maker that options->features names. Errors as of pmn_extract: PMN_STATUS_ARGUMENT, _NOT_FOUND, _MODEL. */
+PMN_MUST_USE pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
+void pmn_maker_destroy(pmn_maker *maker); /* before its device is closed; NULL is fine */
+
+/* The kinds. Each fills what it can of its own; pmn_maker_create destroys what has failed. */
+PMN_MUST_USE pmn_status pmn_maker_network(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_maker_pixels(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
+
+#endif

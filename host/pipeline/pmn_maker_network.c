@@ -1,0 +1,111 @@
+/* pmn_maker_network.c - rows that are what a network makes of pictures. */
+#include "pmn_maker.h"
+
+#include "pmn_mem.h"
+#include "pmn_model.h"
+#include "pmn_networks.h"
+#include "pmn_record.h"
+
+#include <string.h>
+
+typedef struct network {
+  pmn_maker maker;
+  pmn_model *model; /* until the device has its weights */
+  pmn_network *network;
+  uint8_t *pixels; /* [batch, height, width, 3] */
+  size_t picture;  /* bytes of one */
+} network;
+
+static pmn_status open_network(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  network *self = (network *)maker;
+  self->pixels = pmn_alloc_aligned((size_t)batch_max, self->picture);
+  if (self->pixels == NULL) PMN_TRY(pmn_err_memory(err, self->picture, "a batch of pictures"));
+  PMN_TRY(pmn_network_create(device, pmn_model_program(self->model), batch_max, &self->network, err));
+  pmn_model_destroy(self->model);
+  self->model = NULL;
+done:
+  return st;
+}
+
+static pmn_status put(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err) {
+  (void)err;
+  network *self = (network *)maker;
+  memcpy(self->pixels + (size_t)index * self->picture, picture->data, self->picture);
+  return PMN_STATUS_OK;
+}
+
+static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
+  network *self = (network *)maker;
+  return pmn_network_run(self->network, self->pixels, n, rows, err);
+}
+
+static void destroy(pmn_maker *maker) {
+  network *self = (network *)maker;
+  pmn_network_destroy(self->network);
+  pmn_model_destroy(self->model);
+  pmn_free(self->pixels);
+  pmn_free(self);
+}
+
+static const pmn_maker_kind kind = {
+    .stage = "network", .computes = true, .open = open_network, .put = put, .run = run, .destroy = destroy};
+
+/* Weights fetched before, for a network of the zoo that has none inside and was given none. What is wrong with the
+ * choices is told first: nobody shall download for a run that cannot be. */
+static pmn_status find_weights(const pmn_model_options *options, pmn_buf *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_architecture *architecture = pmn_architecture_find(options->network);
+  bool found = false, classifier = false;
+  if (options->weights != NULL || architecture == NULL || architecture->embedded != NULL) return PMN_STATUS_OK;
+  PMN_TRY(pmn_model_check(options, &classifier, err));
+  PMN_TRY(pmn_networks_weights(architecture, options->width, options->height, classifier, path, &found, err));
+  if (found) return PMN_STATUS_OK;
+  const pmn_weights_entry *entry = pmn_weights_choose(options->network, options->width, options->height, classifier);
+  PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+      "%s has no weights here%s: fetch them once with pomona weights fetch %s, or give a file with --weights",
+      options->network, classifier ? " that hold its classifier" : "", entry != NULL ? entry->name : options->network);
+done:
+  return st;
+}
+
+static pmn_status open_model(network *self, const pmn_extract_options *o, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf weights;
+  pmn_buf_init(&weights, 1 << 16);
+  pmn_model_options options = {.network = o->features != NULL ? o->features : "efficientnet_lite0",
+      .weights = o->weights,
+      .width = o->width,
+      .height = o->height,
+      .preprocess = o->preprocess,
+      .resize = o->resize,
+      .layers = o->layers,
+      .layer_count = (int32_t)o->layer_count,
+      .pooling = PMN_POOLING_AVERAGE};
+  if (o->gray) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "networks look at colours: gray is of pixels");
+  if (o->pool != NULL && !pmn_pooling_find(o->pool, &options.pooling))
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no pooling is called \"%s\"; there are avg, max and none", o->pool);
+  PMN_TRY(find_weights(&options, &weights, err));
+  if (options.weights == NULL) options.weights = weights.data;
+  PMN_TRY(pmn_model_create(&options, &self->model, err));
+  const pmn_preprocess *prepare = pmn_model_preprocess(self->model);
+  self->maker.prepare =
+      (pmn_prepare_options){.kind = PMN_PREPARE_RGB, .width = prepare->width, .height = prepare->height};
+  if (!pmn_filter_find(prepare->resize, &self->maker.prepare.filter)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: no filter is called \"%s\"", pmn_model_origin(self->model), prepare->resize);
+  }
+  self->picture = pmn_prepare_bytes(&self->maker.prepare);
+  self->maker.width = pmn_model_width(self->model);
+  self->maker.features = pmn_record_features(self->model, options.pooling);
+done:
+  pmn_buf_reset(&weights);
+  return st;
+}
+
+pmn_status pmn_maker_network(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err) {
+  network *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a network");
+  self->maker.kind = &kind;
+  *maker = &self->maker;
+  return open_model(self, options, err);
+}

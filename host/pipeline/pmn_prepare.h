@@ -1,0 +1,31 @@
+/* pmn_prepare.h - what becomes of a decoded picture before a batch takes it: the work that every picture needs alone,
+ * done on the threads of the feed. */
+#ifndef PMN_PREPARE_H
+#define PMN_PREPARE_H
+
+#include "pmn_buf.h"
+#include "pmn_image.h"
+
+typedef enum pmn_prepare_kind {
+  PMN_PREPARE_RGB, /* [height, width, 3] bytes, resized */
+  PMN_PREPARE_GRAY /* [height, width] bytes, grey first and then resized */
+} pmn_prepare_kind;
+
+typedef struct pmn_prepare_options {
+  pmn_prepare_kind kind;
+  pmn_filter filter;
+  int32_t width, height; /* pixels */
+} pmn_prepare_options;
+
+/* Bytes of a prepared picture. */
+size_t pmn_prepare_bytes(const pmn_prepare_options *options);
+
+typedef struct pmn_preparer pmn_preparer; /* one thread at a time */
+
+PMN_MUST_USE pmn_status pmn_preparer_create(const pmn_prepare_options *options, pmn_preparer **preparer, pmn_err *err);
+void pmn_preparer_destroy(pmn_preparer *preparer); /* NULL is fine */
+/* *stage names what failed, if something did, as the list of rejects has it. */
+PMN_MUST_USE pmn_status pmn_preparer_run(
+    pmn_preparer *preparer, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err);
+
+#endif
