@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { ENTRY_MAX = 256 << 20 }; /* bytes: an entry lists the rejects of a part */
 
@@ -41,6 +42,7 @@ static void names_reset(pmn_job_names *names) {
   pmn_free(names->parent);
   pmn_free(names->work);
   pmn_free(names->place);
+  pmn_free(names->guard);
 }
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
@@ -418,6 +420,25 @@ done:
 
 /* -------------------------------------------------------------------------------------------------- what is left -- */
 
+static pmn_status name_exists(const pmn_job_names *names, const char *path, bool *exists, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  struct stat info;
+  const char *key;
+  char etag[PMN_S3_ETAG];
+  int64_t size;
+  pmn_buf bucket;
+  pmn_buf_init(&bucket, 256);
+  *exists = names->s3 == NULL && lstat(path, &info) == 0;
+  if (names->s3 == NULL) goto done;
+  PMN_TRY(pmn_s3_uri_split(path, &bucket, &key, err));
+  st = pmn_s3_head(names->s3, bucket.data, key, &size, etag, err);
+  *exists = st == PMN_STATUS_OK;
+  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
+done:
+  pmn_buf_reset(&bucket);
+  return st;
+}
+
 pmn_status pmn_job_find_work(struct pmn_s3 *s3, const char *output, pmn_buf *work, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_job_place *place = choose_place(output);
@@ -428,6 +449,20 @@ pmn_status pmn_job_find_work(struct pmn_s3 *s3, const char *output, pmn_buf *wor
   if (has) PMN_TRY(pmn_buf_printf(work, err, "%s", names.work));
 done:
   names_reset(&names);
+  return st;
+}
+
+/* What runs that wrote one file have left. Nobody takes the lock if none is there: that would only make one. */
+static pmn_status clean_file(const pmn_job_place *place, const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  void *lock = NULL;
+  bool has = false;
+  if (names->guard != NULL) PMN_TRY(name_exists(names, names->guard, &has, err));
+  if (has) PMN_TRY(place->guard(names, &lock, err));
+  *removed += has;
+  PMN_TRY(place->sweep(names, removed, err));
+done:
+  place->unlock(lock);
   return st;
 }
 
@@ -443,9 +478,43 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   if (has) PMN_TRY(place->lock(&names, &lock, err));
   /* Uploads to a bucket may be there without a working folder. */
   if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
-  PMN_TRY(place->sweep(&names, removed, err));
+  PMN_TRY(clean_file(place, &names, removed, err));
 done:
   place->unlock(lock);
   names_reset(&names);
   return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------- guard -- */
+
+struct pmn_job_guard {
+  const pmn_job_place *place;
+  void *lock;
+};
+
+pmn_status pmn_job_guard_take(struct pmn_s3 *s3, const char *output, pmn_job_guard **guard, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
+  pmn_job_guard *self = pmn_calloc(1, sizeof *self);
+  *guard = NULL;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
+  self->place = choose_place(output);
+  PMN_TRY(self->place->names(output, &names, err));
+  PMN_TRY(self->place->guard(&names, &self->lock, err));
+  *guard = self;
+  self = NULL;
+done:
+  pmn_job_guard_release(self);
+  names_reset(&names);
+  return st;
+}
+
+pmn_status pmn_job_guard_check(const pmn_job_guard *guard, pmn_err *err) {
+  return guard->place->check_lock != NULL ? guard->place->check_lock(guard->lock, err) : PMN_STATUS_OK;
+}
+
+void pmn_job_guard_release(pmn_job_guard *guard) {
+  if (guard == NULL) return;
+  guard->place->unlock(guard->lock);
+  pmn_free(guard);
 }

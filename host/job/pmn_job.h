@@ -77,6 +77,15 @@ PMN_MUST_USE pmn_status pmn_job_commit(pmn_job *job, const struct json_t *files,
 /* Appends the path of a working folder of `output`, of a broken or living run, if there is one. */
 PMN_MUST_USE pmn_status pmn_job_find_work(struct pmn_s3 *s3, const char *output, pmn_buf *work, pmn_err *err);
 
+/* An output that is one file has no journal and nothing to go on with, but one run at a time, too: a lock beside it,
+ * ".NAME.lock", that is void when its owner is dead. PMN_STATUS_EXISTS: a living run has it; the message says which. */
+typedef struct pmn_job_guard pmn_job_guard;
+PMN_MUST_USE pmn_status pmn_job_guard_take(struct pmn_s3 *s3, const char *output, pmn_job_guard **guard, pmn_err *err);
+/* PMN_STATUS_EXISTS: another run has taken this one for dead, and has the lock now. */
+PMN_MUST_USE pmn_status pmn_job_guard_check(const pmn_job_guard *guard, pmn_err *err);
+/* Nothing stays. Accepts NULL. */
+void pmn_job_guard_release(pmn_job_guard *guard);
+
 /* pomona clean: removes what broken runs have left of `output`, a folder or a single file; *removed counts. A run at
  * work is PMN_STATUS_EXISTS. */
 PMN_MUST_USE pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err);

@@ -50,7 +50,14 @@ static pmn_status names_make(const char *output, pmn_job_names *names, pmn_err *
   PMN_TRY(pmn_buf_printf(&work, err, "%s/_temporary", names->output));
   names->work = pmn_buf_take(&work);
   names->place = pmn_strdup(names->output);
-  if (names->place == NULL) st = pmn_err_memory(err, strlen(output) + 1, "a path");
+  if (names->place == NULL) {
+    st = pmn_err_memory(err, strlen(output) + 1, "a path");
+    goto done;
+  }
+  const char *bucket = names->output + strlen("s3://"), *slash = strrchr(bucket, '/');
+  if (slash == NULL) goto done;
+  PMN_TRY(pmn_buf_printf(&work, err, "%.*s/.%s.lock", (int)(slash - names->output), names->output, slash + 1));
+  names->guard = pmn_buf_take(&work);
 done:
   pmn_buf_reset(&work);
   return st;
@@ -138,6 +145,21 @@ static pmn_status lock_take(const pmn_job_names *names, void **lock, pmn_err *er
   *lock = taken;
 done:
   below_reset(&b);
+  return st;
+}
+
+static pmn_status guard_take(const pmn_job_names *names, void **lock, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_lock *taken = NULL;
+  const char *key;
+  pmn_buf bucket;
+  *lock = NULL;
+  pmn_buf_init(&bucket, 256);
+  PMN_TRY(pmn_s3_uri_split(names->guard, &bucket, &key, err));
+  PMN_TRY(pmn_job_lock_take(names->s3, bucket.data, key, names->output, &taken, err));
+  *lock = taken;
+done:
+  pmn_buf_reset(&bucket);
   return st;
 }
 
@@ -280,6 +302,7 @@ const pmn_job_place pmn_job_bucket = {.names = names_make,
     .look = look,
     .has_work = has_work,
     .lock = lock_take,
+    .guard = guard_take,
     .unlock = unlock,
     .check_lock = check_lock,
     .clear = clear,

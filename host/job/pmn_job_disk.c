@@ -34,6 +34,8 @@ static pmn_status names_make(const char *output, pmn_job_names *names, pmn_err *
   }
   PMN_TRY(pmn_buf_printf(&path, err, "%.*s.%s.pomona", (int)(name - names->output), names->output, name));
   names->work = pmn_buf_take(&path);
+  PMN_TRY(pmn_buf_printf(&path, err, "%.*s.%s.lock", (int)(name - names->output), names->output, name));
+  names->guard = pmn_buf_take(&path);
   PMN_TRY(pmn_buf_printf(&path, err, "%.*s", (int)(name - names->output), slash == NULL ? "" : names->output));
   if (slash == NULL) PMN_TRY(pmn_buf_append(&path, ".", 1, err));
   names->parent = pmn_buf_take(&path);
@@ -129,20 +131,24 @@ static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) 
 /* The kernel's lock on an open file ends with the process, however that ends. */
 typedef struct lock {
   int fd;
+  char *own; /* the file, if it goes with the lock; NULL: it goes with the working folder */
 } lock;
-
-static void unlock(void *handle) {
-  lock *self = handle;
-  if (self == NULL) return;
-  close(self->fd);
-  pmn_free(self);
-}
 
 /* Whoever held it before may have removed it since it was opened. */
 static bool is_there(int fd, const char *path) {
   struct stat mine, there;
   if (fstat(fd, &mine) != 0 || lstat(path, &there) != 0) return errno != ENOENT;
   return mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+static void unlock(void *handle) {
+  lock *self = handle;
+  if (self == NULL) return;
+  /* A relative name may mean another's file by now: the caller may have changed the working folder. */
+  if (self->fd >= 0 && self->own != NULL && is_there(self->fd, self->own)) unlink(self->own);
+  if (self->fd >= 0) close(self->fd);
+  pmn_free(self->own);
+  pmn_free(self);
 }
 
 static pmn_status sync_folder(const char *path, pmn_err *err) {
@@ -155,20 +161,24 @@ static pmn_status sync_folder(const char *path, pmn_err *err) {
 }
 
 /* The lock's file, locked; with *fd -1 and PMN_STATUS_OK it was removed meanwhile, and is to be made again. */
-static pmn_status lock_file(const pmn_job_names *names, const char *path, int *fd, pmn_err *err) {
+static pmn_status lock_file(const pmn_job_names *names, const char *path, bool in_work, int *fd, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char owner[64];
   *fd = -1;
-  if (mkdir(names->work, 0777) != 0 && errno != EEXIST) return fail("make the working folder", names->work, err);
+  if (in_work && mkdir(names->work, 0777) != 0 && errno != EEXIST) {
+    return fail("make the working folder", names->work, err);
+  }
   int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (file < 0) return errno == ENOENT ? PMN_STATUS_OK : fail("open", path, err);
-  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    ssize_t size = errno == EWOULDBLOCK ? pread(file, owner, sizeof owner - 1, 0) : -1;
-    if (size < 0) {
+  if (file < 0) return in_work && errno == ENOENT ? PMN_STATUS_OK : fail("open", path, err);
+  /* A file system without locks has always taken single files, which come there whole in any case. */
+  if (flock(file, LOCK_EX | LOCK_NB) != 0 && (in_work || errno == EWOULDBLOCK)) {
+    if (errno != EWOULDBLOCK) {
       st = fail("lock", path, err);
+      unlink(path); /* nobody can have it */
       goto done;
     }
-    owner[size] = '\0';
+    ssize_t size = pread(file, owner, sizeof owner - 1, 0);
+    owner[size > 0 ? size : 0] = '\0';
     PMN_FAIL(err, PMN_STATUS_EXISTS, "another run (process %s) is writing %.300s; wait for it, or name another output",
         size > 0 ? owner : "unknown", names->output);
   }
@@ -181,9 +191,20 @@ done:
   return st;
 }
 
+/* Takes the lock and says whose it is. */
+static pmn_status take(const pmn_job_names *names, const char *path, bool in_work, lock *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char owner[64];
+  while (self->fd < 0) PMN_TRY(lock_file(names, path, in_work, &self->fd, err));
+  int size = snprintf(owner, sizeof owner, "%ld", (long)getpid());
+  if (ftruncate(self->fd, 0) != 0 || pwrite(self->fd, owner, (size_t)size, 0) != size) st = fail("write", path, err);
+done:
+  return st;
+}
+
 static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  char path[4096], owner[64];
+  char path[4096];
   struct stat info;
   bool fresh = lstat(names->work, &info) != 0 && errno == ENOENT;
   *handle = NULL;
@@ -191,12 +212,7 @@ static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
   self->fd = -1;
   PMN_TRY(work_path(names, "lock", path, err));
-  while (self->fd < 0) PMN_TRY(lock_file(names, path, &self->fd, err));
-  int size = snprintf(owner, sizeof owner, "%ld", (long)getpid());
-  if (ftruncate(self->fd, 0) != 0 || pwrite(self->fd, owner, (size_t)size, 0) != size) {
-    st = fail("write", path, err);
-    goto done;
-  }
+  PMN_TRY(take(names, path, true, self, err));
   PMN_TRY(sync_folder(names->parent, err)); /* what is kept in the folder lasts no longer than its name */
   *handle = self;
   self = NULL;
@@ -204,9 +220,27 @@ done:
   if (self != NULL) {
     if (fresh && self->fd >= 0) unlink(path);
     if (fresh) rmdir(names->work); /* unless another run has something in it */
-    if (self->fd >= 0) close(self->fd);
-    pmn_free(self);
+    unlock(self);
   }
+  return st;
+}
+
+static pmn_status guard_take(const pmn_job_names *names, void **handle, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  *handle = NULL;
+  lock *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
+  self->fd = -1;
+  self->own = pmn_strdup(names->guard);
+  if (self->own == NULL) {
+    st = pmn_err_memory(err, strlen(names->guard) + 1, "a path");
+    goto done;
+  }
+  PMN_TRY(take(names, self->own, false, self, err));
+  *handle = self;
+  self = NULL;
+done:
+  unlock(self);
   return st;
 }
 
@@ -350,6 +384,7 @@ const pmn_job_place pmn_job_disk = {.names = names_make,
     .look = look,
     .has_work = has_work,
     .lock = lock_take,
+    .guard = guard_take,
     .unlock = unlock,
     .clear = clear,
     .show = show,

@@ -11,6 +11,7 @@ typedef struct pmn_job_names {
   char *parent; /* what OUT lies in; of a bucket NULL */
   char *work;   /* the working folder */
   char *place;  /* where files of the output are written */
+  char *guard;  /* the lock of an output that is one file; of a whole bucket NULL */
 } pmn_job_names;
 
 /* What stands under OUT's name. In a bucket a run may be broken off while it shows its output: parts, and no _SUCCESS.
@@ -25,6 +26,8 @@ typedef struct pmn_job_place {
   PMN_MUST_USE pmn_status (*has_work)(const pmn_job_names *names, bool *has, pmn_err *err);
   /* *lock is NULL and PMN_STATUS_EXISTS when a living run holds it; the message says which. */
   PMN_MUST_USE pmn_status (*lock)(const pmn_job_names *names, void **lock, pmn_err *err);
+  /* The same for an output that is one file: names->guard, which goes when it is unlocked. */
+  PMN_MUST_USE pmn_status (*guard)(const pmn_job_names *names, void **lock, pmn_err *err);
   void (*unlock)(void *lock); /* accepts NULL */
   /* PMN_STATUS_EXISTS: it is another's by now. NULL where that cannot be. */
   PMN_MUST_USE pmn_status (*check_lock)(const void *lock, pmn_err *err);

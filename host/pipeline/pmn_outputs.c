@@ -164,6 +164,13 @@ done:
   return st;
 }
 
+/* One run at a time on an output that is one file. What another has finished since it was looked for is seen now. */
+static pmn_status guard_output(pmn_run *run, pmn_err *err) {
+  const pmn_extract_options *o = run->options;
+  pmn_status st = pmn_job_guard_take(run->s3, o->output, &run->guard, err);
+  return st == PMN_STATUS_OK ? pmn_outfile_check(run->s3, o->output, "", o->overwrite, err) : st;
+}
+
 /* The list of rejects of a folder is in it, unless the user wants it elsewhere. */
 static pmn_status name_rejects(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -206,6 +213,7 @@ pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   run->replaces = o->overwrite || (run->job != NULL && pmn_job_goes_on(run->job));
   PMN_TRY(name_rejects(run, err));
   PMN_TRY(check_outputs(run, err));
+  if (run->job == NULL) PMN_TRY(guard_output(run, err));
   PMN_TRY(open_rejects(run, err));
 done:
   return st;

@@ -90,6 +90,7 @@ static void close_run(pmn_run *run) {
   for (size_t i = 0; i < run->kept_count; i++) pmn_outfile_destroy(run->kept[i]);
   pmn_matrix_close(run->matrix);
   pmn_index_destroy(run->index);
+  pmn_job_guard_release(run->guard);
   pmn_job_close(run->job); /* after everything that has a file in it */
   pmn_s3_destroy(run->s3);
   json_decref(run->features);
@@ -181,6 +182,7 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   }
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
+  if (run->guard != NULL) PMN_TRY(pmn_job_guard_check(run->guard, err));
   PMN_TRY(pmn_rejects_commit(run->rejects, err));
   st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */

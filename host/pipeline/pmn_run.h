@@ -32,6 +32,8 @@ typedef struct pmn_run {
   pmn_device *device;
   pmn_rejects *rejects;
 
+  pmn_job_guard *guard; /* of an output that is one file; or: */
+
   /* an output that is a folder: pmn_parts.c */
   pmn_job *job;
   bool journals;           /* a broken run can be taken up again */

@@ -238,9 +238,85 @@ static void one_run_at_a_time(void **state) {
   assert_string_equal(names_in(folder), "other out");
 }
 
-/* Who ends removes the lock, while the next may have it open: there is never one lock for two. */
-static void lock_changes_hands(void **state) {
+static pmn_status take_guard(const char *output, pmn_job_guard **guard, pmn_err *err) {
+  *guard = (pmn_job_guard *)(uintptr_t)1; /* must be overwritten whatever happens */
+  pmn_status st = pmn_job_guard_take(NULL, output, guard, err);
+  if (st != PMN_STATUS_OK && *guard != NULL) fail_msg("a guard that could not be taken is there");
+  return st;
+}
+
+/* An output that is one file: the same, with nothing to be gone on with. */
+static void one_run_at_a_time_on_a_file(void **state) {
   (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_job_guard *guard, *second;
+  int ready[2], result;
+  char byte, owner[32], *before = getcwd(NULL, 0);
+  int64_t removed;
+  assert_int_equal(pipe(ready), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    bool good = take_guard(in_folder("out.csv"), &guard, &err) == PMN_STATUS_OK && write(ready[1], "x", 1) == 1;
+    for (; good;) pause();
+    _exit(1);
+  }
+  close(ready[1]);
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  snprintf(owner, sizeof owner, "(process %d) is writing ", (int)child);
+  check_fails(take_guard(in_folder("out.csv"), &second, &err), PMN_STATUS_EXISTS, owner);
+  assert_non_null(strstr(err.message, "wait for it, or name another output"));
+  assert_int_equal(chdir(folder), 0);
+  check_fails(take_guard("out.csv", &second, &err), PMN_STATUS_EXISTS, owner);
+  assert_int_equal(chdir(before), 0);
+  check_fails(pmn_job_clean(NULL, in_folder("out.csv"), &removed, &err), PMN_STATUS_EXISTS, owner);
+  assert_int_equal(removed, 0);
+  assert_string_equal(names_in(folder), ".out.csv.lock");
+  check_ok(take_guard(in_folder("out.npy"), &second, &err)); /* beside it */
+  pmn_job_guard_release(second);
+  check_ok(run_job(in_folder("out.csv/"), 'a', false, false, NULL, &err)); /* a folder has a lock of its own */
+  check_folder_remove(in_folder("out.csv"));
+  kill(child, SIGKILL);
+  assert_int_equal(waitpid(child, &result, 0), child);
+  assert_string_equal(names_in(folder), ".out.csv.lock");
+  check_ok(take_guard(in_folder("out.csv"), &guard, &err));
+  check_ok(pmn_job_guard_check(guard, &err));
+  snprintf(owner, sizeof owner, "(process %d) is writing ", (int)getpid());
+  check_fails(take_guard(in_folder("out.csv"), &second, &err), PMN_STATUS_EXISTS, owner); /* in one process, too */
+  pmn_job_guard_release(guard);
+  pmn_job_guard_release(NULL);
+  assert_string_equal(names_in(folder), "");
+  put_text(in_folder(".out.csv.lock"), "1"); /* of a dead run */
+  check_ok(pmn_job_clean(NULL, in_folder("out.csv"), &removed, &err));
+  assert_int_equal(removed, 1);
+  assert_string_equal(names_in(folder), "");
+
+  /* Who goes elsewhere meanwhile removes nothing of another's. */
+  assert_int_equal(mkdir(in_folder("else"), 0700), 0);
+  assert_int_equal(chdir(folder), 0);
+  check_ok(take_guard("out.csv", &guard, &err));
+  assert_int_equal(chdir("else"), 0);
+  check_ok(take_guard("out.csv", &second, &err));
+  pmn_job_guard_release(guard);
+  assert_string_equal(names_in("."), ".out.csv.lock");
+  pmn_job_guard_release(second);
+  assert_string_equal(names_in("."), "");
+  assert_int_equal(chdir(before), 0);
+  free(before);
+}
+
+typedef struct held {
+  pmn_job *job;
+  pmn_job_guard *guard;
+} held;
+
+static pmn_status hold(bool is_file, int way, held *h, pmn_err *err) {
+  return is_file ? take_guard(in_folder("out"), &h->guard, err)
+                 : open_job(in_folder("out/"), way == 0, way == 1, &h->job, err);
+}
+
+/* Who ends removes the lock, while the next may have it open: there is never one lock for two. */
+static void change_hands(bool is_file) {
   enum { PROCESSES = 3, TURNS = 150 };
   pid_t children[PROCESSES];
   char inside[96];
@@ -250,8 +326,8 @@ static void lock_changes_hands(void **state) {
     if (children[i] != 0) continue;
     for (int turn = 0; turn < TURNS;) {
       pmn_err err = PMN_ERR_INIT;
-      pmn_job *job;
-      pmn_status st = open_job(in_folder("out/"), i == 0, i == 1, &job, &err);
+      held h = {NULL, NULL};
+      pmn_status st = hold(is_file, i, &h, &err);
       if (st == PMN_STATUS_EXISTS) continue;
       if (st != PMN_STATUS_OK) {
         fprintf(stderr, "%s\n", err.message);
@@ -261,7 +337,8 @@ static void lock_changes_hands(void **state) {
       if (file < 0) _exit(2);
       unlink(inside);
       close(file);
-      pmn_job_close(job);
+      pmn_job_close(h.job);
+      pmn_job_guard_release(h.guard);
       turn++;
     }
     _exit(0);
@@ -272,6 +349,12 @@ static void lock_changes_hands(void **state) {
     assert_int_equal(result, 0);
   }
   assert_string_equal(names_in(folder), "");
+}
+
+static void lock_changes_hands(void **state) {
+  (void)state;
+  change_hands(false);
+  change_hands(true);
 }
 
 /* --------------------------------------------------------------------------------------------------- journal -- */
@@ -534,6 +617,7 @@ int main(void) {
       TEST(outputs_there),
       TEST(outputs_that_appear),
       TEST(one_run_at_a_time),
+      TEST(one_run_at_a_time_on_a_file),
       TEST(lock_changes_hands),
       TEST(work_stays_if_there_is_any),
       TEST(entries),

@@ -12,8 +12,9 @@
 /* Of all wrapped calls the one number `fail_at` fails; of those that change something the one number `die_at` is the
  * last of its process. Negative: none. */
 static int fail_at = -1, die_at = -1, calls, changes;
-static const char *vanishing; /* the working folder, which goes when its lock has just been opened */
+static const char *vanishing; /* a lock, or the folder it is in, which goes when the lock has just been opened */
 static bool poor;             /* a file system without RENAME_NOREPLACE and RENAME_EXCHANGE */
+static bool lockless;         /* one without locks */
 
 static bool fails(void) {
   if (calls++ != fail_at) return false;
@@ -54,12 +55,19 @@ int __wrap_open(const char *path, int flags, mode_t mode) {
   if (fails()) return -1;
   int fd = __real_open(path, flags, mode);
   if ((flags & O_CREAT) != 0) changed(fd);
-  if (vanishing != NULL && strstr(path, "/lock") != NULL) {
+  if (vanishing != NULL && strstr(path, "lock") != NULL) {
     remove(path);
     remove(vanishing);
     vanishing = NULL;
   }
   return fd;
+}
+
+int __real_flock(int fd, int what);
+int __wrap_flock(int fd, int what);
+int __wrap_flock(int fd, int what) {
+  errno = ENOLCK;
+  return lockless ? -1 : __real_flock(fd, what);
 }
 
 DIR *__real_opendir(const char *path);
@@ -85,7 +93,7 @@ int __wrap_renameat2(int from_at, const char *from, int to_at, const char *to, u
 static void reset_faults(void) {
   fail_at = die_at = -1;
   calls = changes = 0;
-  poor = false;
+  poor = lockless = false;
   vanishing = NULL;
 }
 
@@ -214,6 +222,42 @@ static void lock_that_goes(void **state) {
   assert_string_equal(names_in(folder), "");
 }
 
+/* The lock of an output that is one file: it is had, or nothing is left; and where there are no locks, outputs are
+ * written as if nobody else were there. */
+static void guards_may_fail(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_job_guard *guard, *second;
+  int failures = 0;
+  for (int at = 0;; at++) {
+    calls = 0;
+    fail_at = at;
+    pmn_status st = pmn_job_guard_take(NULL, in_folder("out.csv"), &guard, &err);
+    fail_at = -1;
+    if (calls <= at) break;
+    if (st == PMN_STATUS_OK) { /* whose name cannot be looked at is taken to be there */
+      pmn_job_guard_release(guard);
+      continue;
+    }
+    failures++;
+    check_fails(st, PMN_STATUS_WRITE, ".out.csv.lock: No space left");
+    assert_null(guard);
+    assert_string_equal(names_in(folder), "");
+  }
+  assert_in_range(failures, 3, 10);
+  pmn_job_guard_release(guard);
+  vanishing = in_folder(".out.csv.lock");
+  check_ok(pmn_job_guard_take(NULL, in_folder("out.csv"), &guard, &err));
+  assert_null(vanishing);
+  check_fails(pmn_job_guard_take(NULL, in_folder("out.csv"), &second, &err), PMN_STATUS_EXISTS, "another run");
+  lockless = true;
+  check_ok(pmn_job_guard_take(NULL, in_folder("out.csv"), &second, &err));
+  check_fails(try_job(in_folder("out/"), false, false, &err), PMN_STATUS_WRITE, "No locks available");
+  pmn_job_guard_release(second);
+  pmn_job_guard_release(guard);
+  assert_string_equal(names_in(folder), "");
+}
+
 static pmn_status look_at(void *arg, const char *name, int64_t size, pmn_err *err) {
   (void)arg;
   (void)name;
@@ -333,6 +377,7 @@ int main(void) {
       TEST(every_call_may_fail),
       TEST(other_output_is_always_seen),
       TEST(lock_that_goes),
+      TEST(guards_may_fail),
       TEST(folders_may_fail),
       TEST(every_change_may_be_the_last),
       TEST(death_upon_death),

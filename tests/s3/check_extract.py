@@ -335,6 +335,39 @@ def check_lock_and_clean():
     lab.boto.abort_multipart_upload(Bucket=lab.bucket, Key="lost/deep/part-00000.csv", UploadId=others[2])
 
 
+def check_one_file():
+    """The same for an output that is one object."""
+    with fresh("alone/") as out:
+        table = out + "table.csv"
+        for ended in ("killed", "cleaned", "taken over"):
+            child = lab.start("extract", lab.uri("pics/"), "-o", table, *SMALL)
+            wait_for("alone/", ".table.csv.lock", child)
+            child.send_signal(signal.SIGSTOP)
+            assert child.poll() is None
+            for words in (["--overwrite"], []):
+                lab.extract(lab.uri("pics/"), table, *words, code=WRITE, says=f"process {child.pid} ")
+            lab.run("clean", table, code=WRITE, says=f"process {child.pid} ")
+            if ended == "taken over":
+                lock = json.loads(lab.get("alone/.table.csv.lock"))
+                lab.put("alone/.table.csv.lock", json.dumps(lock | {"id": "0" * 32, "host": "elsewhere"}).encode())
+                child.send_signal(signal.SIGCONT)
+                _, err = child.communicate(timeout=60)
+                assert child.returncode == WRITE and b"elsewhere" in err, (child.returncode, err)
+                assert lab.keys("alone/") == [".table.csv.lock"], lab.keys("alone/")
+                lab.put("alone/.table.csv.lock", json.dumps(lock | {"time": 0}).encode())
+            else:
+                child.kill()
+                child.communicate()
+            if ended == "cleaned":
+                lab.run("clean", table, says="removed")
+                assert lab.keys("alone/") == [] and lab.uploads("alone/") == []
+            lab.extract(lab.uri("pics/"), table)
+            assert lab.keys("alone/") == ["table.csv", "table.csv.record.json", "table.csv.rejects.csv"], lab.keys("alone/")
+            lab.run("clean", table)  # what the dead one was sending
+            for key in lab.keys("alone/"):
+                lab.boto.delete_object(Bucket=lab.bucket, Key="alone/" + key)
+
+
 def check_taken_over():
     """A run that slept for minutes and was taken for dead neither shows its output nor harms the other's."""
     plan, whole, _ = wholes()[0]
@@ -493,9 +526,10 @@ def check_secrets():
 
 CHECKS = {
     "moto": [check_files, check_folders, check_sources, check_resume, check_termination, check_interrupt,
-             check_lock_and_clean, check_taken_over, check_reading_faults, check_changed_objects, check_writing_faults,
+             check_lock_and_clean, check_one_file, check_taken_over, check_reading_faults, check_changed_objects, check_writing_faults,
              check_commit_faults, check_readers, check_refusals, check_secrets],
-    "swift": [check_files, check_folders, check_sources, check_resume, check_lock_and_clean, check_refusals],
+    "swift": [check_files, check_folders, check_sources, check_resume, check_lock_and_clean, check_one_file,
+              check_refusals],
 }
 
 
