@@ -257,13 +257,26 @@ static bool find_difference(json_t *there, json_t *here, const char **name, char
   return false;
 }
 
+/* Of numbers and names the values say it all; of a listing they are a count and hashes. */
+static void tell_difference(const char *name, const char *then, const char *now, char text[256]) {
+  if (strcmp(name, "pictures") == 0)
+    snprintf(text, 256, "%s pictures then, %s now", then, now);
+  else if (strcmp(name, "listing") == 0)
+    snprintf(text, 256, "as many pictures as then, but with other names or labels");
+  else if (strcmp(name, "contents") == 0)
+    snprintf(text, 256, "the same names as then, but pictures of other sizes or times");
+  else
+    snprintf(text, 256, "%s: %s then, %s now", name, then, now);
+}
+
 static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here, pmn_err *err) {
   const char *name;
-  char then[100], now[100];
+  char then[100], now[100], text[256];
   if (!find_difference(there, here, &name, then, now)) return PMN_STATUS_OK;
+  tell_difference(name, then, now, text);
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-      "%.150s is another job's (%s: %s there, %s here); go on as it was, or start anew with --overwrite",
-      self->finished ? self->names.output : self->names.work, name, then, now);
+      "%.150s is another job's (%s); go on as it was, or start anew with --overwrite",
+      self->finished ? self->names.output : self->names.work, text);
 }
 
 /* A record as a run gives it, to be freed with pmn_free. */

@@ -45,8 +45,9 @@ bool pmn_job_goes_on(const pmn_job *job);
 const char *pmn_job_work_folder(const pmn_job *job);
 
 /* `plan`, a JSON object: all that decides the bytes of the output. A new job writes it down; a resumed one compares it
- * member by member: PMN_STATUS_ARGUMENT names the first that differs. *record is NULL, or the run record of an output
- * that this very plan has finished before, to be freed with pmn_free: there is nothing to do. */
+ * member by member: PMN_STATUS_ARGUMENT names the first that differs; `pictures`, a count, and the hashes `listing` and
+ * `contents`, it tells in words. *record is NULL, or the run record of an output that this very plan has finished before,
+ * to be freed with pmn_free: there is nothing to do. */
 PMN_MUST_USE pmn_status pmn_job_begin(pmn_job *job, struct json_t *plan, char **record, pmn_err *err);
 
 /* The journal: entries by name. *entry is NULL if there is none; else owned by the caller. A damaged one is an error.

@@ -467,8 +467,8 @@ static void plans_that_differ(void **state) {
   pmn_job *job;
   leave_work(in_folder("out/"), 'a', 1);
   for (int change = 0; change < 6; change++) {
-    static const char *const says[] = {"(letter: \"a\" there, \"b\" here)", "(parts: 3 there, 4 here)",
-        "(pca_ratio: 0.1", "(letter: \"a\" there, nothing here)", "(weights: nothing there, \"x\" here)", ""};
+    static const char *const says[] = {"(letter: \"a\" then, \"b\" now)", "(parts: 3 then, 4 now)", "(pca_ratio: 0.1",
+        "(letter: \"a\" then, nothing now)", "(weights: nothing then, \"x\" now)", ""};
     json_t *plan = plan_for(change == 0 ? 'b' : 'a');
     if (change == 1) json_object_set_new(plan, "parts", json_integer(4));
     if (change == 2)
