@@ -5,16 +5,19 @@
 #include "pmn_digest.h"
 #include "pmn_mem.h"
 #include "pmn_record.h"
+#include "pmn_s3.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
   PIECE_PICTURES = 4096,         /* at most, of the first pass: what a broken run has to do again */
   PART_BYTES = 64 * 1024 * 1024, /* of features, about: what Spark and its like read with one task */
   PAUSE_SECONDS = 90,            /* clouds take a machine away two minutes after they say so */
   PIECE_NAME = 40,
+  STORED_SIZE = PMN_S3_ETAG + 32,
   REASON_MAX = sizeof((pmn_err *)NULL)->message,
 };
 
@@ -79,22 +82,41 @@ pmn_status pmn_parts_open(pmn_run *run, pmn_err *err) {
   return pmn_job_open(&options, &run->job, err);
 }
 
-/* Of every key, label and, in buckets, size and ETag, in order. */
-static pmn_status hash_listing(const pmn_run *run, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
-  pmn_digest *digest = pmn_digest_create(false);
-  bool good = digest != NULL;
-  for (int64_t i = 0; good && i < run->counts.listed; i++) {
-    pmn_item item = pmn_listing_item(run->listing, i);
-    good = pmn_digest_update(digest, item.key, strlen(item.key) + 1) &&
-           pmn_digest_update(digest, item.label, strlen(item.label) + 1) &&
-           pmn_digest_update(digest, item.stored, strlen(item.stored) + 1);
-  }
-  good = good && pmn_digest_finish(digest, NULL, sha256);
-  pmn_digest_destroy(digest);
-  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the hash of the listing");
+/* Of a picture on a disk its size and time; in a bucket its size and ETag, as far as the listing has told them. */
+static void stored_text(const pmn_item *item, char text[STORED_SIZE]) {
+  struct stat info;
+  if (pmn_s3_is_uri(item->path) || stat(item->path, &info) != 0)
+    snprintf(text, STORED_SIZE, "%s", item->stored);
+  else
+    snprintf(text, STORED_SIZE, "%lld %lld.%09ld", (long long)info.st_size, (long long)info.st_mtim.tv_sec,
+        info.st_mtim.tv_nsec);
 }
 
-static json_t *plan_json(const pmn_run *run, const char *listing) {
+/* Of every key and label, in order; and of what is stored under them, if a broken run can be taken up again: half of
+ * the rows may then be of older pictures than the others. */
+static pmn_status hash_listing(
+    const pmn_run *run, char listing[PMN_SHA256_HEX_SIZE], char contents[PMN_SHA256_HEX_SIZE], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_digest *names = pmn_digest_create(false), *stored = pmn_digest_create(false);
+  bool good = names != NULL && stored != NULL;
+  for (int64_t i = 0; good && i < run->counts.listed; i++) {
+    char text[STORED_SIZE] = "";
+    pmn_item item = pmn_listing_item(run->listing, i);
+    PMN_TRY(pmn_run_check_stop(run, err));
+    if (run->journals) stored_text(&item, text);
+    good = pmn_digest_update(names, item.key, strlen(item.key) + 1) &&
+           pmn_digest_update(names, item.label, strlen(item.label) + 1) &&
+           pmn_digest_update(stored, text, strlen(text) + 1);
+  }
+  good = good && pmn_digest_finish(names, NULL, listing) && pmn_digest_finish(stored, NULL, contents);
+  if (!good) st = pmn_err_memory(err, 1, "the hash of the listing");
+done:
+  pmn_digest_destroy(names);
+  pmn_digest_destroy(stored);
+  return st;
+}
+
+static json_t *plan_json(const pmn_run *run, const char *listing, const char *contents) {
   const pmn_extract_options *o = run->options;
   const pmn_statistics *s = &o->statistics;
   const pmn_device_info *device = &run->device->info;
@@ -107,6 +129,7 @@ static json_t *plan_json(const pmn_run *run, const char *listing) {
       s->compat != NULL ? s->compat : "sklearn", "projection", s->projection != NULL, "fit_on", o->fit_on != NULL);
   bool good = json_object_set_new(plan, "statistics", statistics) == 0;
   if (listing != NULL) good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0;
+  if (contents != NULL) good = good && json_object_set_new(plan, "contents", json_string(contents)) == 0;
   if (good) return plan;
   json_decref(plan);
   return NULL;
@@ -114,7 +137,7 @@ static json_t *plan_json(const pmn_run *run, const char *listing) {
 
 pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  char listing[PMN_SHA256_HEX_SIZE];
+  char listing[PMN_SHA256_HEX_SIZE], contents[PMN_SHA256_HEX_SIZE];
   int64_t pieces = run_count(run, run->width, PIECE_PICTURES);
   if (pieces < run->options->parts) pieces = run->options->parts;
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
@@ -130,8 +153,8 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "a run that saves moments without fitting anything keeps no rows to go on with: start anew with --overwrite");
   }
-  if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, err));
-  run->plan = plan_json(run, run->listing != NULL ? listing : NULL);
+  if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
+  run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->journals ? contents : NULL);
   run->files = json_array();
   run->rejected = json_array();
   if (run->plan == NULL || run->files == NULL || run->rejected == NULL) {

@@ -1,0 +1,113 @@
+/* test_resume.c - runs to a folder that end early and are taken up again: what they are refused for, and what the user
+ * is told. Kills at every call are tests/job/check_crash.py's. */
+#include "extract_check.h"
+
+#include <fcntl.h>
+
+/* Thirteen pictures under pics/ in this test's folder, of which the last is a bad one: a run that stops there has kept
+ * three of its four parts. */
+enum { LISTED = PICTURES + 1, PARTS = 4 };
+
+static char pics[80];
+
+static int make_pictures(void **state) {
+  make_folder(state);
+  snprintf(pics, sizeof pics, "%s/pics", folder);
+  shell("mkdir '%s' && i=0 && find '%s' -name '*.jpg' | LC_ALL=C sort | while read -r f; do "
+        "cp \"$f\" '%s'/\"$(printf %%02d.jpg $i)\"; i=$((i+1)); done && echo 'a text' >'%s/bad.jpg'",
+      pics, training, pics, pics);
+  return 0;
+}
+
+static pmn_extract_options folder_options(void) {
+  pmn_extract_options options = options_for(pics, "out/");
+  options.format = "csv";
+  options.parts = PARTS;
+  options.batch = 2;
+  return options;
+}
+
+/* The journal of a run that stopped at the bad picture. */
+static void leave_work(void) {
+  pmn_extract_options options = folder_options();
+  pmn_summary *summary;
+  pmn_err err;
+  options.stop_on_error = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "bad.jpg: decode: ");
+}
+
+static void resume_fails(const char *text) {
+  pmn_extract_options options = folder_options();
+  pmn_summary *summary;
+  pmn_err err;
+  options.resume = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, text);
+  assert_non_null(strstr(err.message, "another job's"));
+}
+
+static void resume_finishes(void) {
+  pmn_extract_options options = folder_options();
+  options.resume = true;
+  pmn_counts counts = extract_counts(&options);
+  assert_int_equal(counts.listed, LISTED);
+  assert_int_equal(counts.rows, PICTURES);
+}
+
+static const char *picture(const char *name) {
+  static char path[128];
+  snprintf(path, sizeof path, "%s/%s", pics, name);
+  return path;
+}
+
+/* ---------------------------------------------------------------------------------------- pictures that change -- */
+
+static struct timespec time_of(const char *name) {
+  struct stat info;
+  assert_int_equal(stat(picture(name), &info), 0);
+  return info.st_mtim;
+}
+
+static void set_time(const char *name, struct timespec when) {
+  assert_int_equal(utimensat(AT_FDCWD, picture(name), (struct timespec[]){when, when}, 0), 0);
+}
+
+static void changed_pictures_are_refused(void **state) {
+  (void)state;
+  static const char changed[] = "pictures of other sizes or times";
+  leave_work();
+  struct timespec before = time_of("03.jpg"), later = before;
+  later.tv_nsec += later.tv_nsec < 500000000 ? 1000 : -1000;
+  set_time("03.jpg", later);
+  resume_fails(changed);
+  set_time("03.jpg", before);
+  shell("cp -p '%s' '%s/kept' && printf x >>'%s'", picture("03.jpg"), folder, picture("03.jpg"));
+  set_time("03.jpg", before);
+  resume_fails(changed);
+  shell("cp -p '%s/kept' '%s'", folder, picture("03.jpg"));
+  resume_finishes();
+  /* Of a finished output, too: it is not that of these pictures. */
+  set_time("03.jpg", later);
+  resume_fails(changed);
+}
+
+static void a_changed_listing_is_told_in_words(void **state) {
+  (void)state;
+  leave_work();
+  shell("cp '%s' '%s/more.jpg'", picture("00.jpg"), pics);
+  resume_fails("(13 pictures then, 14 now)");
+  unlink(picture("more.jpg"));
+  shell("mv '%s' '%s/04_.jpg'", picture("04.jpg"), pics);
+  resume_fails("(as many pictures as then, but with other names or labels)");
+  shell("mv '%s' '%s/04.jpg'", picture("04_.jpg"), pics);
+  resume_finishes();
+}
+
+#define in_fresh_pictures(test) cmocka_unit_test_setup_teardown(test, make_pictures, remove_folder)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      in_fresh_pictures(changed_pictures_are_refused),
+      in_fresh_pictures(a_changed_listing_is_told_in_words),
+  };
+  return cmocka_run_group_tests(tests, make_orchard, remove_orchard);
+}
