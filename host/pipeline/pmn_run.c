@@ -192,13 +192,20 @@ done:
   return st;
 }
 
-/* After what may pass, or can be mended, the user is told how to go on. */
-static void tell_resume(const pmn_run *run, pmn_status status, pmn_err *err) {
-  bool may_pass = status == PMN_STATUS_NETWORK || status == PMN_STATUS_WRITE;
-  if (!may_pass || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
+/* Whatever ends a run, the user is told what is kept and how to go on; these messages say it themselves, or what else
+ * to do. */
+static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
+  const pmn_extract_options *o = run->options;
+  bool told = status == PMN_STATUS_ARGUMENT || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL ||
+              status == PMN_STATUS_PAUSED || status == PMN_STATUS_INTERRUPTED;
+  if (told || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
+  bool too_many = status == PMN_STATUS_REJECTED && (o->stop_on_error || o->max_rejects >= 0);
+  char kept[300];
   pmn_err why = *err;
-  pmn_err_set(err, status, why.foreign, "%.300s; what was done is kept in %.150s: go on with --resume", why.message,
-      pmn_job_work_folder(run->job));
+  snprintf(kept, sizeof kept,
+      "; what was done is kept in %.150s: go on with --resume%s, or remove it with pomona clean",
+      pmn_job_work_folder(run->job), too_many ? " and more rejects allowed" : "");
+  pmn_err_set(err, status, why.foreign, "%.*s%s", (int)(sizeof why.message - 1 - strlen(kept)), why.message, kept);
 }
 
 pmn_status pmn_run_execute(
@@ -214,7 +221,7 @@ pmn_status pmn_run_execute(
   *summary = result;
   result = NULL;
 done:
-  if (st != PMN_STATUS_OK) tell_resume(run, st, err);
+  if (st != PMN_STATUS_OK) tell_kept(run, st, err);
   close_run(run);
   pmn_summary_destroy(result);
   return st;

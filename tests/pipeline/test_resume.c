@@ -10,6 +10,12 @@ enum { LISTED = PICTURES + 1, PARTS = 4 };
 
 static char pics[80];
 
+static const char *picture(const char *name) {
+  static char path[512];
+  snprintf(path, sizeof path, "%s/%s", pics, name);
+  return path;
+}
+
 static int make_pictures(void **state) {
   make_folder(state);
   snprintf(pics, sizeof pics, "%s/pics", folder);
@@ -27,13 +33,16 @@ static pmn_extract_options folder_options(void) {
   return options;
 }
 
-/* The journal of a run that stopped at the bad picture. */
-static void leave_work(void) {
+/* A run that stops at the bad picture; borrowed: what it says. */
+static const char *leave_work(void) {
+  static char says[sizeof((pmn_err *)NULL)->message];
   pmn_extract_options options = folder_options();
   pmn_summary *summary;
   pmn_err err;
   options.stop_on_error = true;
   check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "bad.jpg: decode: ");
+  strcpy(says, err.message);
+  return says;
 }
 
 static void resume_fails(const char *text) {
@@ -53,10 +62,50 @@ static void resume_finishes(void) {
   assert_int_equal(counts.rows, PICTURES);
 }
 
-static const char *picture(const char *name) {
-  static char path[128];
-  snprintf(path, sizeof path, "%s/%s", pics, name);
-  return path;
+/* ------------------------------------------------------------------------------------------ what is told at an end --
+ */
+
+static void who_stops_tells_what_is_kept(void **state) {
+  (void)state;
+  static const char goes_on[] = "; what was done is kept in %s/.out.pomona: go on with --resume and more rejects "
+                                "allowed, or remove it with pomona clean";
+  char expected[256], name[256];
+  pmn_summary *summary;
+  pmn_err err;
+  snprintf(expected, sizeof expected, goes_on, folder);
+  const char *says = leave_work();
+  assert_string_equal(strstr(says, "; what"), expected);
+  assert_null(strstr(says, "nothing was written"));
+  resume_finishes();
+  /* Too many rejects, and for a fit too few rows. */
+  pmn_extract_options options = folder_options();
+  options.overwrite = true;
+  options.max_rejects = 0;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, expected);
+  options.max_rejects = -1;
+  options.statistics.pca_components = LISTED;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "12 of 13 pictures became rows");
+  assert_non_null(strstr(err.message, ".out.pomona: go on with --resume, or remove it with pomona clean"));
+  /* A picture's name may be long: the line ends with what to do all the same. */
+  memset(name, 'x', 240);
+  strcpy(name + 240, ".jpg");
+  shell("mv '%s' '%s/%s'", picture("bad.jpg"), pics, name);
+  options = folder_options();
+  options.overwrite = options.stop_on_error = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, expected);
+}
+
+/* Before anything was kept there is nothing to tell, and nothing stays. */
+static void who_stops_at_once_leaves_nothing(void **state) {
+  (void)state;
+  shell("mv '%s' '%s/00_.jpg'", picture("bad.jpg"), pics);
+  pmn_extract_options options = folder_options();
+  pmn_summary *summary;
+  pmn_err err;
+  options.stop_on_error = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "00_.jpg: decode: ");
+  assert_null(strstr(err.message, "kept"));
+  assert_int_equal(access(in_folder(".out.pomona"), F_OK), -1);
 }
 
 /* ---------------------------------------------------------------------------------------- pictures that change -- */
@@ -106,6 +155,8 @@ static void a_changed_listing_is_told_in_words(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      in_fresh_pictures(who_stops_tells_what_is_kept),
+      in_fresh_pictures(who_stops_at_once_leaves_nothing),
       in_fresh_pictures(changed_pictures_are_refused),
       in_fresh_pictures(a_changed_listing_is_told_in_words),
   };
