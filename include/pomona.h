@@ -192,7 +192,7 @@ typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } p
 /* How far a run is. `seconds_left` is negative while it cannot be known. */
 typedef struct pmn_progress {
   int64_t done, total, rejects; /* pictures; done counts rows and rejects */
-  double images_per_second, seconds_left;
+  double images_per_second, seconds_left; /* of what this run does: not of what a broken one had done */
   const char *phase; /* "features" (of a matrix "moments"), "fit" or "project" */
 } pmn_progress;
 
@@ -271,6 +271,7 @@ typedef struct pmn_counts {
   int64_t width;      /* feature columns of a row */
   int64_t skipped;    /* files in the folders that were not listed, by their names */
   int64_t duplicates; /* pictures named twice by the sources and taken once */
+  int64_t restored;   /* of listed: done by a run that was broken off, or finished before */
 } pmn_counts;
 
 /* Time of one stage. A stage is busy on up to `lanes` threads at once; share = busy / (wall * lanes). */

@@ -108,9 +108,10 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
   }
   fprintf(stderr, "\nbound by: %s\n", pmn_summary_bound(summary));
   const char *what = report->of_rows ? "rows" : "pictures";
-  fprintf(stderr, "%lld %s: %lld rows of %lld columns in %s, %lld rejected; %.2f s, %.0f %s/s\n",
-      (long long)counts.listed, what, (long long)counts.rows, (long long)counts.width, output,
-      (long long)counts.rejects, seconds, seconds > 0 ? (double)counts.listed / seconds : 0,
+  fprintf(stderr, "%lld %s: %lld rows of %lld columns in %s, %lld rejected; ", (long long)counts.listed, what,
+      (long long)counts.rows, (long long)counts.width, output, (long long)counts.rejects);
+  if (counts.restored > 0) fprintf(stderr, "%lld of them were done before; ", (long long)counts.restored);
+  fprintf(stderr, "%.2f s, %.0f %s/s\n", seconds, seconds > 0 ? (double)(counts.listed - counts.restored) / seconds : 0,
       report->of_rows ? "rows" : "images");
   const char *rejects = pmn_summary_rejects_path(summary);
   if (rejects != NULL) fprintf(stderr, "rejected %s and reasons: %s\n", what, rejects);

@@ -326,7 +326,8 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     entry = NULL;
     *first = end;
   }
-  run->restored = *first;
+  run->counts.restored = run->phase_before = *first;
+  run->phase_started = pmn_clock_seconds();
   if (run->fit != NULL) run->counts.width = pmn_fit_width(run->fit); /* though no part may be left to be written */
   if (*first > 0 && *first < run->counts.listed) {
     pmn_run_message(run, PMN_LEVEL_INFO, "going on with picture %lld of %lld: %lld rows and %lld rejects are there",
@@ -392,7 +393,7 @@ pmn_status pmn_parts_part_end(pmn_run *run, pmn_err *err) {
 bool pmn_parts_will_pause(const pmn_run *run) {
   if (!run->in_piece || !run->journals || run->is_fitting) return false;
   int64_t at = run->counts.rows + run->counts.rejects;
-  double seconds = pmn_clock_seconds() - run->phase_started, rate = (double)(at - run->restored) / seconds;
+  double seconds = pmn_clock_seconds() - run->phase_started, rate = (double)(at - run->phase_before) / seconds;
   return (double)(pmn_parts_border(run, at) - at) < rate * PAUSE_SECONDS;
 }
 

@@ -190,6 +190,6 @@ pmn_status pmn_record_counts(const char *record, pmn_counts *counts, pmn_err *er
       "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates);
   json_decref(json);
   if (failed) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the run record of the output holds no counts");
-  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates};
+  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates, .restored = listed};
   return PMN_STATUS_OK;
 }

@@ -53,8 +53,9 @@ void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t tot
   run->progress_last = now;
   pmn_progress progress = {
       .done = done, .total = total, .rejects = run->counts.rejects, .phase = phase, .seconds_left = -1};
-  if (seconds > 0) progress.images_per_second = (double)done / seconds;
-  if (done > 0) progress.seconds_left = (double)(total - done) * seconds / (double)done;
+  double mine = (double)(done - run->phase_before);
+  if (seconds > 0) progress.images_per_second = mine / seconds;
+  if (mine > 0) progress.seconds_left = (double)(total - done) * seconds / mine;
   run->options->on_progress(run->options->callback_arg, &progress);
 }
 

@@ -39,7 +39,6 @@ typedef struct pmn_run {
   bool journals;           /* a broken run can be taken up again */
   int64_t piece_count;     /* of the first pass */
   bool in_piece;           /* one is under way */
-  int64_t restored;        /* pictures that a broken run has done */
   int64_t kept_rows;       /* of the spool, in files of the journal */
   struct json_t *plan;     /* what decides the bytes of the output */
   struct json_t *files;    /* of finished parts */
@@ -62,6 +61,7 @@ typedef struct pmn_run {
   pmn_fit *fit;
   pmn_meter meter;
   double phase_started, progress_last;
+  int64_t phase_before; /* what was done when the phase began: a broken run's, not this one's */
 } pmn_run;
 
 /* pmn_statistics.c: what is asked of the columns. */

@@ -82,6 +82,7 @@ pmn_status pmn_transform_run(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   double *x = pmn_alloc_aligned(values, sizeof *x);
   if (x == NULL) return pmn_err_memory(err, values * sizeof *x, "a block of rows");
   run->phase_started = pmn_clock_seconds();
+  run->phase_before = 0;
   run->counts.width = pmn_fit_width(run->fit);
   parts = pmn_parts_count(run);
   for (int64_t part = 0; part < parts; part++) {

@@ -5,5 +5,6 @@ run() { pomona extract pics -o out/ --parts 7 --format csv "$@"; echo "= $?"; }
 run -q --on-error stop
 ls -A . .out.pomona
 run -q --max-rejects 0 --resume
-run -q --resume
+run --resume 2>&1 | grep 'columns in'
 ls -A
+run --resume 2>&1 | grep 'columns in'

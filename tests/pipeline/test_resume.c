@@ -108,6 +108,52 @@ static void who_stops_at_once_leaves_nothing(void **state) {
   assert_int_equal(access(in_folder(".out.pomona"), F_OK), -1);
 }
 
+static double seconds_slept; /* since the first progress of this run */
+
+static void slow_progress(void *arg, const pmn_progress *p) {
+  if (seen.progresses == 0) {
+    usleep(500000);
+    seconds_slept = 0.5;
+  }
+  on_progress(arg, p);
+}
+
+/* What a broken run has done makes this one no faster. (The bound holds on any machine; that the old figure is above it
+ * needs one that computes four pictures in a second.) */
+static void only_what_a_run_does_is_its_rate(void **state) {
+  (void)state;
+  enum { DONE_BEFORE = 9 }; /* three parts of four: 3, 3 and 3 */
+  leave_work();
+  pmn_extract_options options = folder_options();
+  pmn_summary *summary;
+  pmn_err err;
+  options.resume = true;
+  options.on_progress = slow_progress;
+  check_ok(extract(&options, &summary, &err));
+  assert_int_equal(seen.last.done, LISTED);
+  assert_true(seen.last.images_per_second * seconds_slept <= LISTED - DONE_BEFORE);
+  assert_int_equal(pmn_summary_counts(summary).restored, DONE_BEFORE);
+  pmn_summary_destroy(summary);
+  check_ok(extract(&options, &summary, &err)); /* nothing is left to do */
+  assert_int_equal(pmn_summary_counts(summary).restored, LISTED);
+  assert_int_equal(seen.progresses, 0);
+  pmn_summary_destroy(summary);
+  /* With a fit: the rows of the second pass are all this run's. */
+  options.overwrite = true;
+  options.resume = false;
+  options.stop_on_error = true;
+  options.statistics.pca_components = 2;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "go on with --resume");
+  options.stop_on_error = false;
+  options.resume = true;
+  check_ok(extract(&options, &summary, &err));
+  assert_string_equal(seen.phases, "features fit project");
+  assert_int_equal(seen.last.done, PICTURES);
+  assert_true(seen.last.images_per_second > 0);
+  assert_int_equal(pmn_summary_counts(summary).restored, DONE_BEFORE);
+  pmn_summary_destroy(summary);
+}
+
 /* ---------------------------------------------------------------------------------------- pictures that change -- */
 
 static struct timespec time_of(const char *name) {
@@ -157,6 +203,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       in_fresh_pictures(who_stops_tells_what_is_kept),
       in_fresh_pictures(who_stops_at_once_leaves_nothing),
+      in_fresh_pictures(only_what_a_run_does_is_its_rate),
       in_fresh_pictures(changed_pictures_are_refused),
       in_fresh_pictures(a_changed_listing_is_told_in_words),
   };
