@@ -149,10 +149,6 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
   }
   /* What only gathers moments keeps no rows: they could not be summed again. */
   run->journals = run->listing != NULL && (fits || run->options->statistics.save_moments == NULL);
-  if (!run->journals && run->options->resume) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "a run that saves moments without fitting anything keeps no rows to go on with: start anew with --overwrite");
-  }
   if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
   run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->journals ? contents : NULL);
   run->files = json_array();
@@ -162,6 +158,11 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
     goto done;
   }
   PMN_TRY(pmn_job_begin(run->job, run->plan, &run->finished, err));
+  if (!run->journals && run->options->resume && run->finished == NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "a run that saves moments without fitting anything keeps no rows, so there is nothing to go on with: %s",
+        pmn_job_goes_on(run->job) ? "start anew with --overwrite" : "leave out --resume");
+  }
 done:
   return st;
 }

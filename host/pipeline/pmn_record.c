@@ -10,6 +10,8 @@
 #include "pmn_record.h"
 
 #include <jansson.h>
+#include <stdio.h>
+#include <string.h>
 
 /* Takes both; *array becomes NULL when the value cannot be added. */
 static void append(json_t **array, json_t *value) {
@@ -166,6 +168,18 @@ static json_t *files_json(const json_t *files) {
   return copy;
 }
 
+/* What --resume of a finished output holds the files beside it against. */
+static json_t *saved_json(const pmn_run *run) {
+  const char *moments = run->options->statistics.save_moments;
+  json_t *saved = json_object();
+  for (size_t i = 0; i < run->kept_count; i++) {
+    const char *path = pmn_outfile_path(run->kept[i]);
+    set(&saved, moments != NULL && strcmp(path, moments) == 0 ? "moments" : "projection",
+        json_pack("{s:o, s:s}", "file", pmn_json_name(path), "sha256", pmn_outfile_sha256(run->kept[i])));
+  }
+  return saved;
+}
+
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const json_t *files) {
   json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
       "features", json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts",
@@ -173,6 +187,7 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
   set(&record, "rejects", run->counts.rejects > 0 ? pmn_json_name(run->rejects_path) : json_null());
+  if (run->kept_count > 0) set(&record, "saved", saved_json(run));
   if (files != NULL) set(&record, "files", files_json(files));
   if (run->plan != NULL) set(&record, "plan", json_incref(run->plan));
   set(&record, "seconds", json_real(seconds));
@@ -183,13 +198,25 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
   return text;
 }
 
-pmn_status pmn_record_counts(const char *record, pmn_counts *counts, pmn_err *err) {
+pmn_status pmn_record_counts(const char *record, pmn_counts *counts, char **rejects_path, pmn_err *err) {
   json_int_t listed, rows, rejects, width, skipped, duplicates;
   json_t *json = json_loads(record, 0, NULL);
+  const char *path = json_string_value(json_object_get(json, "rejects"));
+  *rejects_path = path != NULL ? pmn_strdup(path) : NULL;
+  bool copied = path == NULL || *rejects_path != NULL;
   int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "counts", "listed", &listed, "rows", &rows,
       "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates);
   json_decref(json);
+  if (!copied) return pmn_err_memory(err, 1, "the summary");
   if (failed) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the run record of the output holds no counts");
   *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates, .restored = listed};
   return PMN_STATUS_OK;
+}
+
+void pmn_record_saved(const char *record, const char *what, char sha256[PMN_SHA256_HEX_SIZE]) {
+  const char *hash = "";
+  json_t *json = json_loads(record, 0, NULL);
+  if (json_unpack(json, "{s:{s:{s:s}}}", "saved", what, "sha256", &hash) != 0) hash = "";
+  snprintf(sha256, PMN_SHA256_HEX_SIZE, "%s", hash);
+  json_decref(json);
 }

@@ -10,9 +10,11 @@
 
 #include <jansson.h>
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *pmn_version(void) {
@@ -154,24 +156,59 @@ done:
   return st;
 }
 
+/* Hash of a file; "" if there is none. */
+static pmn_status hash_file(
+    const char *path, const volatile sig_atomic_t *stop, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  struct stat info;
+  pmn_digest *digest = NULL;
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  sha256[0] = '\0';
+  if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) goto done;
+  PMN_TRY(pmn_digest_read(fd, info.st_size, path, false, stop, &digest, err));
+  if (!pmn_digest_finish(digest, NULL, sha256)) st = pmn_err_memory(err, 1, "the hash of a file");
+done:
+  pmn_digest_destroy(digest);
+  if (fd >= 0) close(fd);
+  return st;
+}
+
+/* Nothing can be fitted again without the rows: what is to be saved was saved with the output, and is there. */
+static pmn_status check_saved(const pmn_run *run, const char *what, const char *path, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char then[PMN_SHA256_HEX_SIZE], now[PMN_SHA256_HEX_SIZE];
+  if (path == NULL) return PMN_STATUS_OK;
+  pmn_record_saved(run->finished, what, then);
+  if (then[0] == '\0') {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.200s is finished already, and no %s %s saved with it: start anew with --overwrite", run->options->output,
+        what, strcmp(what, "moments") == 0 ? "were" : "was");
+  }
+  PMN_TRY(hash_file(path, run->options->stop, now, err));
+  if (strcmp(then, now) != 0) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.160s is finished already, but %.160s is not what was saved with it: name that file, or start anew with "
+        "--overwrite",
+        run->options->output, path);
+  }
+done:
+  return st;
+}
+
 /* An output that was finished before. */
 static pmn_status find_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
-  const char *const kept[] = {s->save_projection, s->save_moments};
-  pmn_status st = pmn_record_counts(run->finished, &summary->counts, err);
-  if (st != PMN_STATUS_OK) return st;
-  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-    if (kept[i] == NULL || access(kept[i], F_OK) == 0) continue;
-    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
-        "%.200s is finished already, but %.200s is not there: start anew with --overwrite", run->options->output,
-        kept[i]);
-  }
+  PMN_TRY(pmn_record_counts(run->finished, &summary->counts, &summary->rejects_path, err));
+  PMN_TRY(check_saved(run, "projection", s->save_projection, err));
+  PMN_TRY(check_saved(run, "moments", s->save_moments, err));
   summary->record = run->finished;
   run->finished = NULL;
   pmn_meter_init(&summary->meter, 1);
   summary->bound = pmn_meter_finish(&summary->meter, 0);
   pmn_run_message(run, PMN_LEVEL_INFO, "%.300s is finished already: nothing is left to do", run->options->output);
-  return PMN_STATUS_OK;
+done:
+  return st;
 }
 
 static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {

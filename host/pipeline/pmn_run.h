@@ -119,7 +119,11 @@ PMN_MUST_USE pmn_status pmn_record_reject(
 /* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. `files` describes the
  * finished files of the output; NULL: they are not finished yet. */
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const struct json_t *files);
-/* Counts of a record, for a run that found its output finished. */
-PMN_MUST_USE pmn_status pmn_record_counts(const char *record, pmn_counts *counts, pmn_err *err);
+/* Counts of a record, for a run that found its output finished, and where its rejects are: NULL, or freed with
+ * pmn_free.
+ */
+PMN_MUST_USE pmn_status pmn_record_counts(const char *record, pmn_counts *counts, char **rejects_path, pmn_err *err);
+/* Hash of a file that was saved with that output, "moments" or "projection"; "" if none was. */
+void pmn_record_saved(const char *record, const char *what, char sha256[PMN_SHA256_HEX_SIZE]);
 
 #endif

@@ -197,6 +197,76 @@ static void a_changed_listing_is_told_in_words(void **state) {
   resume_finishes();
 }
 
+/* ------------------------------------------------------------------------- finished, and more is asked of it -- */
+
+static pmn_extract_options fit_options(void) {
+  pmn_extract_options options = folder_options();
+  options.statistics.pca_components = 2;
+  options.resume = true;
+  return options;
+}
+
+/* What a finished run has not saved, or not there, is not saved by taking it up again, and not passed over. */
+static void what_was_not_saved_is_refused(void **state) {
+  (void)state;
+  pmn_extract_options options = fit_options();
+  pmn_summary *summary;
+  pmn_err err;
+  static char projection[512], moments[512], other[512];
+  snprintf(projection, sizeof projection, "%s/p", folder);
+  snprintf(moments, sizeof moments, "%s/m", folder);
+  snprintf(other, sizeof other, "%s/other", folder);
+  extract_counts(&options);
+  extract_counts(&options); /* finished already */
+  put_file(other, "another's");
+  for (int there = 0; there < 2; there++) {
+    options.statistics.save_projection = there ? other : projection;
+    check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "no projection was saved with it");
+    assert_non_null(strstr(err.message, "--overwrite"));
+    options.statistics.save_projection = NULL;
+    options.statistics.save_moments = there ? other : moments;
+    check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "no moments were saved with it");
+    options.statistics.save_moments = NULL;
+  }
+  check_text(other, "another's");
+  assert_int_equal(access(projection, F_OK), -1);
+
+  options.overwrite = true;
+  options.resume = false;
+  options.statistics.save_projection = projection;
+  options.statistics.save_moments = moments;
+  extract_counts(&options);
+  options.overwrite = false;
+  options.resume = true;
+  extract_counts(&options); /* finished, with both */
+  assert_non_null(strstr(seen.text, "nothing is left to do"));
+  shell("mv '%s' '%s'", projection, other);
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "/p is not what was saved with it");
+  put_file(projection, "another's");
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "/p is not what was saved with it");
+  options.statistics.save_projection = other; /* the same under another name */
+  extract_counts(&options);
+}
+
+/* Sums alone cannot be gone on with; but what is finished is finished. */
+static void moments_alone(void **state) {
+  (void)state;
+  pmn_extract_options options = folder_options();
+  pmn_summary *summary;
+  pmn_err err;
+  static char moments[512];
+  snprintf(moments, sizeof moments, "%s/m", folder);
+  options.resume = true;
+  options.statistics.save_moments = moments;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "nothing to go on with: leave out --resume");
+  assert_int_equal(access(in_folder(".out.pomona"), F_OK), -1);
+  options.resume = false;
+  extract_counts(&options);
+  options.resume = true;
+  extract_counts(&options);
+  assert_non_null(strstr(seen.text, "nothing is left to do"));
+}
+
 #define in_fresh_pictures(test) cmocka_unit_test_setup_teardown(test, make_pictures, remove_folder)
 
 int main(void) {
@@ -204,6 +274,8 @@ int main(void) {
       in_fresh_pictures(who_stops_tells_what_is_kept),
       in_fresh_pictures(who_stops_at_once_leaves_nothing),
       in_fresh_pictures(only_what_a_run_does_is_its_rate),
+      in_fresh_pictures(what_was_not_saved_is_refused),
+      in_fresh_pictures(moments_alone),
       in_fresh_pictures(changed_pictures_are_refused),
       in_fresh_pictures(a_changed_listing_is_told_in_words),
   };
