@@ -342,7 +342,8 @@ typedef struct pmn_clean_options {
   { .struct_size = sizeof(pmn_clean_options) }
 
 /* Removes what a broken run has left of an output: its working folder, temporary files, uploads. What is finished stays.
- * *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. */
+ * *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. PMN_STATUS_NOT_FOUND: neither
+ * the output is there nor anything that a run has left of it. */
 PMN_API PMN_MUST_USE pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err *err);
 
 /* Options of pmn_verify. Start from PMN_VERIFY_OPTIONS_INIT; everything is borrowed for the call. */

@@ -479,6 +479,23 @@ done:
   return st;
 }
 
+/* Who mistypes a name is not to believe that nothing is left. */
+static pmn_status check_output(
+    const pmn_job_place *place, const pmn_job_names *names, const char *output, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_state state = PMN_JOB_NOTHING;
+  char what[256];
+  bool exists = false;
+  if (names->guard != NULL) PMN_TRY(name_exists(names, names->output, &exists, err));
+  /* Of a folder in a bucket only what is below it is there. */
+  if (!exists && names->s3 != NULL) PMN_TRY(place->look(names, &state, what, err));
+  if (exists || state != PMN_JOB_NOTHING) goto done;
+  PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%.300s is not there, nor has a broken run left anything of it: check the name",
+      output);
+done:
+  return st;
+}
+
 pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_job_place *place = choose_place(output);
@@ -492,6 +509,7 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   /* Uploads to a bucket may be there without a working folder. */
   if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
   PMN_TRY(clean_file(place, &names, removed, err));
+  if (!has && *removed == 0) PMN_TRY(check_output(place, &names, output, err));
 done:
   place->unlock(lock);
   names_reset(&names);

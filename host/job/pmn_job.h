@@ -46,8 +46,8 @@ const char *pmn_job_work_folder(const pmn_job *job);
 
 /* `plan`, a JSON object: all that decides the bytes of the output. A new job writes it down; a resumed one compares it
  * member by member: PMN_STATUS_ARGUMENT names the first that differs; `pictures`, a count, and the hashes `listing` and
- * `contents`, it tells in words. *record is NULL, or the run record of an output that this very plan has finished before,
- * to be freed with pmn_free: there is nothing to do. */
+ * `contents`, it tells in words. *record is NULL, or the run record of an output that this very plan has finished
+ * before, to be freed with pmn_free: there is nothing to do. */
 PMN_MUST_USE pmn_status pmn_job_begin(pmn_job *job, struct json_t *plan, char **record, pmn_err *err);
 
 /* The journal: entries by name. *entry is NULL if there is none; else owned by the caller. A damaged one is an error.
@@ -88,7 +88,7 @@ PMN_MUST_USE pmn_status pmn_job_guard_check(const pmn_job_guard *guard, pmn_err 
 void pmn_job_guard_release(pmn_job_guard *guard);
 
 /* pomona clean: removes what broken runs have left of `output`, a folder or a single file; *removed counts. A run at
- * work is PMN_STATUS_EXISTS. */
+ * work is PMN_STATUS_EXISTS; PMN_STATUS_NOT_FOUND: neither an output of that name nor anything of one is there. */
 PMN_MUST_USE pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err);
 
 #endif

@@ -30,7 +30,7 @@ static pmn_status names_make(const char *output, pmn_job_names *names, pmn_err *
   const char *slash = strrchr(names->output, '/'), *name = slash == NULL ? names->output : slash + 1;
   if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
     PMN_FAIL(
-        err, PMN_STATUS_WRITE, "cannot write to %.300s: name the folder that is to be made, such as results/", output);
+        err, PMN_STATUS_WRITE, "%.300s is no output's name: give the folder or file itself, such as results/", output);
   }
   PMN_TRY(pmn_buf_printf(&path, err, "%.*s.%s.pomona", (int)(name - names->output), names->output, name));
   names->work = pmn_buf_take(&path);

@@ -10,4 +10,8 @@ echo "x" >>out/part-00001.csv
 pomona verify out/
 echo "code $?"
 pomona clean out/ && ls -A
+pomona clean nosuch/; echo "code $?"
+pomona clean nosuch/out.csv -q; echo "code $?"
+pomona clean .; echo "code $?"
+pomona clean out; echo "code $?"
 pomona extract "$PICTURES" -o one.csv --resume

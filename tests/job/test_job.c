@@ -23,7 +23,7 @@ static void names_that_name_nothing(void **state) {
   assert_int_equal(chdir(folder), 0);
   assert_int_equal(mkdir("a", 0700), 0);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    check_fails(try_job(names[i], true, true, &err), PMN_STATUS_WRITE, "name the folder that is to be made");
+    check_fails(try_job(names[i], true, true, &err), PMN_STATUS_WRITE, "is no output's name: give");
   }
   assert_int_equal(chdir(before), 0);
   free(before);
@@ -256,6 +256,7 @@ static void one_run_at_a_time_on_a_file(void **state) {
   assert_int_equal(pipe(ready), 0);
   pid_t child = fork();
   if (child == 0) {
+    alarm(60); /* should the test end first */
     bool good = take_guard(in_folder("out.csv"), &guard, &err) == PMN_STATUS_OK && write(ready[1], "x", 1) == 1;
     for (; good;) pause();
     _exit(1);
@@ -544,9 +545,11 @@ static void strays_are_left_out(void **state) {
 
 static void clean_removes_work(void **state) {
   (void)state;
+  static const char *const names[] = {".", "./", "..", "../", "/"};
   pmn_err err = PMN_ERR_INIT;
   int64_t removed = -1;
-  check_ok(pmn_job_clean(NULL, in_folder("out/"), &removed, &err));
+  check_fails(pmn_job_clean(NULL, in_folder("out/"), &removed, &err), PMN_STATUS_NOT_FOUND, "check the name");
+  assert_non_null(strstr(err.message, "/out/ is not there, nor has a broken run left anything of it"));
   assert_int_equal(removed, 0);
   check_ok(run_job(in_folder("out/"), 'a', false, false, NULL, &err));
   leave_work(in_folder("out/"), 'b', 2);
@@ -563,7 +566,12 @@ static void clean_removes_work(void **state) {
   check_fails(pmn_job_clean(NULL, in_folder("other/"), &removed, &err), PMN_STATUS_WRITE, ".other.pomona");
   assert_string_equal(names_in(in_folder(".other.pomona/mine")), "text");
   check_fails(pmn_job_clean(NULL, in_folder("none/out/"), &removed, &err), PMN_STATUS_NOT_FOUND, "none");
-  check_fails(pmn_job_clean(NULL, "../", &removed, &err), PMN_STATUS_WRITE, "name the folder");
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    check_fails(pmn_job_clean(NULL, names[i], &removed, &err), PMN_STATUS_WRITE, "is no output's name");
+  }
+  assert_int_equal(mkdir(in_folder("made"), 0700), 0);
+  check_ok(pmn_job_clean(NULL, in_folder("made"), &removed, &err)); /* there, and nothing left beside it */
+  assert_int_equal(removed, 0);
 }
 
 /* Temporary files of outputs that are single files; those that a living run has open stay. */

@@ -332,6 +332,9 @@ def check_lock_and_clean():
     assert sorted(lab.uploads("lost")) == ["lost.csv", "lost/deep/part-00000.csv"], lab.uploads("lost")
     lab.run("clean", lab.uri("lost.csv"))
     assert lab.uploads("lost") == ["lost/deep/part-00000.csv"]
+    for name in ("lost.csv", "lost/", "lost"):
+        lab.run("clean", lab.uri(name), code=MISSING, says="check the name")
+    lab.run("clean", lab.uri("pics/"), says="0 files")  # something is there
     lab.boto.abort_multipart_upload(Bucket=lab.bucket, Key="lost/deep/part-00000.csv", UploadId=others[2])
 
 
