@@ -101,6 +101,7 @@ static pmn_status run_piece(pass *p, pmn_err *err) {
     PMN_TRY(pmn_writer_take(p->writer, &p->batch, err));
     PMN_TRY(fill_batch(p, err));
     if (p->batch->n > 0) PMN_TRY(run_batch(p, err));
+    PMN_TRY(pmn_run_list_rejects(p->run, err));
     pmn_writer_give(p->writer, p->batch);
     tell_progress(p);
   }

@@ -9,6 +9,7 @@
 #include "pmn_s3.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -240,6 +241,14 @@ done:
 
 /* --------------------------------------------------------------------------------------------------- rejects -- */
 
+/* The network finds its rejects when later pictures have been decoded, as many as its batch has; the list is in the
+ * order of the listing whatever the batch. So a reject waits until its batch is done. */
+struct pmn_reject {
+  int64_t index;
+  const char *stage;
+  char *reason;
+};
+
 /* Bytes of a key shown in messages. */
 enum { KEY_SHOWN = 240 };
 
@@ -247,6 +256,52 @@ enum { KEY_SHOWN = 240 };
 static const char *key_end(const char *key) {
   size_t size = strlen(key);
   return size > KEY_SHOWN ? key + size - KEY_SHOWN : key;
+}
+
+static pmn_status keep_waiting(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+  if (run->waiting_count == run->waiting_capacity) {
+    size_t capacity = run->waiting_capacity + run->waiting_capacity / 2 + 16;
+    struct pmn_reject *waiting = pmn_realloc(run->waiting, capacity, sizeof *waiting);
+    if (waiting == NULL) return pmn_err_memory(err, capacity * sizeof *waiting, "the list of rejects");
+    run->waiting = waiting;
+    run->waiting_capacity = capacity;
+  }
+  char *copy = pmn_strdup(reason);
+  if (copy == NULL) return pmn_err_memory(err, strlen(reason) + 1, "the list of rejects");
+  run->waiting[run->waiting_count++] = (struct pmn_reject){index, stage, copy};
+  return PMN_STATUS_OK;
+}
+
+static int by_index(const void *a, const void *b) {
+  int64_t x = ((const struct pmn_reject *)a)->index, y = ((const struct pmn_reject *)b)->index;
+  return (x > y) - (x < y);
+}
+
+pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (run->waiting_count > 1) qsort(run->waiting, run->waiting_count, sizeof *run->waiting, by_index);
+  for (size_t i = 0; i < run->waiting_count; i++) {
+    const struct pmn_reject *r = &run->waiting[i];
+    char number[PMN_OUTLET_NUMBER];
+    const char *key, *label;
+    name_row(run, r->index, number, &key, &label);
+    if (run->is_fitting) {
+      PMN_TRY(pmn_record_reject(run, key, r->stage, r->reason, err));
+      continue;
+    }
+    PMN_TRY(pmn_parts_reject(run, r->index, r->stage, r->reason, err));
+    PMN_TRY(pmn_rejects_add(run->rejects, key, r->stage, r->reason, err));
+  }
+done:
+  while (run->waiting_count > 0) pmn_free(run->waiting[--run->waiting_count].reason);
+  return st;
+}
+
+void pmn_run_forget_rejects(pmn_run *run) {
+  while (run->waiting_count > 0) pmn_free(run->waiting[--run->waiting_count].reason);
+  pmn_free(run->waiting);
+  run->waiting = NULL;
+  run->waiting_capacity = 0;
 }
 
 pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
@@ -265,7 +320,5 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
         (long long)o->max_rejects, run->last_reject.message);
   }
-  if (run->is_fitting) return pmn_record_reject(run, key, stage, reason, err);
-  pmn_status st = pmn_parts_reject(run, index, stage, reason, err);
-  return st == PMN_STATUS_OK ? pmn_rejects_add(run->rejects, key, stage, reason, err) : st;
+  return keep_waiting(run, index, stage, reason, err);
 }

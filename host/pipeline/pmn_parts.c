@@ -237,8 +237,7 @@ pmn_status pmn_parts_reject(pmn_run *run, int64_t index, const char *stage, cons
   return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the list of rejects");
 }
 
-/* Rows and rejects of the indices [first, end), as an entry tells: rejects in the order in which they were found, which
- * is not that of their indices where the network made one. */
+/* Rows and rejects of the indices [first, end), as an entry tells. */
 static pmn_status restore_indices(
     pmn_run *run, const char *name, json_t *rejected, int64_t first, int64_t end, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -258,6 +257,7 @@ static pmn_status restore_indices(
     rejects[index - first] = true;
     PMN_TRY(pmn_run_reject(run, index, stage, reason, err));
   }
+  PMN_TRY(pmn_run_list_rejects(run, err)); /* `rejected` holds their stages */
   for (int64_t index = first; index < end; index++) {
     if (!rejects[index - first]) run->rows[run->counts.rows++] = index;
   }
@@ -409,6 +409,7 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   json_t *files = NULL, *entry = NULL;
   char name[PIECE_NAME];
   run->in_piece = false;
+  PMN_TRY(pmn_run_list_rejects(run, err));
   if (run->is_fitting || (run->spool != NULL && !run->journals)) return PMN_STATUS_OK;
   if (run->job == NULL) return pmn_parts_part_end(run, err);
   piece_name(run, piece_of(run, end - 1), name);

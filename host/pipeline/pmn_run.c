@@ -84,6 +84,7 @@ static void close_run(pmn_run *run) {
   pmn_projector_destroy(run->projector);
   pmn_sink_destroy(run->sink);
   pmn_rejects_destroy(run->rejects);
+  pmn_run_forget_rejects(run);
   pmn_spool_destroy(run->spool);
   pmn_fit_destroy(run->fit);
   pmn_moments_destroy(run->moments);

@@ -47,8 +47,10 @@ typedef struct pmn_run {
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
-  pmn_err last_reject; /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
-  int64_t *rows;       /* [counts.rows] index of each row in the listing or matrix */
+  pmn_err last_reject;        /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
+  struct pmn_reject *waiting; /* rejects whose place in the list is not certain yet */
+  size_t waiting_count, waiting_capacity;
+  int64_t *rows; /* [counts.rows] index of each row in the listing or matrix */
   pmn_sink *sink;
   pmn_projector *projector;
   pmn_outlet *outlet;
@@ -98,9 +100,13 @@ PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err);
 /* A file of the output, for rows as the features or run->fit make them, and the outlet that leads to it. */
 PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err);
-/* The reject of row `index`: counted and listed, or the end of the run. `stage` and `reason` as in the list. */
+/* The reject of row `index`: counted and to be listed, or the end of the run. `stage`, which lives until it is listed,
+ * and `reason` as in the list. */
 PMN_MUST_USE pmn_status pmn_run_reject(
     pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err);
+/* Every row up to the last reject is decided: those that wait are listed, in the order of their indices. */
+PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err);
+void pmn_run_forget_rejects(pmn_run *run);
 
 /* A whole run: `steps` up to the last row in the sink, then the commit; run->options is set. The run is closed. */
 PMN_MUST_USE pmn_status pmn_run_execute(

@@ -379,7 +379,7 @@ def disk_full(case, size):
 
 def make_overflow():
     """A network whose features of bright pictures are infinite: rejects that are found after others with higher
-    indices."""
+    indices, and listed before them."""
     try:
         from onnx import TensorProto, helper, save
     except ImportError:
@@ -410,6 +410,17 @@ def network_rejects(model):
     wanted = output(home)
     stages = re.findall(rb",(decode|network),", wanted[0]["_rejects.csv"])
     assert {b"decode", b"network"} == set(stages) and wanted[1]["rows"] > 10, (stages, wanted[1])
+    for batch in ("1", "7", "32"):  # one at a time they are found in the order of the listing
+        home = fresh(f"overflow-batch-{batch}")
+        finish(home, args + ["--batch", batch])
+        check_same(home, wanted)
+    lists = []
+    for batch in ("1", "32"):
+        table = home / f"out-{batch}.csv"
+        done = subprocess.run([POMONA, "extract", WORK / "src", "-o", table, *FAST, *args[:6], "--batch", batch])
+        assert done.returncode == 1
+        lists.append(table.with_name(table.name + ".rejects.csv").read_bytes())
+    assert lists[0] == lists[1] == wanted[0]["_rejects.csv"], "the list of rejects depends on the batch"
     home = fresh("overflow")
     process = start(home, args, delay=20)
     wait_for(process, home / ".out.pomona" / "part-00000.json")
