@@ -376,7 +376,7 @@ done:
   return st;
 }
 
-static json_t *describe_file(pmn_outfile *file) {
+static json_t *describe(pmn_outfile *file) {
   const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
   json_t *json = json_pack("{s:o, s:I, s:s}", "name", pmn_json_name(slash == NULL ? path : slash + 1), "bytes",
       (json_int_t)pmn_outfile_size(file), "sha256", pmn_outfile_sha256(file));
@@ -387,12 +387,17 @@ static json_t *describe_file(pmn_outfile *file) {
   return json;
 }
 
+pmn_status pmn_job_describe_file(pmn_outfile *sealed, json_t **file, pmn_err *err) {
+  *file = describe(sealed);
+  return *file != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the list of files");
+}
+
 pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) {
   size_t count;
   pmn_outfile *const *sealed = pmn_sink_files(sink, &count);
   json_t *array = json_array();
   bool good = array != NULL;
-  for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe_file(sealed[i])) == 0;
+  for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe(sealed[i])) == 0;
   /* The first is the table; others belong to it. */
   good = good && json_object_set_new(json_array_get(array, 0), "rows", json_integer(pmn_sink_rows(sink))) == 0;
   *files = array;

@@ -66,13 +66,15 @@ PMN_MUST_USE pmn_status pmn_job_fetch(pmn_job *job, const char *name, size_t siz
 PMN_MUST_USE pmn_status pmn_job_scratch_path(const pmn_job *job, pmn_buf *path, pmn_err *err);
 /* Where a file of the output is to be written, appended. */
 PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
-/* The files of a sealed table as a JSON array, owned by the caller: name, bytes, sha256, of the table itself rows, and
- * in a bucket the upload. */
+/* A sealed file as a JSON object, owned by the caller: name, bytes, sha256, and in a bucket the upload. */
+PMN_MUST_USE pmn_status pmn_job_describe_file(pmn_outfile *sealed, struct json_t **file, pmn_err *err);
+/* The files of a sealed table as a JSON array, owned by the caller; of the table itself rows, too. */
 PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **files, pmn_err *err);
 /* The same for a part; what is on a disk has its name in `output` after this. */
 PMN_MUST_USE pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, struct json_t **files, pmn_err *err);
 
-/* Shows the output: `files` is the array of all files as described, `record` the text of _record.json. */
+/* Shows the output: `files` is the array of all files as described, in the order in which a bucket is to show them, and
+ * `record` the text of _record.json. */
 PMN_MUST_USE pmn_status pmn_job_commit(pmn_job *job, const struct json_t *files, const char *record, pmn_err *err);
 
 /* Appends the path of a working folder of `output`, of a broken or living run, if there is one. */

@@ -223,11 +223,12 @@ done:
   return st;
 }
 
-/* Parts of an older output that the new one does not have. */
+/* Parts, or the list of rejects, of an older output that the new one does not have. */
 static pmn_status remove_stale(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const removal *r = arg;
   const char *name = object->key + r->prefix_size;
-  if (strncmp(name, "part-", strlen("part-")) != 0 || strchr(name, '/') != NULL) return PMN_STATUS_OK;
+  bool is_part = strncmp(name, "part-", strlen("part-")) == 0 && strchr(name, '/') == NULL;
+  if (!is_part && strcmp(name, "_rejects.csv") != 0) return PMN_STATUS_OK;
   for (size_t i = 0; i < json_array_size(r->files); i++) {
     const char *kept = json_string_value(json_object_get(json_array_get(r->files, i), "name"));
     if (kept != NULL && strcmp(kept, name) == 0) return PMN_STATUS_OK;

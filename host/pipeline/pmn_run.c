@@ -147,13 +147,36 @@ done:
   return st;
 }
 
+/* The list of rejects in a folder of a bucket is shown with the parts, after the old output's _SUCCESS has gone. */
+static bool shows_rejects_late(const pmn_run *run) {
+  return run->rejects_inside && pmn_s3_is_uri(run->options->output);
+}
+
+/* The files of the parts, and the list of rejects if it is shown with them. */
+static pmn_status list_files(const pmn_run *run, json_t **files, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_outfile *rejects = NULL;
+  json_t *file = NULL;
+  *files = json_copy(run->files);
+  if (*files == NULL) return pmn_err_memory(err, 1, "the list of files");
+  if (shows_rejects_late(run)) PMN_TRY(pmn_rejects_seal(run->rejects, &rejects, err));
+  if (rejects == NULL) goto done;
+  PMN_TRY(pmn_job_describe_file(rejects, &file, err));
+  if (json_array_append_new(*files, file) != 0) st = pmn_err_memory(err, 1, "the list of files");
+done:
+  return st;
+}
+
 /* What was kept is there before the folder that promises it: a crash between the two is mended by taking up the job. */
 static pmn_status commit_folder(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  json_t *files = NULL;
   PMN_TRY(make_record(run, summary, run->files, err));
+  PMN_TRY(list_files(run, &files, err));
   if (run->kept_count > 0) PMN_TRY(pmn_outfile_publish(run->kept, run->kept_count, err));
-  PMN_TRY(pmn_job_commit(run->job, run->files, summary->record, err));
+  PMN_TRY(pmn_job_commit(run->job, files, summary->record, err));
 done:
+  json_decref(files);
   return st;
 }
 
@@ -222,7 +245,7 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
   if (run->guard != NULL) PMN_TRY(pmn_job_guard_check(run->guard, err));
-  PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  if (!shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
   st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */
   bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL;

@@ -65,6 +65,15 @@ done:
   return st;
 }
 
+pmn_status pmn_rejects_seal(pmn_rejects *rejects, pmn_outfile **file, pmn_err *err) {
+  *file = NULL;
+  if (rejects->closed) return refuse_closed(err);
+  rejects->closed = true;
+  pmn_status st = rejects->file != NULL ? pmn_outfile_seal(rejects->file, err) : PMN_STATUS_OK;
+  if (st == PMN_STATUS_OK) *file = rejects->file;
+  return st;
+}
+
 pmn_status pmn_rejects_commit(pmn_rejects *rejects, pmn_err *err) {
   if (rejects->closed) return refuse_closed(err);
   rejects->closed = true;

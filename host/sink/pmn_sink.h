@@ -68,6 +68,9 @@ PMN_MUST_USE pmn_status pmn_rejects_create(
     struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **rejects, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_rejects_add(
     pmn_rejects *rejects, const char *key, const char *stage, const char *reason, pmn_err *err);
+/* For an output that shows all its files at one time: the file, whole and not visible; NULL without a line. Borrowed;
+ * only destroy may follow. */
+PMN_MUST_USE pmn_status pmn_rejects_seal(pmn_rejects *rejects, pmn_outfile **file, pmn_err *err);
 /* Makes the file visible if there is a line. With overwrite and no line, a list of an earlier run is removed. */
 PMN_MUST_USE pmn_status pmn_rejects_commit(pmn_rejects *rejects, pmn_err *err);
 void pmn_rejects_destroy(pmn_rejects *rejects);

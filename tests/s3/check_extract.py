@@ -451,7 +451,8 @@ def check_commit_faults():
     plan, whole, _ = wholes()[0]
     parts = [f"part-0000{i}.csv" for i in range(6)]
     steps = [("POST", "part-00000.csv.uploadId", []), ("POST", "part-00002.csv.uploadId", parts[:2]),
-             ("PUT", "_record.json", parts), ("PUT", "_SUCCESS", ["_record.json", *parts])]
+             ("POST", "_rejects.csv.uploadId", parts), ("PUT", "_record.json", ["_rejects.csv", *parts]),
+             ("PUT", "_SUCCESS", ["_record.json", "_rejects.csv", *parts])]
     with FaultyProxy(lab.server.port) as line:
         for method, target, visible in steps:
             for status, code in ((503, GO_ON), (403, WRITE)):
@@ -461,10 +462,21 @@ def check_commit_faults():
                     lab.extract(lab.uri("pics/"), out, *plan, code=code, says="--resume", AWS_ENDPOINT_URL_S3=line.url,
                                 AWS_MAX_ATTEMPTS="2")
                     seen = [key for key in lab.keys("step/") if not key.startswith("_temporary/")]
-                    assert sorted(seen) == sorted(visible + ["_rejects.csv"]), (target, seen)
+                    assert sorted(seen) == visible, (target, seen)
                     lab.extract(lab.uri("pics/"), out, *plan, code=WRITE, says="--resume")
                     lab.extract(lab.uri("pics/"), out, *plan, "--resume")
                     assert lab.output("step/") == whole, target
+        # With --overwrite the old output is whole until its _SUCCESS goes, the list of rejects included.
+        words = [*plan, "--overwrite", "--include", "*/*.jpg"]
+        with fresh("over/") as out:
+            lab.extract(lab.uri("pics/"), out, *plan)
+            line.reset()
+            line.fault("DELETE", "_SUCCESS", "error", times=100)
+            lab.extract(lab.uri("pics/"), out, *words, code=GO_ON, says="--resume", AWS_ENDPOINT_URL_S3=line.url,
+                        AWS_MAX_ATTEMPTS="2")
+            assert lab.output("over/") == whole
+            lab.extract(lab.uri("pics/"), out, *words, "--resume", code=OK)
+            assert lab.keys("over/") == ["_SUCCESS", "_record.json", *parts], lab.keys("over/")
 
 
 # ------------------------------------------------------------------------------------------------------ readers and keys

@@ -289,6 +289,29 @@ static void rejects_list(void **state) {
   assert_string_equal(folder_names(folder, true, names), "");
 }
 
+/* Whole, but for others to show: what is not shown does not stay. */
+static void rejects_sealed(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_rejects *rejects;
+  pmn_outfile *file = (pmn_outfile *)(uintptr_t)1; /* must be overwritten */
+  check_ok(pmn_rejects_create(NULL, in_folder("r.csv"), false, &rejects, &err));
+  check_ok(pmn_rejects_seal(rejects, &file, &err)); /* no line, no file */
+  assert_null(file);
+  pmn_rejects_destroy(rejects);
+  for (int shown = 0; shown < 2; shown++) {
+    check_ok(pmn_rejects_create(NULL, in_folder("r.csv"), false, &rejects, &err));
+    check_ok(pmn_rejects_add(rejects, "key", "read", "gone", &err));
+    check_ok(pmn_rejects_seal(rejects, &file, &err));
+    assert_string_equal(folder_names(folder, false, names), "");
+    check_fails(pmn_rejects_commit(rejects, &err), PMN_STATUS_ARGUMENT, "no more calls");
+    if (shown) check_ok(pmn_outfile_publish(&file, 1, &err));
+    pmn_rejects_destroy(rejects);
+    assert_string_equal(folder_names(folder, true, names), shown ? "r.csv" : "");
+  }
+  check_text(in_folder("r.csv"), "path,stage,reason\nkey,read,gone\n");
+}
+
 static void rejects_without_memory(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -323,6 +346,7 @@ int main(void) {
       TEST(failed_sink_is_not_committed),
       TEST(every_allocation_may_fail),
       TEST(rejects_list),
+      TEST(rejects_sealed),
       TEST(rejects_without_memory),
   };
   return cmocka_run_group_tests_name("sink", tests, NULL, NULL);
