@@ -124,10 +124,22 @@ typedef struct listing {
   size_t prefix_size;
 } listing;
 
+static pmn_status list_folder(const listing *l, const char *name, size_t size, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf text;
+  pmn_buf_init(&text, 1 << 16);
+  PMN_TRY(pmn_buf_append(&text, name, size, err));
+  PMN_TRY(pmn_buf_append(&text, "/", 1, err));
+  PMN_TRY(l->each(l->arg, text.data, -1, err));
+done:
+  pmn_buf_reset(&text);
+  return st;
+}
+
 static pmn_status list_object(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const listing *l = arg;
-  const char *name = object->key + l->prefix_size;
-  return strchr(name, '/') != NULL ? PMN_STATUS_OK : l->each(l->arg, name, object->size, err);
+  const char *name = object->key + l->prefix_size, *slash = strchr(name, '/');
+  return slash != NULL ? list_folder(l, name, (size_t)(slash - name), err) : l->each(l->arg, name, object->size, err);
 }
 
 static pmn_status list_disk(const char *path, const listing *l, pmn_err *err) {
@@ -135,9 +147,11 @@ static pmn_status list_disk(const char *path, const listing *l, pmn_err *err) {
   DIR *handle = opendir(path);
   if (handle == NULL) return fail("list", path, err);
   for (struct dirent *entry; st == PMN_STATUS_OK && (errno = 0, entry = readdir(handle)) != NULL;) {
+    const char *name = entry->d_name;
     struct stat info;
-    if (fstatat(dirfd(handle), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue; /* gone meanwhile */
-    if (!S_ISDIR(info.st_mode)) st = l->each(l->arg, entry->d_name, info.st_size, err);
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+    if (fstatat(dirfd(handle), name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue; /* gone meanwhile */
+    st = S_ISDIR(info.st_mode) ? list_folder(l, name, strlen(name), err) : l->each(l->arg, name, info.st_size, err);
   }
   if (st == PMN_STATUS_OK && errno != 0) st = fail("list", path, err);
   closedir(handle);

@@ -21,7 +21,8 @@ PMN_MUST_USE pmn_status pmn_folder_write(
     pmn_folder *folder, const char *name, const void *bytes, size_t size, pmn_err *err);
 /* It is no error if there is none. */
 PMN_MUST_USE pmn_status pmn_folder_remove(pmn_folder *folder, const char *name, pmn_err *err);
-/* Every file, in no order; sub-folders and what they hold are not looked at. */
+/* Every file, in no order, and every sub-folder: its name ends with a slash, its size is -1, and it may be told more
+ * than once. What sub-folders hold is not looked at. */
 typedef pmn_status pmn_folder_each(void *arg, const char *name, int64_t size, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_folder_list(pmn_folder *folder, pmn_folder_each *each, void *arg, pmn_err *err);
 /* Size of a file; -1 if there is none. */

@@ -31,13 +31,16 @@ typedef struct verify {
   pmn_verified *result;
   pmn_buf path; /* of the output, without slashes at its end */
   bool is_folder;
-  json_t *there; /* of a folder: the files in it, by name */
+  bool has_work; /* of a broken or living run */
+  json_t *there; /* of a folder: what is in it, by name; of sub-folders with a slash */
   json_t *record, *files;
-  json_t *rows; /* of the files that were read, by name */
+  json_t *rows; /* of the files of the record, by name; -1: not read */
   int64_t width;
   int64_t unhashed, unread; /* files without a checksum; files of which only the size is known */
   bool unlisted;            /* the record names no files */
   bool remote_rejects;      /* the list of rejects is in a bucket, and the output is not */
+  int64_t passed_over;      /* files and sub-folders that are none of the output's, and no reader's */
+  const char *passed_name;  /* one of them, within `there` */
 } verify;
 
 static void reset(verify *v) {
@@ -170,7 +173,7 @@ static pmn_status open_folder(verify *v, const char *work, pmn_err *err) {
   PMN_TRY(parse_record(v, path.data, &text, err));
   PMN_TRY(take_files(v, err));
   json_object_foreach(v->there, name, value) {
-    if (v->unlisted && is_part(name)) PMN_TRY(add_name(v, name, err));
+    if (v->unlisted && is_part(name) && strchr(name, '/') == NULL) PMN_TRY(add_name(v, name, err));
   }
 done:
   pmn_folder_close(folder);
@@ -318,7 +321,7 @@ static pmn_status check_sums(const verify *v, pmn_err *err) {
   bool complete = true;
   entry e;
   for (size_t i = 0; i < json_array_size(v->files); i++) {
-    if (!take_entry(v, i, &e)) continue; /* they were all taken before */
+    if (!take_entry(v, i, &e)) continue; /* as all were before */
     int64_t rows = json_integer_value(json_object_get(v->rows, e.name));
     complete = complete && rows >= 0;
     if (e.kind == PMN_TABLE_ROWS) {
@@ -340,10 +343,30 @@ done:
   return st;
 }
 
-static pmn_status check_files(verify *v, pmn_err *err) {
+/* Spark, pandas, pyarrow and others read every file of a folder, and some of them those of its sub-folders, unless the
+ * name starts with _ or a dot: what the record does not name would make rows that it does not count. */
+static pmn_status check_foreign(verify *v, pmn_err *err) {
+  static const char *const own[] = {"_SUCCESS", "_record.json", "_rejects.csv"};
   pmn_status st = PMN_STATUS_OK;
   const char *name;
   json_t *value;
+  json_object_foreach(v->there, name, value) {
+    bool known = json_object_get(v->rows, name) != NULL;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) known = known || strcmp(name, own[i]) == 0;
+    if (known || (v->has_work && strcmp(name, "_temporary/") == 0)) continue;
+    if (name[0] != '_' && name[0] != '.') {
+      PMN_FAIL(err, PMN_STATUS_MODEL,
+          "%.300s/%.150s is there, but the record does not name it: readers would take it for a part; move it away",
+          v->path.data, name);
+    }
+    if (v->passed_over++ == 0) v->passed_name = name;
+  }
+done:
+  return st;
+}
+
+static pmn_status check_files(verify *v, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   entry e;
   v->rows = json_object();
   if (v->rows == NULL) return no_memory(err);
@@ -351,11 +374,14 @@ static pmn_status check_files(verify *v, pmn_err *err) {
     if (!take_entry(v, i, &e) || json_object_get(v->rows, e.name) != NULL) {
       PMN_FAIL(err, PMN_STATUS_MODEL, "the record of %.300s is damaged: its file %zu makes no sense", v->output, i + 1);
     }
-    PMN_TRY(check_file(v, &e, err));
+    if (json_object_set_new(v->rows, e.name, json_integer(-1)) != 0) {
+      st = no_memory(err);
+      goto done;
+    }
   }
-  json_object_foreach(v->there, name, value) {
-    if (!is_part(name) || json_object_get(v->rows, name) != NULL) continue;
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s/%.200s is there, but the record does not know it", v->path.data, name);
+  PMN_TRY(check_foreign(v, err));
+  for (size_t i = 0; i < json_array_size(v->files); i++) {
+    if (take_entry(v, i, &e)) PMN_TRY(check_file(v, &e, err));
   }
   PMN_TRY(check_sums(v, err));
 done:
@@ -486,6 +512,10 @@ static void write_notes(const verify *v, const char *work) {
   }
   if (v->unread > 0) note(result, "%lld too large to be fetched: only their size was checked", (long long)v->unread);
   if (v->remote_rejects) note(result, "the list of rejects is in a bucket and was not looked at");
+  if (v->passed_over > 0) {
+    note(result, "%lld %s no part of the output, and readers pass over: %.100s%s", (long long)v->passed_over,
+        v->passed_over == 1 ? "file is" : "files are", v->passed_name, v->passed_over == 1 ? "" : " and others");
+  }
   if (work != NULL) note(result, "a run has left its work in %.300s", work);
 }
 
@@ -519,6 +549,7 @@ pmn_status pmn_job_verify(
   PMN_TRY(find_kind(&v, err));
   st = pmn_job_find_work(s3, v.path.data, &work, err);
   if (st != PMN_STATUS_OK && st != PMN_STATUS_WRITE) goto done; /* "." can be read, but no run has worked on it */
+  v.has_work = work.size > 0;
   PMN_TRY(v.is_folder ? open_folder(&v, work.data, err) : open_single(&v, work.data, err));
   PMN_TRY(check_counts(&v, err));
   PMN_TRY(check_files(&v, err));

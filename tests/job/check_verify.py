@@ -144,8 +144,13 @@ def check_files(bucket):
         bucket.remove(key)
         bucket.verify(key.split("/")[0] + "/" if "/" in key else "t.csv", 7, says)
         bucket.restore()
-    bucket.put("csv/part-00003.csv", b"path,label,f0,f1,f2\n")
-    bucket.verify("csv/", 7, "the record does not know it")
+    for name in ("part-00003.csv", "extra.csv", "sub/extra.csv", "k=1/x", "sub/"):
+        bucket.put(f"csv/{name}", b"path,label,f0,f1,f2\n")
+        bucket.verify("csv/", 7, f"/csv/{name.split('/')[0]}{'/' * ('/' in name)} is there, but the record does not name it")
+        bucket.restore()
+    for name in ("_notes", ".x/y", ".x/z", "_temporary/part", ""):  # the last: a folder, as consoles make them
+        bucket.put(f"csv/{name}", b"")
+    bucket.verify("csv/", 0, "2 files are no part of the output, and readers pass over: ")
     bucket.restore()
     one, two = "parquet/part-00000.parquet", "parquet/part-00002.parquet"
     bucket.put(one, bucket.whole[two])

@@ -3,9 +3,12 @@
 
 #include "pmn_folder.h"
 
+/* A sub-folder counts 1000. */
 static pmn_status count_size(void *arg, const char *name, int64_t size, pmn_err *err) {
   int64_t *sum = arg;
-  *sum += size;
+  bool is_folder = name[strlen(name) - 1] == '/';
+  assert_true(is_folder == (size == -1));
+  *sum += is_folder ? 1000 : size;
   return strcmp(name, "stop") == 0 ? pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "enough") : PMN_STATUS_OK;
 }
 
@@ -38,7 +41,7 @@ static void folders(void **state) {
   put_text(in_folder("files/sub/c"), "not looked at");
   size = 0;
   check_ok(pmn_folder_list(files, count_size, &size, &err));
-  assert_int_equal(size, 14);
+  assert_int_equal(size, 1014);
   put_text(in_folder("files/stop"), "");
   check_fails(pmn_folder_list(files, count_size, &size, &err), PMN_STATUS_INTERRUPTED, "enough");
   check_ok(pmn_folder_remove(files, "stop", &err));

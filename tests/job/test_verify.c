@@ -296,7 +296,7 @@ static void added_and_swapped_files(void **state) {
   (void)state;
   fresh();
   shell("cp '%s' '%s'", at(copy, "csv/part-00000.csv"), at(copy, "csv/part-00003.csv"));
-  differs("csv/", "part-00003.csv is there, but the record does not know it");
+  differs("csv/", "csv/part-00003.csv is there, but the record does not name it");
   fresh();
   shell("cd '%s/parquet' && mv part-00000.parquet x && mv part-00001.parquet part-00000.parquet && "
         "mv x part-00001.parquet",
@@ -305,6 +305,51 @@ static void added_and_swapped_files(void **state) {
   fresh();
   shell("cp '%s' '%s'", at(copy, "npy/part-00000.npy.index.csv"), at(copy, "npy/part-00002.npy.index.csv"));
   differs("npy/", "SHA-256");
+}
+
+static void without_files(const char *path) {
+  char name[512];
+  snprintf(name, sizeof name, "%s", path);
+  json_t *record = record_of(name);
+  assert_int_equal(json_object_del(record, "files"), 0);
+  put_record(name, record);
+}
+
+/* What readers of a folder take for a part, and what they pass over. */
+static void foreign_files(void **state) {
+  (void)state;
+  static const char *const read[] = {"extra.parquet", "part-00099.parquet", "notes", "part-00001.parquet.bak", "x=1/",
+      "part-00000.parquet/", "part-dir/", "a \xff\n"};
+  static const char *const passed[] = {"_notes", ".part-00000.parquet.crc", "_temporary/", ".hidden/", "_"};
+  char name[256];
+  for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+    bool named = strncmp(read[i], "part-00000", 10) == 0;
+    for (int older = 0; older < 2; older++) {
+      fresh();
+      if (older) without_files(at(copy, "parquet/_record.json"));
+      snprintf(name, sizeof name, "parquet/%s", read[i]);
+      if (named) shell("rm '%s/parquet/part-00000.parquet'", copy);
+      if (read[i][strlen(read[i]) - 1] == '/')
+        assert_int_equal(mkdir(at(copy, name), 0700), 0);
+      else
+        put(at(copy, name), "PAR1", 4);
+      const char *shown = read[i][0] == 'a' ? "parquet/a \\xFF  is there" : name;
+      if (!older || strncmp(read[i], "part-", 5) != 0 || strchr(read[i], '/') != NULL) differs("parquet", shown);
+      if (older) differs("parquet/", ""); /* a part more, which is none */
+    }
+  }
+  fresh();
+  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) {
+    snprintf(name, sizeof name, "csv/%s", passed[i]);
+    if (passed[i][strlen(passed[i]) - 1] == '/')
+      assert_int_equal(mkdir(at(copy, name), 0700), 0);
+    else
+      put(at(copy, name), "x", 1);
+    if (i == 0) good("csv/", "1 file is no part of the output, and readers pass over: _notes");
+  }
+  good("csv/", "5 files are no part of the output, and readers pass over: ");
+  shell("ln -s '%s' '%s'", at(copy, "t.csv"), at(copy, "csv/link.csv"));
+  differs("csv/", "csv/link.csv is there");
 }
 
 static void changed_rejects(void **state) {
@@ -398,14 +443,6 @@ static void counts_of_another_output(void **state) {
   json_object_set_new(counts, "listed", json_integer(ROWS - 1));
   put_record(at(copy, "parquet/_record.json"), record);
   differs("parquet/", "has a list of rejects");
-}
-
-static void without_files(const char *path) {
-  char name[512];
-  snprintf(name, sizeof name, "%s", path);
-  json_t *record = record_of(name);
-  assert_int_equal(json_object_del(record, "files"), 0);
-  put_record(name, record);
 }
 
 /* Records that name no files, or no rows of them. */
@@ -512,6 +549,7 @@ int main(void) {
       cmocka_unit_test(missing_files),
       cmocka_unit_test(unfinished_outputs),
       cmocka_unit_test(added_and_swapped_files),
+      cmocka_unit_test(foreign_files),
       cmocka_unit_test(changed_rejects),
       cmocka_unit_test(edited_records),
       cmocka_unit_test(entries_that_make_no_sense),
