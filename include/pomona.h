@@ -364,10 +364,10 @@ typedef struct pmn_verified {
 
 /* Holds an output against its run record: files, sizes, checksums, rows of every file and of all together, rows and
  * rejects as many as were listed, lines of the list of rejects, and nothing more in a folder that readers would take for
- * a part. The record and that list have no checksums, nor has the
- * footer of a Parquet file that is no part: of them, what they count and name is checked. PMN_STATUS_MODEL: something
- * differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is not finished, or it cannot
- * be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. *verified is filled on PMN_STATUS_OK. */
+ * a part. The record and that list have no checksums: of them, what they count and name is checked. PMN_STATUS_MODEL:
+ * something differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is not finished, or
+ * it cannot be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. *verified is filled
+ * on PMN_STATUS_OK. */
 PMN_API PMN_MUST_USE pmn_status pmn_verify(const pmn_verify_options *options, pmn_verified *verified, pmn_err *err);
 
 /* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */

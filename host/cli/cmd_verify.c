@@ -8,8 +8,7 @@ static const char help_usage[] =
     "Holds an output against its run record: every file there, of the recorded size and SHA-256, and in a folder none\n"
     "more that readers would take for a part; the rows of every part and of all together; rows and rejects as many as\n"
     "were listed; a line for every reject. What could not be checked is said. The record and the list of rejects\n"
-    "themselves have no checksums, nor has the footer of a single Parquet file: of these, what they count and name is\n"
-    "checked.\n\n"
+    "themselves have no checksums: of these, what they count and name is checked.\n\n"
     "Examples:\n"
     "  pomona verify features.parquet\n"
     "  pomona verify s3://fruit/Results/\n\n";

@@ -218,7 +218,7 @@ static pmn_status check_parquet(
         pmn_infile_path(file), p.head, sha256->size < 64 ? (int)sha256->size : 64, sha256->data);
   }
   found->rows = info.rows;
-  found->hashed = found->hashed || sha256 != NULL;
+  found->hashed = found->hashed || (sha256 != NULL && info.sealed);
 done:
   pmn_parquet_info_reset(&info);
   pmn_buf_reset(&footer);

@@ -3,6 +3,11 @@
  * The record names the files, or for outputs of older versions those that are there stand for them; each is read once
  * and held against what is recorded, then the sums against the counts. Nothing of the record is believed: names stay
  * within the output, numbers are checked before they are added. The first difference ends it.
+ *
+ * What damage can pass: none to a table, which is under the SHA-256 of the record or, in a single Parquet file, under
+ * its own two. Record and rejects have no checksum (who changes a table on purpose changes the record too): a flip
+ * there is seen where it changes a count, a size, a hash, a file's name or the form of the text. test_verify.c counts
+ * them.
  */
 #include "pmn_job_verify.h"
 
@@ -507,8 +512,8 @@ static void write_notes(const verify *v, const char *work) {
   if (v->unlisted) {
     note(result, "the record, of an older version, names no files: their sizes and checksums could not be checked");
   } else if (v->unhashed > 0) {
-    note(result, "of %lld %s no checksum is recorded: %s rows and size were checked", (long long)v->unhashed,
-        v->unhashed == 1 ? "file" : "files", v->unhashed == 1 ? "its" : "their");
+    note(result, "of %lld %s no checksum of all bytes is recorded: %s rows and size were checked",
+        (long long)v->unhashed, v->unhashed == 1 ? "file" : "files", v->unhashed == 1 ? "its" : "their");
   }
   if (v->unread > 0) note(result, "%lld too large to be fetched: only their size was checked", (long long)v->unread);
   if (v->remote_rejects) note(result, "the list of rejects is in a bucket and was not looked at");

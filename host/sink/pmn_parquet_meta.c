@@ -1,6 +1,7 @@
 /* pmn_parquet_meta.c - see pmn_parquet_meta.h. Numbers after `&t` are field ids of parquet.thrift. */
 #include "pmn_parquet_meta.h"
 
+#include "pmn_sha256.h"
 #include "pmn_thrift.h"
 
 #include <string.h>
@@ -133,6 +134,8 @@ static void put_pair(pmn_thrift *t, const char *key, const char *value) {
 pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t rows, const char *record,
     const char *sha256, pmn_buf *out, pmn_err *err) {
   pmn_thrift t;
+  char own[PMN_SHA256_HEX_SIZE];
+  pmn_buf_clear(out);
   pmn_thrift_init(&t, out, err);
   pmn_thrift_struct(&t, 0); /* FileMetaData */
   pmn_thrift_i32(&t, 1, 1); /* version of the format */
@@ -141,9 +144,11 @@ pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_list(&t, 4, PMN_THRIFT_STRUCT, group_count);
   pmn_thrift_encoded(&t, groups);
-  pmn_thrift_list(&t, 5, PMN_THRIFT_STRUCT, 2);
+  pmn_thrift_list(&t, 5, PMN_THRIFT_STRUCT, 3);
   put_pair(&t, PMN_PARQUET_RECORD, record);
   put_pair(&t, PMN_PARQUET_SHA256, sha256);
+  put_pair(&t, PMN_PARQUET_FOOTER_SHA256, PMN_PARQUET_BLANK);
+  size_t pairs_end = out->size;
   pmn_thrift_text(&t, 6, "pomona version " PMN_VERSION);
   /* Readers trust min and max only where an order is named: for text, that of unsigned bytes. */
   pmn_thrift_list(&t, 7, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
@@ -154,5 +159,9 @@ pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t
     pmn_thrift_end(&t);
   }
   pmn_thrift_end(&t);
-  return pmn_thrift_status(&t);
+  pmn_status st = pmn_thrift_status(&t);
+  if (st == PMN_STATUS_OK) st = pmn_sha256_hex((const void *const[]){out->data}, &out->size, 1, own, err);
+  /* A byte of zero, the end of the pair, is behind the digits. */
+  if (st == PMN_STATUS_OK) memcpy(out->data + pairs_end - 1 - strlen(own), own, strlen(own));
+  return st;
 }

@@ -27,12 +27,16 @@ PMN_MUST_USE pmn_status pmn_parquet_page_header(
     int32_t values, size_t uncompressed_size, size_t size, pmn_buf *out, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_parquet_row_group(
     const pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS], int64_t rows, pmn_buf *out, pmn_err *err);
-/* Keys of what the footer says of the run, and of the bytes before it. */
+/* Keys of what the footer says of the run, of the bytes before it, and of itself. The last is the SHA-256 of the footer
+ * as it is with PMN_PARQUET_BLANK in the place of these 64 digits: so every byte of a file is under a checksum, and for
+ * readers it is one more pair that they do not know. */
 #define PMN_PARQUET_RECORD "pomona.record"
 #define PMN_PARQUET_SHA256 "pomona.sha256"
+#define PMN_PARQUET_FOOTER_SHA256 "pomona.footer.sha256"
+#define PMN_PARQUET_BLANK "0000000000000000000000000000000000000000000000000000000000000000"
 
-/* `groups`: what pmn_parquet_row_group appended for each of `group_count` row groups. `sha256`, in hex, is of all bytes
- * before the footer. */
+/* Replaces the content of `out`. `groups`: what pmn_parquet_row_group appended for each of `group_count` row groups.
+ * `sha256`, in hex, is of all bytes before the footer. */
 PMN_MUST_USE pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t rows, const char *record,
     const char *sha256, pmn_buf *out, pmn_err *err);
 

@@ -6,6 +6,8 @@
 #include "pmn_parquet_read.h"
 
 #include "pmn_mem.h"
+#include "pmn_parquet_meta.h"
+#include "pmn_sha256.h"
 
 #include <string.h>
 
@@ -283,6 +285,39 @@ static bool is_whole(const pmn_parquet_info *info, int64_t start) {
   return end == start && rows == info->rows;
 }
 
+/* A footer that has lost its hash may have lost it with the name of the pair. */
+static bool has_odd_key(const pmn_parquet_info *info) {
+  for (size_t i = 0; i < info->pair_count; i++) {
+    const pmn_parquet_text *value = &info->pairs[i].value;
+    if (pmn_parquet_find(info, PMN_PARQUET_RECORD) != value && pmn_parquet_find(info, PMN_PARQUET_SHA256) != value)
+      return true;
+  }
+  return false;
+}
+
+static pmn_status check_seal(const char *footer, size_t size, pmn_parquet_info *info, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_parquet_text *digits = pmn_parquet_find(info, PMN_PARQUET_FOOTER_SHA256);
+  char sha256[PMN_SHA256_HEX_SIZE];
+  if (digits == NULL) {
+    if (pmn_parquet_find(info, PMN_PARQUET_RECORD) == NULL || !has_odd_key(info)) return PMN_STATUS_OK;
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the footer holds a pair that Pomona does not write");
+  }
+  if (digits->size != strlen(PMN_PARQUET_BLANK)) {
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the SHA-256 of its footer has %zu digits", digits->size);
+  }
+  const char *end = digits->data + digits->size;
+  const void *const parts[] = {footer, PMN_PARQUET_BLANK, end};
+  const size_t sizes[] = {(size_t)(digits->data - footer), strlen(PMN_PARQUET_BLANK), (size_t)(footer + size - end)};
+  PMN_TRY(pmn_sha256_hex(parts, sizes, 3, sha256, err));
+  info->sealed = memcmp(digits->data, sha256, digits->size) == 0;
+  if (!info->sealed) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "the SHA-256 of its footer is %s and not %.64s, as it says", sha256, digits->data);
+  }
+done:
+  return st;
+}
+
 pmn_status pmn_parquet_read(const char *footer, size_t size, int64_t start, pmn_parquet_info *info, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   reader r = {.at = (const unsigned char *)footer, .end = (const unsigned char *)footer + size};
@@ -312,6 +347,7 @@ pmn_status pmn_parquet_read(const char *footer, size_t size, int64_t start, pmn_
     PMN_FAIL(err, PMN_STATUS_MODEL, "the row groups do not make up the file, or their rows not its %lld rows",
         (long long)info->rows);
   }
+  PMN_TRY(check_seal(footer, size, info, err));
 done:
   return st;
 }

@@ -7,7 +7,8 @@
  * csv: header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float.
  *
  * parquet: path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; key-value pairs
- * "pomona.record", the record given to seal, and "pomona.sha256", the hash of all bytes before the footer.
+ * "pomona.record", the record given to seal, "pomona.sha256", the hash of all bytes before the footer, and
+ * "pomona.footer.sha256", that of the footer with zeros in its own place.
  *
  * npy: [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv.
  *

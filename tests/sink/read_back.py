@@ -145,6 +145,10 @@ def check_layout(path, width, rows, paths, labels):
     # The last column ends where the footer begins, and its hash is of all that is before.
     assert len(data) - end - 8 == int.from_bytes(data[-8:-4], "little") and data[-4:] == b"PAR1"
     assert meta.metadata[b"pomona.sha256"].decode() == hashlib.sha256(data[:end]).hexdigest()
+    # That of the footer is in the footer, with zeros in its own place.
+    own = meta.metadata[b"pomona.footer.sha256"]
+    assert len(own) == 64 and own.decode() == hashlib.sha256(data[end:-8].replace(own, b"0" * 64)).hexdigest()
+    assert len(meta.metadata) == 3
     return meta.num_row_groups
 
 
