@@ -1,4 +1,10 @@
-/* pmn_infile.c - see pmn_infile.h. */
+/* pmn_infile.c - see pmn_infile.h.
+ *
+ * Workload of objects: a look at the first bytes and the last, then once from the beginning to the end, in small steps,
+ * of files from some bytes to thousands of gigabytes. What is small comes at once; of what is larger a piece of up to
+ * WINDOW bytes is held, and that much is fetched only for who goes on where he stopped: others get LOOK bytes. So there
+ * are never more than WINDOW bytes in memory, and as many on their way.
+ */
 #include "pmn_infile.h"
 
 #include "pmn_mem.h"
@@ -10,7 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const int64_t OBJECT_MAX = (int64_t)1 << 30; /* a part is about 64 MiB */
+#ifndef PMN_INFILE_WINDOW /* smaller in a test */
+#define PMN_INFILE_WINDOW (16 << 20)
+#endif
+enum { WINDOW = PMN_INFILE_WINDOW, LOOK = WINDOW / 256 };
 
 struct pmn_infile {
   char *path;
@@ -21,7 +30,8 @@ struct pmn_infile {
   pmn_buf bucket, bytes;
   const char *key; /* within path */
   char etag[PMN_S3_ETAG];
-  bool fetched;
+  int64_t window; /* where `bytes` begins */
+  int64_t last;   /* end of the last read; -1: none was */
 };
 
 static pmn_status fail(const pmn_infile *self, const char *what, pmn_err *err) {
@@ -61,7 +71,9 @@ pmn_status pmn_infile_open(struct pmn_s3 *s3, const char *path, pmn_infile **fil
   pmn_infile *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a file");
   self->fd = -1;
+  self->last = -1;
   pmn_buf_init(&self->bucket, 256);
+  pmn_buf_init(&self->bytes, WINDOW);
   self->path = pmn_strdup(path);
   if (self->path == NULL) {
     st = pmn_err_memory(err, strlen(path) + 1, "a path");
@@ -94,16 +106,41 @@ int64_t pmn_infile_size(const pmn_infile *file) {
   return file->size;
 }
 
-bool pmn_infile_can_read(const pmn_infile *file) {
-  return file->s3 == NULL || file->size <= OBJECT_MAX;
+/* Makes `bytes` begin at `at`: with `size` bytes, or more of them, or as many as may be held. */
+static pmn_status fetch(pmn_infile *self, int64_t at, size_t size, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *bucket = self->bucket.data;
+  int64_t wanted = at == self->last ? WINDOW : LOOK;
+  if ((int64_t)size > wanted) wanted = size < WINDOW ? (int64_t)size : WINDOW;
+  if (wanted > self->size - at) wanted = self->size - at;
+  if (self->size <= WINDOW) {
+    at = 0;
+    PMN_TRY(pmn_s3_get(self->s3, bucket, self->key, self->size, self->etag, &self->bytes, err));
+  } else {
+    PMN_TRY(pmn_s3_get_range(self->s3, bucket, self->key, at, (size_t)wanted, self->etag, &self->bytes, err));
+  }
+  self->window = at;
+done:
+  if (st != PMN_STATUS_OK) pmn_buf_clear(&self->bytes);
+  return st;
 }
 
-static pmn_status fetch(pmn_infile *self, pmn_err *err) {
-  if (self->fetched) return PMN_STATUS_OK;
-  pmn_buf_init(&self->bytes, (size_t)self->size);
-  pmn_status st = pmn_s3_get(self->s3, self->bucket.data, self->key, self->size, self->etag, &self->bytes, err);
-  self->fetched = st == PMN_STATUS_OK;
-  return st;
+static pmn_status read_object(pmn_infile *self, int64_t at, char *bytes, size_t size, pmn_err *err) {
+  while (size > 0) {
+    int64_t end = self->window + (int64_t)self->bytes.size;
+    if (at < self->window || at >= end) {
+      pmn_status st = fetch(self, at, size, err);
+      if (st != PMN_STATUS_OK) return st;
+      end = self->window + (int64_t)self->bytes.size;
+    }
+    size_t piece = (int64_t)size < end - at ? size : (size_t)(end - at);
+    memcpy(bytes, self->bytes.data + (at - self->window), piece);
+    bytes += piece;
+    size -= piece;
+    at += (int64_t)piece;
+    self->last = at;
+  }
+  return PMN_STATUS_OK;
 }
 
 static pmn_status read_disk(const pmn_infile *self, int64_t at, char *bytes, size_t size, pmn_err *err) {
@@ -120,10 +157,7 @@ static pmn_status read_disk(const pmn_infile *self, int64_t at, char *bytes, siz
 }
 
 pmn_status pmn_infile_read(pmn_infile *file, int64_t at, void *bytes, size_t size, pmn_err *err) {
-  if (file->s3 == NULL) return read_disk(file, at, bytes, size, err);
-  pmn_status st = fetch(file, err);
-  if (st == PMN_STATUS_OK && size > 0) memcpy(bytes, file->bytes.data + at, size);
-  return st;
+  return file->s3 == NULL ? read_disk(file, at, bytes, size, err) : read_object(file, at, bytes, size, err);
 }
 
 pmn_status pmn_infile_read_all(pmn_infile *file, pmn_buf *bytes, pmn_err *err) {

@@ -1,4 +1,4 @@
-/* pmn_infile.h - finished files, read again: from a disk piece by piece, from a bucket as a whole. */
+/* pmn_infile.h - finished files, read again: from a disk, or from a bucket in pieces of bounded size. */
 #ifndef PMN_INFILE_H
 #define PMN_INFILE_H
 
@@ -12,10 +12,8 @@ PMN_MUST_USE pmn_status pmn_infile_open(struct pmn_s3 *s3, const char *path, pmn
 void pmn_infile_close(pmn_infile *file); /* accepts NULL */
 const char *pmn_infile_path(const pmn_infile *file);
 int64_t pmn_infile_size(const pmn_infile *file);
-/* False for objects too large to be held in memory: only their size is known. */
-bool pmn_infile_can_read(const pmn_infile *file);
-/* Bytes [at, at + size), which must lie within the file. PMN_STATUS_NOT_FOUND: it cannot be read, or has become
- * shorter. An object is fetched at the first call. */
+/* Bytes [at, at + size), which must lie within the file. PMN_STATUS_NOT_FOUND: it cannot be read, has become shorter,
+ * or is an object that has changed since it was opened. */
 PMN_MUST_USE pmn_status pmn_infile_read(pmn_infile *file, int64_t at, void *bytes, size_t size, pmn_err *err);
 /* Replaces the content of `bytes` by the whole file. PMN_STATUS_MODEL: it is longer than its maximum. */
 PMN_MUST_USE pmn_status pmn_infile_read_all(pmn_infile *file, pmn_buf *bytes, pmn_err *err);

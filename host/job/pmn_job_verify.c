@@ -39,13 +39,13 @@ typedef struct verify {
   bool has_work; /* of a broken or living run */
   json_t *there; /* of a folder: what is in it, by name; of sub-folders with a slash */
   json_t *record, *files;
-  json_t *rows; /* of the files of the record, by name; -1: not read */
+  json_t *rows; /* of the files of the record, by name */
   int64_t width;
-  int64_t unhashed, unread; /* files without a checksum; files of which only the size is known */
-  bool unlisted;            /* the record names no files */
-  bool remote_rejects;      /* the list of rejects is in a bucket, and the output is not */
-  int64_t passed_over;      /* files and sub-folders that are none of the output's, and no reader's */
-  const char *passed_name;  /* one of them, within `there` */
+  int64_t unhashed;        /* files without a checksum */
+  bool unlisted;           /* the record names no files */
+  bool remote_rejects;     /* the list of rejects is in a bucket, and the output is not */
+  int64_t passed_over;     /* files and sub-folders that are none of the output's, and no reader's */
+  const char *passed_name; /* one of them, within `there` */
 } verify;
 
 static void reset(verify *v) {
@@ -224,7 +224,7 @@ static pmn_status open_single(verify *v, const char *work, pmn_err *err) {
     st = refuse(v, "is not there", work, err);
     goto done;
   }
-  if (pmn_infile_can_read(table)) PMN_TRY(pmn_table_record(table, &inside, &text, err));
+  PMN_TRY(pmn_table_record(table, &inside, &text, err));
   if (!inside) {
     PMN_TRY(open_beside(v, ".record.json", &beside, err));
     if (beside == NULL) {
@@ -301,12 +301,8 @@ static pmn_status check_file(verify *v, const entry *e, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s has %lld bytes and not %lld, as recorded", pmn_infile_path(file),
         (long long)pmn_infile_size(file), (long long)e->bytes);
   }
-  if (pmn_infile_can_read(file)) {
-    PMN_TRY(pmn_table_check(file, &wanted, &found, err));
-    if (!found.hashed) v->unhashed++;
-  } else {
-    v->unread++;
-  }
+  PMN_TRY(pmn_table_check(file, &wanted, &found, err));
+  if (!found.hashed) v->unhashed++;
   if (e->rows >= 0 && e->rows != found.rows) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s holds %lld rows and not %lld, as recorded", pmn_infile_path(file),
         (long long)found.rows, (long long)e->rows);
@@ -319,28 +315,27 @@ done:
   return st;
 }
 
-/* Rows of all tables together, and an index line for each row of an array; what could not be read (-1) is left out. */
+/* Rows of all tables together, and an index line for each row of an array. */
 static pmn_status check_sums(const verify *v, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t sum = 0;
-  bool complete = true;
+  bool too_many = false;
   entry e;
   for (size_t i = 0; i < json_array_size(v->files); i++) {
     if (!take_entry(v, i, &e)) continue; /* as all were before */
     int64_t rows = json_integer_value(json_object_get(v->rows, e.name));
-    complete = complete && rows >= 0;
     if (e.kind == PMN_TABLE_ROWS) {
-      if (rows >= 0 && __builtin_add_overflow(sum, rows, &sum)) complete = false;
+      too_many = too_many || __builtin_add_overflow(sum, rows, &sum);
       continue;
     }
     char table[4096];
     snprintf(table, sizeof table, "%.*s", (int)(strlen(e.name) - strlen(index_suffix)), e.name);
     const json_t *array = json_object_get(v->rows, table);
-    if (array == NULL || json_integer_value(array) < 0 || rows < 0 || json_integer_value(array) == rows) continue;
+    if (array == NULL || json_integer_value(array) == rows) continue;
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.200s of %.200s holds %lld lines for %lld rows", e.name, v->output,
         (long long)rows, (long long)json_integer_value(array));
   }
-  if (complete && sum != v->result->rows) {
+  if (too_many || sum != v->result->rows) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s holds %lld rows, but its record counts %lld", v->output, (long long)sum,
         (long long)v->result->rows);
   }
@@ -454,10 +449,6 @@ static pmn_status count_rejects(verify *v, const char *path, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "the list of %lld rejects, %.300s, is not there%s", (long long)v->result->rejects,
         path, path[0] == '/' || pmn_s3_is_uri(path) ? "" : ", seen from this folder");
   }
-  if (!pmn_infile_can_read(file)) {
-    v->unread++;
-    goto done;
-  }
   PMN_TRY(pmn_table_check(file, &wanted, &found, err));
   if (found.rows != v->result->rejects) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s lists %lld rejects, but the record counts %lld", path,
@@ -515,7 +506,6 @@ static void write_notes(const verify *v, const char *work) {
     note(result, "of %lld %s no checksum of all bytes is recorded: %s rows and size were checked",
         (long long)v->unhashed, v->unhashed == 1 ? "file" : "files", v->unhashed == 1 ? "its" : "their");
   }
-  if (v->unread > 0) note(result, "%lld too large to be fetched: only their size was checked", (long long)v->unread);
   if (v->remote_rejects) note(result, "the list of rejects is in a bucket and was not looked at");
   if (v->passed_over > 0) {
     note(result, "%lld %s no part of the output, and readers pass over: %.100s%s", (long long)v->passed_over,

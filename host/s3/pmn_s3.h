@@ -50,6 +50,10 @@ PMN_MUST_USE pmn_status pmn_s3_list(
  * is the MD5 (32 hex digits and no SSE), it is compared. */
 PMN_MUST_USE pmn_status pmn_s3_get(
     pmn_s3 *s3, const char *bucket, const char *key, int64_t size, const char *etag, pmn_buf *bytes, pmn_err *err);
+/* Bytes [at, at + size) of an object, which must have them, and more than them; size 1 or more. `bytes` is replaced.
+ * Only their number can be checked. PMN_STATUS_NOT_FOUND also for a server that gives no parts of objects. */
+PMN_MUST_USE pmn_status pmn_s3_get_range(pmn_s3 *s3, const char *bucket, const char *key, int64_t at, size_t size,
+    const char *etag, pmn_buf *bytes, pmn_err *err);
 /* Many objects, fetched ahead: at most PMN_S3_IN_FLIGHT at once (fewer when the server asks for it), at most `ahead`
  * objects or bytes_max bytes beyond the last one taken. `name` is asked for the i-th object, i from 0 to count-1, from
  * threads of the client; texts must live as long as the reader. */

@@ -45,6 +45,7 @@ static const known table[] = {
     {"NoSuchKey", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "there is no such object"},
     {"NoSuchUpload", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "there is no such upload any more"},
     {"PreconditionFailed", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "the object has changed meanwhile"},
+    {"InvalidRange", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "the object has become shorter"},
     {"InvalidObjectState", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "the object is archived; restore it first"},
 };
 

@@ -116,6 +116,14 @@ def test_multipart():
     ((key, size, etag),) = listed(SERVER.environment(), "parts", "")
     assert (key, size) == (b"large", len(b"".join(parts))) and etag.endswith('-2"'), etag
     assert taken(SERVER.environment(), "parts", "") == {0: md5(b"".join(parts))}
+    whole = b"".join(parts)
+    for at, size in ((0, 1), (0, len(whole) - 1), (1, len(whole) - 1), ((5 << 20) - 3, 6), (len(whole) - 8, 8)):
+        assert probe(SERVER.environment(), "range", "parts", "large", str(at), str(size), etag) == whole[at : at + size]
+    e = SERVER.environment()
+    probe(e, "range", "parts", "large", "7", "9", '"other"', code=NOT_FOUND, says="has changed since it was looked at")
+    probe(e, "range", "parts", "large", str(len(whole)), "1", "-", code=NOT_FOUND, says="become shorter (InvalidRange)")
+    probe(e | {"AWS_MAX_ATTEMPTS": "2"}, "range", "parts", "large", str(len(whole) - 1), "2", "-", code=NETWORK,
+          says="1 bytes came where 2 were")
 
 
 def test_refusals():

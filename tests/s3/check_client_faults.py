@@ -268,6 +268,24 @@ def test_read_damaged():
     assert probe(e, "get", "bucket", "x", "-1") == b"what it was"
 
 
+def test_ranges():
+    """A piece that was cut is asked for again; without ranges there is none."""
+    body = OBJECTS["005"]
+    piece = lambda data, **headers: (206, {"ETag": '"x"', **headers}, data)
+    ask = ("range", "bucket", "005", "10", "20", '"x"')
+    for name, fault in {"cut": piece(body[10:20], **{"Content-Length": "20"}), "short": piece(body[10:20]),
+                        "503": error(503, "SlowDown")}.items():
+        e = SERVER.reset(by_turns(fault, piece(body[10:30]))) | FEW
+        assert probe(e, *ask) == body[10:30], name
+        assert [r.headers["Range"] for r in SERVER.requests] == ["bytes=10-29"] * 2, name
+        assert all("range;" in r.headers["Authorization"] for r in SERVER.requests)
+        probe(SERVER.reset(lambda r: fault) | FEW, *ask, code=NETWORK, says="after 3 tries")
+    for answer in ((200, {"ETag": '"x"'}, body[10:30]), (200, {"ETag": '"x"'}, body)):
+        probe(SERVER.reset(lambda r: answer) | FEW, *ask, code=NOT_FOUND, says="it gives no parts of objects")
+        assert len(SERVER.requests) == 1
+    probe(SERVER.reset(lambda r: (206, {"ETag": '"y"'}, body[10:30])) | FEW, *ask, code=NOT_FOUND, says="has changed")
+
+
 def test_pauses():
     """Retry-After is heard."""
     start = time.monotonic()

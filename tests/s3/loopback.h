@@ -8,6 +8,7 @@
  *   /drip           twenty bytes, one every 300 ms                /slow      one byte after 50 ms
  *   /code/C/N       code C, N bytes   /redirect  307 to /bytes/1  /continue  100 with headers of its own first
  *   /headers        texts of all headers that are kept            /drop      closes a connection used before, once
+ *   /range/N        an object of N bytes, byte i is i % 251, or a range of it; its ETag tells `version`
  */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
@@ -29,7 +30,9 @@ typedef struct loopback {
   int listener, port;
   atomic_int connections, open, open_most, busy, busy_most, requests, dropped;
   atomic_llong body_size, body_sum;
-  char log[LOOPBACK_LOG]; /* last part of each path, one character, in the order they came */
+  atomic_int version;                 /* of objects */
+  atomic_llong range_most, range_sum; /* bytes of objects that were sent: most at once, all */
+  char log[LOOPBACK_LOG];             /* last part of each path, one character, in the order they came */
 } loopback;
 
 static inline void loopback_most(atomic_int *most, int now) {
@@ -69,6 +72,26 @@ static inline bool loopback_wait(int fd) {
   return false;
 }
 
+static inline bool loopback_range(loopback *self, int fd, const char *head, long long size) {
+  long long first = 0, last = size - 1;
+  const char *said = strcasestr(head, "\r\nrange: bytes=");
+  bool part = said != NULL && sscanf(said + 15, "%lld-%lld", &first, &last) == 2, good = true;
+  char tag[64], bytes[251 * 251];
+  snprintf(tag, sizeof tag, "ETag: \"version-%d\"\r\n", atomic_load(&self->version));
+  if (first < 0 || last >= size || first > last) return loopback_head(fd, 416, 0, "");
+  long long left = last - first + 1;
+  good = loopback_head(fd, part ? 206 : 200, left, tag);
+  if (strncmp(head, "HEAD", 4) == 0) return good;
+  if (left > atomic_load(&self->range_most)) atomic_store(&self->range_most, left);
+  atomic_fetch_add(&self->range_sum, left);
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)(((size_t)first + i) % 251);
+  for (long long n; good && left > 0; left -= n) {
+    n = left < (long long)sizeof bytes ? left : (long long)sizeof bytes;
+    good = loopback_send(fd, bytes, (size_t)n);
+  }
+  return good;
+}
+
 /* false: the connection is to be closed. */
 static inline bool loopback_answer(loopback *self, int fd, const char *path, const char *head, int count) {
   long long n = 0;
@@ -80,6 +103,7 @@ static inline bool loopback_answer(loopback *self, int fd, const char *path, con
   if (sscanf(path, "/bytes/%lld", &n) == 1) {
     return loopback_head(fd, 200, n, "") && (head_only || loopback_fill(fd, n));
   }
+  if (sscanf(path, "/range/%lld", &n) == 1) return loopback_range(self, fd, head, n);
   if (sscanf(path, "/more/%lld", &n) == 1) {
     loopback_head(fd, 200, n, "");
     loopback_fill(fd, n + 10);

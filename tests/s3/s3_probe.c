@@ -4,6 +4,7 @@
  *
  *   list BUCKET PREFIX                   a line "KEY SIZE ETAG" for every object
  *   get BUCKET KEY SIZE                  the bytes
+ *   range BUCKET KEY AT SIZE ETAG        some of them; "-" for any ETag
  *   read BUCKET PREFIX AHEAD BYTES_MAX OBJECT_MAX THREADS TAKEN
  *                                        lists, says "listed N" and waits for a line, then takes the first TAKEN
  * objects by the reader: a line "INDEX MD5" or "INDEX STATUS MESSAGE" for each. A negative AHEAD does not tell the
@@ -157,6 +158,10 @@ static pmn_status run(pmn_s3 *s3, int count, char **words, pmn_err *err) {
   } else if (count == 5 && strcmp(verb, "get") == 0) {
     PMN_TRY(pmn_s3_get(s3, bucket, key, left, NULL, &bytes, err));
     if (bytes.size > 0) fwrite(bytes.data, 1, bytes.size, stdout);
+  } else if (count == 7 && strcmp(verb, "range") == 0) {
+    const char *etag = strcmp(words[6], "-") == 0 ? NULL : words[6];
+    PMN_TRY(pmn_s3_get_range(s3, bucket, key, atoll(words[4]), (size_t)atoll(words[5]), etag, &bytes, err));
+    fwrite(bytes.data, 1, bytes.size, stdout);
   } else if (count == 9 && strcmp(verb, "read") == 0) {
     st = read_all(s3, bucket, key, words + 4, err);
   } else if (count == 5 && strcmp(verb, "put") == 0) {
