@@ -378,13 +378,16 @@ done:
 
 static json_t *describe(pmn_outfile *file) {
   const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
+  uint64_t from;
+  const char *sha256 = pmn_outfile_sha256(file, &from);
   json_t *json = json_pack("{s:o, s:I, s:s}", "name", pmn_json_name(slash == NULL ? path : slash + 1), "bytes",
-      (json_int_t)pmn_outfile_size(file), "sha256", pmn_outfile_sha256(file));
-  if (json != NULL && upload != NULL && json_object_set_new(json, "upload", json_string(upload)) != 0) {
-    json_decref(json);
-    json = NULL;
-  }
-  return json;
+      (json_int_t)pmn_outfile_size(file), "sha256", sha256);
+  bool good = json != NULL;
+  if (good && from > 0) good = json_object_set_new(json, "sha256_from", json_integer((json_int_t)from)) == 0;
+  if (good && upload != NULL) good = json_object_set_new(json, "upload", json_string(upload)) == 0;
+  if (good) return json;
+  json_decref(json);
+  return NULL;
 }
 
 pmn_status pmn_job_describe_file(pmn_outfile *sealed, json_t **file, pmn_err *err) {

@@ -66,7 +66,8 @@ PMN_MUST_USE pmn_status pmn_job_fetch(pmn_job *job, const char *name, size_t siz
 PMN_MUST_USE pmn_status pmn_job_scratch_path(const pmn_job *job, pmn_buf *path, pmn_err *err);
 /* Where a file of the output is to be written, appended. */
 PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name, pmn_buf *path, pmn_err *err);
-/* A sealed file as a JSON object, owned by the caller: name, bytes, sha256, and in a bucket the upload. */
+/* A sealed file as a JSON object, owned by the caller: name, bytes, sha256, and in a bucket the upload, and of an array
+ * there sha256_from, the size of its header: the hash is of what is behind. */
 PMN_MUST_USE pmn_status pmn_job_describe_file(pmn_outfile *sealed, struct json_t **file, pmn_err *err);
 /* The files of a sealed table as a JSON array, owned by the caller; of the table itself rows, too. */
 PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **files, pmn_err *err);

@@ -47,6 +47,7 @@ static void count_lines(lines *self, const char *bytes, size_t size) {
 
 typedef struct pass {
   lines *lines;  /* NULL: not counted */
+  int64_t from;  /* hashes begin at this byte */
   int64_t split; /* `head` is of the bytes before this one */
   char head[PMN_SHA256_HEX_SIZE], whole[PMN_SHA256_HEX_SIZE];
 } pass;
@@ -61,10 +62,12 @@ static pmn_status read_through(pmn_infile *file, pass *p, const volatile sig_ato
     if (stop != NULL && *stop != 0) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted");
     end = size - at < BLOCK ? size : at + BLOCK;
     if (at < p->split && p->split < end) end = p->split;
+    if (at < p->from && p->from < end) end = p->from;
     size_t piece = (size_t)(end - at);
     PMN_TRY(pmn_infile_read(file, at, block, piece, err));
     if (p->lines != NULL) count_lines(p->lines, block, piece);
-    good = pmn_digest_update(digest, block, piece) && (end != p->split || pmn_digest_so_far(digest, p->head));
+    good = (at < p->from || pmn_digest_update(digest, block, piece)) &&
+           (end != p->split || pmn_digest_so_far(digest, p->head));
   }
   good = good && pmn_digest_finish(digest, NULL, p->whole);
   if (!good) st = pmn_err_memory(err, BLOCK, "the hash of a file");
@@ -147,7 +150,7 @@ static pmn_status check_npy(pmn_infile *file, const pmn_table_wanted *wanted, pm
   pmn_status st = PMN_STATUS_OK;
   char header[PMN_NPY_HEADER], there[PMN_NPY_HEADER];
   int64_t row = wanted->width * (int64_t)sizeof(float), data = pmn_infile_size(file) - PMN_NPY_HEADER;
-  pass p = {.split = -1};
+  pass p = {.from = wanted->sha256_from, .split = -1};
   PMN_TRY(read_start(file, there, sizeof there, err));
   if (data >= 0 && row > 0) pmn_npy_header(data / row, wanted->width, header);
   if (data < 0 || row < 1 || data % row != 0 || memcmp(header, there, sizeof header) != 0) {
@@ -206,9 +209,8 @@ static pmn_status check_parquet(
   pmn_status st = PMN_STATUS_OK;
   pmn_parquet_info info;
   pmn_buf footer = {.data = NULL};
-  pass p;
+  pass p = {.from = 0};
   PMN_TRY(read_footer(file, &footer, &p.split, &info, err));
-  p.lines = NULL;
   PMN_TRY(read_through(file, &p, wanted->stop, err));
   PMN_TRY(compare(file, wanted, &p, err));
   PMN_TRY(check_values(file, &info, wanted, err));
@@ -230,6 +232,9 @@ pmn_status pmn_table_check(pmn_infile *file, const pmn_table_wanted *wanted, pmn
   *found = (pmn_table_found){.hashed = wanted->sha256[0] != '\0'};
   pmn_status st = wanted->kind == PMN_TABLE_ROWS ? find_format(file, &kind, err) : PMN_STATUS_OK;
   if (st != PMN_STATUS_OK) return st;
+  if (wanted->sha256_from != 0 && !(kind == NPY && wanted->sha256_from == PMN_NPY_HEADER)) {
+    return damaged(file, "the SHA-256 in its record leaves out bytes that it may not leave out", err);
+  }
   return kind == PARQUET ? check_parquet(file, wanted, found, err)
          : kind == NPY   ? check_npy(file, wanted, found, err)
                          : check_csv(file, wanted, found, err);

@@ -14,7 +14,8 @@ typedef enum pmn_table_kind { PMN_TABLE_ROWS, PMN_TABLE_INDEX, PMN_TABLE_REJECTS
 typedef struct pmn_table_wanted {
   pmn_table_kind kind;
   int64_t width;      /* feature columns */
-  const char *sha256; /* of all bytes, in hex; "": not known */
+  const char *sha256; /* of the bytes from sha256_from on, in hex; "": not known */
+  int64_t sha256_from;
   const volatile sig_atomic_t *stop;
 } pmn_table_wanted;
 
@@ -23,7 +24,7 @@ typedef struct pmn_table_found {
   bool hashed;  /* its bytes were held against a checksum, the one that is known or one inside */
 } pmn_table_found;
 
-/* PMN_STATUS_MODEL: damaged; the message says how. */
+/* PMN_STATUS_MODEL: damaged; the message says how. A hash may leave out the header of an array and nothing else. */
 PMN_MUST_USE pmn_status pmn_table_check(
     pmn_infile *file, const pmn_table_wanted *wanted, pmn_table_found *found, pmn_err *err);
 /* The run record in a Parquet file; *is_parquet is false, and `record` left as it is, for files of other formats. */

@@ -249,7 +249,7 @@ done:
 /* One file of the record, in words that can be trusted. */
 typedef struct entry {
   const char *name, *sha256;
-  int64_t bytes, rows; /* -1: not recorded */
+  int64_t bytes, rows, sha256_from; /* -1: not recorded */
   pmn_table_kind kind;
 } entry;
 
@@ -269,7 +269,10 @@ static bool is_index(const verify *v, size_t i, const char *name) {
 static bool take_entry(const verify *v, size_t i, entry *e) {
   const json_t *json = json_array_get(v->files, i), *sha256 = json_object_get(json, "sha256");
   e->name = json_string_value(json_object_get(json, "name"));
-  if (e->name == NULL || !take_number(json, "bytes", &e->bytes) || !take_number(json, "rows", &e->rows)) return false;
+  if (e->name == NULL || !take_number(json, "bytes", &e->bytes) || !take_number(json, "rows", &e->rows) ||
+      !take_number(json, "sha256_from", &e->sha256_from)) {
+    return false;
+  }
   e->sha256 = sha256 == NULL ? "" : json_string_value(sha256);
   if (e->sha256 == NULL || !is_sha256(e->sha256)) return false;
   e->kind = is_index(v, i, e->name) ? PMN_TABLE_INDEX : PMN_TABLE_ROWS;
@@ -294,7 +297,13 @@ done:
 static pmn_status check_file(verify *v, const entry *e, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_infile *file = NULL;
-  const pmn_table_wanted wanted = {.kind = e->kind, .width = v->width, .sha256 = e->sha256, .stop = v->stop};
+  const pmn_table_wanted wanted = {
+      .kind = e->kind,
+      .width = v->width,
+      .sha256 = e->sha256,
+      .sha256_from = e->sha256_from > 0 ? e->sha256_from : 0,
+      .stop = v->stop,
+  };
   pmn_table_found found = {.rows = e->rows};
   PMN_TRY(open_entry(v, e, &file, err));
   if (e->bytes >= 0 && e->bytes != pmn_infile_size(file)) {

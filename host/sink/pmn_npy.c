@@ -52,7 +52,7 @@ static pmn_status create(int32_t width, pmn_outfile *const *files, void **state,
   self->width = (size_t)width;
   pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
   pmn_npy_header(0, width, header);
-  PMN_TRY(pmn_outfile_write(self->file, header, HEADER_SIZE, err));
+  PMN_TRY(pmn_outfile_write_head(self->file, header, HEADER_SIZE, err));
   PMN_TRY(pmn_outfile_write(self->index, "path,label\n", 11, err));
   *state = self;
   self = NULL;

@@ -21,9 +21,9 @@ struct pmn_outfile {
   char *path;
   char shown[SHOWN_MAX + 8];
   pmn_digest *digest;
-  bool head_rewritten;
   char sha256[PMN_SHA256_HEX_SIZE];
-  uint64_t size; /* including what is still in the buffer */
+  uint64_t hashed_from; /* bytes before that are the head's, and not in `digest` */
+  uint64_t size;        /* including what is still in the buffer */
   size_t buffered;
   char buffer[BUFFER_SIZE];
 };
@@ -126,6 +126,12 @@ done:
   return st;
 }
 
+pmn_status pmn_outfile_write_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err) {
+  out->size = size;
+  out->hashed_from = size;
+  return out->kind->write(out->state, bytes, size, err);
+}
+
 pmn_status pmn_outfile_hash(pmn_outfile *out, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
   pmn_status st = flush(out, err);
   if (st != PMN_STATUS_OK) return st;
@@ -134,7 +140,6 @@ pmn_status pmn_outfile_hash(pmn_outfile *out, char sha256[PMN_SHA256_HEX_SIZE], 
 
 pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err) {
   pmn_status st = flush(out, err);
-  out->head_rewritten = true;
   return st == PMN_STATUS_OK ? out->kind->rewrite_head(out->state, bytes, size, err) : st;
 }
 
@@ -146,7 +151,8 @@ uint64_t pmn_outfile_size(const pmn_outfile *out) {
   return out->size;
 }
 
-const char *pmn_outfile_sha256(const pmn_outfile *out) {
+const char *pmn_outfile_sha256(const pmn_outfile *out, uint64_t *from) {
+  *from = out->hashed_from;
   return out->sha256;
 }
 
@@ -157,13 +163,13 @@ const char *pmn_outfile_upload(pmn_outfile *out) {
 pmn_status pmn_outfile_seal(pmn_outfile *out, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(flush(out, err));
-  bool known = !out->head_rewritten || out->kind->reread != NULL;
-  if (out->head_rewritten && known) {
+  if (out->hashed_from > 0 && out->kind->reread != NULL) {
     pmn_digest_destroy(out->digest);
     out->digest = NULL;
     PMN_TRY(out->kind->reread(out->state, &out->digest, err));
+    out->hashed_from = 0;
   }
-  if (known && !pmn_digest_finish(out->digest, NULL, out->sha256)) {
+  if (!pmn_digest_finish(out->digest, NULL, out->sha256)) {
     st = fail_hash(out, err);
     goto done;
   }

@@ -24,17 +24,20 @@ PMN_MUST_USE pmn_status pmn_outfile_create(
     struct pmn_s3 *s3, const char *path, const char *suffix, bool overwrite, pmn_outfile **out, pmn_err *err);
 /* Buffered: PMN_STATUS_WRITE may come later than the bytes it is about, at the latest from seal. */
 PMN_MUST_USE pmn_status pmn_outfile_write(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
-/* SHA-256, in hex, of all bytes written so far; not of a file whose head was rewritten. */
+/* The first bytes of all, which pmn_outfile_rewrite_head is going to replace. */
+PMN_MUST_USE pmn_status pmn_outfile_write_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
+/* SHA-256, in hex, of all bytes written so far, but for those of pmn_outfile_write_head. */
 PMN_MUST_USE pmn_status pmn_outfile_hash(pmn_outfile *out, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err);
-/* Replaces `size` bytes at the start of the file, all of which have been written before. */
+/* Replaces them, all `size` of them, after the last of the others. */
 PMN_MUST_USE pmn_status pmn_outfile_rewrite_head(pmn_outfile *out, const void *bytes, size_t size, pmn_err *err);
 const char *pmn_outfile_path(const pmn_outfile *out); /* the final name; borrowed */
 uint64_t pmn_outfile_size(const pmn_outfile *out);    /* bytes written so far */
 
 /* Makes the file whole where it lies, but not visible. Only publish and destroy may follow. */
 PMN_MUST_USE pmn_status pmn_outfile_seal(pmn_outfile *out, pmn_err *err);
-/* Of a sealed file, in hex; "" where it could not be known: a rewritten head in a bucket. */
-const char *pmn_outfile_sha256(const pmn_outfile *out);
+/* Of a sealed file, in hex, from byte *from on: 0, or in a bucket, where nothing can be read again, the size of a head
+ * that was rewritten. */
+const char *pmn_outfile_sha256(const pmn_outfile *out, uint64_t *from);
 /* Of a sealed file in a bucket: what pmn_s3_complete needs to publish it, in another process too. Then the file is not
  * ended by destroy. Else NULL. */
 const char *pmn_outfile_upload(pmn_outfile *out);

@@ -225,6 +225,31 @@ static void every_flip_is_found(void **state) {
   assert_int_equal(found, all);
 }
 
+/* As in buckets, where the header is written last: the hash is of what is behind it. */
+static void arrays_hashed_behind_their_header(void **state) {
+  (void)state;
+  char sha256[65] = "";
+  int64_t found = 0, all = 0;
+  fresh();
+  shell("tail -c +129 '%s/t.npy' | sha256sum > '%s/sum'", copy, copy);
+  FILE *file = fopen(at(copy, "sum"), "r");
+  assert_true(file != NULL && fread(sha256, 1, 64, file) == 64);
+  fclose(file);
+  json_t *record = record_of(at(copy, "t.npy.record.json")), *list = json_object_get(record, "files");
+  json_object_set_new(json_array_get(list, 0), "sha256", json_string(sha256));
+  json_object_set_new(json_array_get(list, 0), "sha256_from", json_integer(128));
+  put_record(at(copy, "t.npy.record.json"), record);
+  good("t.npy", "");
+  damage("t.npy", "t.npy", 0, SIZE_MAX, &found, &all);
+  assert_int_equal(all, 128 + 4 * COLUMNS * (ROWS - 1));
+  assert_int_equal(found, all);
+  record = record_of(at(copy, "t.csv.record.json"));
+  list = json_object_get(record, "files");
+  json_object_set_new(json_array_get(list, 0), "sha256_from", json_integer(128));
+  put_record(at(copy, "t.csv.record.json"), record);
+  differs("t.csv", "leaves out bytes that it may not leave out");
+}
+
 /* A single Parquet file has the checksum of its rows and that of its footer in the footer. */
 static void every_flip_in_a_single_parquet_file_is_found(void **state) {
   (void)state;
@@ -394,6 +419,9 @@ static void edited_records(void **state) {
     edited(output, file, "files", 0, "sha256", json_string("00"));
     edited(output, file, "files", 0, "sha256", json_integer(0));
     edited(output, file, "files", 0, "name", json_null());
+    edited(output, file, "files", 0, "sha256_from", json_integer(-1));
+    edited(output, file, "files", 0, "sha256_from", json_integer(1));
+    edited(output, file, "files", 0, "sha256_from", json_integer(128)); /* of the whole, it is another */
   }
   edited("parquet/", "parquet/_record.json", "counts", 0, "width", json_integer(4));
 }
@@ -474,7 +502,7 @@ static void older_versions(void **state) {
   fresh();
   json_t *record = record_of(at(copy, "csv/_record.json")), *list = json_object_get(record, "files");
   for (size_t i = 0; i < json_array_size(list); i++) json_object_del(json_array_get(list, i), "rows");
-  json_object_set_new(json_array_get(list, 1), "sha256", json_string("")); /* as in buckets */
+  json_object_set_new(json_array_get(list, 1), "sha256", json_string(""));
   put_record(at(copy, "csv/_record.json"), record);
   good("csv/", "of 1 file no checksum of all bytes is recorded");
 
@@ -548,6 +576,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(whole_outputs_are_as_recorded),
       cmocka_unit_test(every_flip_is_found),
+      cmocka_unit_test(arrays_hashed_behind_their_header),
       cmocka_unit_test(every_flip_in_a_single_parquet_file_is_found),
       cmocka_unit_test(flips_in_record_and_rejects),
       cmocka_unit_test(missing_files),
