@@ -71,15 +71,17 @@ def make(bucket):
         np.save(f"{folder}/x.npy", matrix)
         for name in OUTPUTS:
             form = ["--format", name[:-1], "--parts", "3"] if name.endswith("/") else []
-            bucket.run("reduce", f"{folder}/x.npy", "-o", f"s3://{bucket.name}/{name}", "--standardize", "--backend", "cpu",
-                       "-q", *form, code=1)
+            bucket.run("reduce", f"{folder}/x.npy", "-o", f"s3://{bucket.name}/{name}", "--standardize", "-q", *form,
+                       "--backend", "cpu", code=1)
     bucket.whole = {key: bucket.read(key) for key in bucket.names()}
 
 
 def rows_of(name, data):
     if name.endswith(".csv"):
         return len(list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))) - 1
-    return len(np.load(io.BytesIO(data))) if name.endswith(".npy") else pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
+    if name.endswith(".npy"):
+        return len(np.load(io.BytesIO(data)))
+    return pq.ParquetFile(io.BytesIO(data)).metadata.num_rows
 
 
 def check_records(bucket):
@@ -145,7 +147,8 @@ def check_files(bucket):
         bucket.restore()
     for name in ("part-00003.csv", "extra.csv", "sub/extra.csv", "k=1/x", "sub/"):
         bucket.put(f"csv/{name}", b"path,label,f0,f1,f2\n")
-        bucket.verify("csv/", 7, f"/csv/{name.split('/')[0]}{'/' * ('/' in name)} is there, but the record does not name it")
+        shown = name.split("/")[0] + "/" * ("/" in name)
+        bucket.verify("csv/", 7, f"/csv/{shown} is there, but the record does not name it")
         bucket.restore()
     for name in ("_notes", ".x/y", ".x/z", "_temporary/part", ""):  # the last: a folder, as consoles make them
         bucket.put(f"csv/{name}", b"")
@@ -179,8 +182,8 @@ def check_unfinished(bucket):
     bucket.verify("none/", 3, "holds no output")
     bucket.verify("none.csv", 3)
     (port,) = serving.free_ports(1)
-    bucket.verify("csv/", 5, AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{port}", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-                  AWS_MAX_ATTEMPTS="1")
+    nobody = f"http://127.0.0.1:{port}"
+    bucket.verify("csv/", 5, AWS_ENDPOINT_URL_S3=nobody, AWS_ENDPOINT_URL=nobody, AWS_MAX_ATTEMPTS="1")
 
 
 def main():
