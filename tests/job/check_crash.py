@@ -1,7 +1,7 @@
 """Runs that are killed, stopped, interrupted, or short of room, and taken up again: is the output that of an unbroken
 run, to the byte, and do readers see nothing or all? Usage: check_crash.py POMONA ORCHARD KILL_AT_LIBRARY
 
-POMONA_CRASH_ROUNDS (12): rounds of random kills for each kind of run. pyarrow 26.0.1, DuckDB 2.0.0, Polars 2.1.0.
+POMONA_CRASH_KILLS (60): kill -9 at random times, over six kinds of runs. pyarrow 26.0.1, DuckDB 2.0.0, Polars 2.1.0.
 """
 import concurrent.futures
 import json
@@ -27,7 +27,7 @@ except ImportError as missing:
     sys.exit(77)
 
 POMONA, ORCHARD, KILL_AT = map(os.path.abspath, sys.argv[1:4])
-ROUNDS = int(os.environ.get("POMONA_CRASH_ROUNDS", "12"))
+KILLS = int(os.environ.get("POMONA_CRASH_KILLS", "60"))
 FOLDER = tempfile.TemporaryDirectory(prefix="pomona-crash-")
 WORK = pathlib.Path(FOLDER.name)
 GOOD, BAD = 60, 8
@@ -150,10 +150,12 @@ def check_signal(sent, code, messages):
         assert "nothing was written" in messages, messages
 
 
-def random_kills(case, seed):
+def random_kills(case, seed, wanted):
+    """Rounds of runs that are broken off until one comes to its end, for as long as it takes to kill `wanted`."""
     chance = random.Random(seed)
-    kills, seconds = 0, case.seconds
-    for turn in range(ROUNDS):
+    sent, rounds, seconds = [], 0, case.seconds
+    while sent.count(signal.SIGKILL) < wanted:
+        rounds += 1
         home = fresh(f"{case.name}-random")
         code = None
         while code != 1:
@@ -164,17 +166,20 @@ def random_kills(case, seed):
                 seconds *= 0.9  # about as long as it takes, however busy the machine is
                 assert code == 1, (code, messages)
             except subprocess.TimeoutExpired:
-                sent = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-                process.send_signal(sent)
+                one = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+                process.send_signal(one)
                 code, messages = end(process)
-                check_signal(sent, code, messages)
-                kills += 1
+                check_signal(one, code, messages)
+                if code == -one or one != signal.SIGKILL:  # else it had come to its end
+                    sent.append(one)
                 seconds *= 1.05
             case.check_nothing_or_all(home)
         case.check(home)
         finish(home, case.args + ["--resume"])  # once more: nothing is left to do
         case.check(home)
-    return f"{case.name}: {ROUNDS} rounds, {kills} kills at random times"
+    kills = sent.count(signal.SIGKILL)
+    others = len(sent) - kills
+    return f"{case.name}: {kills} times kill -9 and {others} other signals on the way to {rounds} outputs", kills
 
 
 # ---------------------------------------------------------------------------------------------- at every call --
@@ -454,8 +459,13 @@ def check_all(cases, pool):
         for future in futures:
             future.result()
         print("good:", text, flush=True)
-    for future in [pool.submit(random_kills, case, seed) for seed, case in enumerate(cases)]:
-        print("good:", future.result(), flush=True)
+    kills, share = 0, -(-KILLS // len(cases))
+    for future in [pool.submit(random_kills, case, seed, share) for seed, case in enumerate(cases)]:
+        text, more = future.result()
+        kills += more
+        print("good:", text, flush=True)
+    assert kills >= KILLS
+    print(f"good: {kills} times kill -9 at random", flush=True)
 
 
 def main():
