@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { IMDS_TRIES = 2, NAME_MAX_BYTES = 64 };
+enum { IMDS_TRIES = 2, IMDS_TOKEN_MAX = 1024, NAME_MAX_BYTES = 64, URL_MAX = 4096 };
 #define IMDS_CONNECT_SECONDS 1.0
 #define IMDS_STALL_SECONDS 2.0 /* a hop limit too low lets the connection through, but not the token */
 #define CONTAINER_CONNECT_SECONDS 2.0
@@ -95,7 +95,7 @@ pmn_status pmn_s3_container_keys(pmn_http *http, pmn_s3_keys *keys, pmn_err *err
   pmn_buf url, file_token, authorization;
   pmn_http_answer answer;
   pmn_http_answer_init(&answer);
-  pmn_buf_init(&url, 4096);
+  pmn_buf_init(&url, URL_MAX);
   pmn_buf_init(&file_token, PMN_S3_TOKEN_MAX);
   pmn_buf_init(&authorization, PMN_S3_TOKEN_MAX + 64);
   PMN_TRY(pmn_s3_container_url(&url, err));
@@ -132,44 +132,37 @@ done:
 
 /* --------------------------------------------------------------------------------------------------- instances -- */
 
-/* A conversation with the service. */
+/* A conversation with the service: what was asked last, and the answer. */
 typedef struct session {
   pmn_http *http;
   char *endpoint;
   pmn_buf token; /* a whole header line */
+  pmn_buf url;
+  pmn_http_answer answer;
 } session;
 
-static void ask(const session *self, const char *method, const char *path, const char *header, pmn_http_answer *answer,
-    pmn_buf *url, pmn_err *err) {
-  forget(answer);
-  pmn_buf_clear(url);
-  answer->status = pmn_buf_printf(url, err, "%s/latest/%s", self->endpoint, path);
-  if (answer->status != PMN_STATUS_OK) return;
+static pmn_status ask(session *self, const char *method, const char *path, const char *header, pmn_err *err) {
+  forget(&self->answer);
+  pmn_buf_clear(&self->url);
+  pmn_status st = pmn_buf_printf(&self->url, err, "%s/latest/%s", self->endpoint, path);
+  if (st != PMN_STATUS_OK) return st;
   const pmn_http_request request = {.method = method,
-      .url = url->data,
+      .url = self->url.data,
       .headers = &header,
       .header_count = 1,
       .answer_max = PMN_S3_ANSWER_MAX,
       .connect_seconds = IMDS_CONNECT_SECONDS,
       .stall_seconds = IMDS_STALL_SECONDS,
       .no_proxy = true};
-  pmn_http_call(self->http, &request, answer);
+  pmn_http_call(self->http, &request, &self->answer);
+  return PMN_STATUS_OK;
 }
 
-/* The token comes first: without it nothing is asked, and never in the service's first version. */
-static pmn_status open_session(session *self, pmn_http_answer *answer, pmn_buf *url, pmn_err *err) {
+static pmn_status ask_for_token(session *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const char *named = pmn_s3_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-  const char *mode = pmn_s3_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
-  const char *disabled = pmn_s3_env("AWS_EC2_METADATA_DISABLED");
-  bool six = mode != NULL && strcasecmp(mode, "ipv6") == 0;
-  if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
-    PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s is switched off by AWS_EC2_METADATA_DISABLED", imds);
-  }
-  if (named == NULL) named = six ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
-  PMN_TRY(pmn_s3_endpoint_parse(named, "AWS_EC2_METADATA_SERVICE_ENDPOINT", &self->endpoint, err));
+  const pmn_http_answer *answer = &self->answer;
   for (int i = 0; i < IMDS_TRIES; i++) {
-    ask(self, "PUT", "api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", answer, url, err);
+    PMN_TRY(ask(self, "PUT", "api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", err));
     if (answer->status != PMN_STATUS_NETWORK) break;
   }
   if (answer->status == PMN_STATUS_NETWORK) {
@@ -182,28 +175,58 @@ static pmn_status open_session(session *self, pmn_http_answer *answer, pmn_buf *
         "%s at %.100s answers %d when asked for a token: version 2 must be enabled there", imds, self->endpoint,
         answer->code);
   }
-  PMN_TRY(judge(answer, imds, url->data, err));
-  bool good = answer->body.size > 0 && answer->body.size <= 1024;
-  for (size_t i = 0; good && i < answer->body.size; i++)
+  PMN_TRY(judge(answer, imds, self->url.data, err));
+  bool good = answer->body.size > 0 && answer->body.size <= IMDS_TOKEN_MAX;
+  for (size_t i = 0; good && i < answer->body.size; i++) {
     good = answer->body.data[i] > ' ' && answer->body.data[i] < 127;
+  }
   if (!good) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s at %.100s gives a token that is none", imds, self->endpoint);
-  PMN_TRY(pmn_buf_reserve(&self->token, answer->body.size + 64, err));
+  PMN_TRY(pmn_buf_reserve(&self->token, self->token.max, err)); /* so that it is not strewn about */
   PMN_TRY(pmn_buf_printf(&self->token, err, "X-aws-ec2-metadata-token: %s", answer->body.data));
 done:
   return st;
 }
 
+/* The token comes first: without it nothing is asked, and never in the service's first version. Whatever comes of it,
+ * the session is to be closed. */
+static pmn_status open_session(session *self, pmn_http *http, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *named = pmn_s3_env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  const char *mode = pmn_s3_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE");
+  const char *disabled = pmn_s3_env("AWS_EC2_METADATA_DISABLED");
+  bool six = mode != NULL && strcasecmp(mode, "ipv6") == 0;
+  *self = (session){.http = http};
+  pmn_http_answer_init(&self->answer);
+  pmn_buf_init(&self->url, URL_MAX);
+  pmn_buf_init(&self->token, IMDS_TOKEN_MAX + 64);
+  if (disabled != NULL && strcasecmp(disabled, "true") == 0) {
+    PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%s is switched off by AWS_EC2_METADATA_DISABLED", imds);
+  }
+  if (named == NULL) named = six ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+  PMN_TRY(pmn_s3_endpoint_parse(named, "AWS_EC2_METADATA_SERVICE_ENDPOINT", &self->endpoint, err));
+  PMN_TRY(ask_for_token(self, err));
+done:
+  return st;
+}
+
+static void close_session(session *self) {
+  forget(&self->answer);
+  pmn_s3_wipe(&self->token);
+  pmn_free(self->endpoint);
+  pmn_buf_reset(&self->url);
+}
+
 /* A name on a line of its own, as it may stand in a path. */
-static pmn_status get_name(session *self, const char *path, const char *what, char name[NAME_MAX_BYTES + 1],
-    pmn_http_answer *answer, pmn_buf *url, pmn_err *err) {
+static pmn_status get_name(
+    session *self, const char *path, const char *what, char name[NAME_MAX_BYTES + 1], pmn_err *err) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+=,.@_-";
   pmn_status st = PMN_STATUS_OK;
-  ask(self, "GET", path, self->token.data, answer, url, err);
-  if (answer->status == PMN_STATUS_OK && answer->code == 404) {
+  PMN_TRY(ask(self, "GET", path, self->token.data, err));
+  if (self->answer.status == PMN_STATUS_OK && self->answer.code == 404) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s at %.100s: this instance has no %s", imds, self->endpoint, what);
   }
-  PMN_TRY(judge(answer, imds, url->data, err));
-  const char *text = answer->body.data != NULL ? answer->body.data : "";
+  PMN_TRY(judge(&self->answer, imds, self->url.data, err));
+  const char *text = self->answer.body.data != NULL ? self->answer.body.data : "";
   size_t length = strspn(text, letters);
   if (length == 0 || length > NAME_MAX_BYTES || strchr("\r\n", text[length]) == NULL || strspn(text, ".") == length) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s at %.100s: what it gives as %s is none", imds, self->endpoint, what);
@@ -214,47 +237,30 @@ done:
   return st;
 }
 
-static void close_session(session *self, pmn_http_answer *answer, pmn_buf *url) {
-  forget(answer);
-  pmn_s3_wipe(&self->token);
-  pmn_free(self->endpoint);
-  pmn_buf_reset(url);
-}
-
 pmn_status pmn_s3_imds_keys(pmn_http *http, pmn_s3_keys *keys, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  session self = {.http = http};
+  session self;
   char role[NAME_MAX_BYTES + 1], path[NAME_MAX_BYTES + 64];
-  pmn_http_answer answer;
-  pmn_buf url;
-  pmn_http_answer_init(&answer);
-  pmn_buf_init(&url, 4096);
-  pmn_buf_init(&self.token, 4096);
-  PMN_TRY(open_session(&self, &answer, &url, err));
-  PMN_TRY(get_name(&self, "meta-data/iam/security-credentials/", "role", role, &answer, &url, err));
+  PMN_TRY(open_session(&self, http, err));
+  PMN_TRY(get_name(&self, "meta-data/iam/security-credentials/", "role", role, err));
   snprintf(path, sizeof path, "meta-data/iam/security-credentials/%s", role);
-  ask(&self, "GET", path, self.token.data, &answer, &url, err);
-  PMN_TRY(judge(&answer, imds, url.data, err));
-  PMN_TRY(pmn_s3_keys_parse(&answer.body, false, imds, keys, err));
+  PMN_TRY(ask(&self, "GET", path, self.token.data, err));
+  PMN_TRY(judge(&self.answer, imds, self.url.data, err));
+  PMN_TRY(pmn_s3_keys_parse(&self.answer.body, false, imds, keys, err));
 done:
-  close_session(&self, &answer, &url);
+  close_session(&self);
   return st;
 }
 
 pmn_status pmn_s3_imds_region(pmn_http *http, pmn_buf *region, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  session self = {.http = http};
+  session self;
   char name[NAME_MAX_BYTES + 1];
-  pmn_http_answer answer;
-  pmn_buf url;
-  pmn_http_answer_init(&answer);
-  pmn_buf_init(&url, 4096);
-  pmn_buf_init(&self.token, 4096);
-  PMN_TRY(open_session(&self, &answer, &url, err));
-  PMN_TRY(get_name(&self, "meta-data/placement/region", "region", name, &answer, &url, err));
+  PMN_TRY(open_session(&self, http, err));
+  PMN_TRY(get_name(&self, "meta-data/placement/region", "region", name, err));
   if (!pmn_s3_region_valid(name)) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s gives a region that is none", imds);
   PMN_TRY(pmn_buf_append(region, name, strlen(name), err));
 done:
-  close_session(&self, &answer, &url);
+  close_session(&self);
   return st;
 }
