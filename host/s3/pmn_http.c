@@ -9,6 +9,7 @@
 #include "pmn_http.h"
 
 #include "pmn_clock.h"
+#include "pmn_latch.h"
 #include "pmn_mem.h"
 
 #include <curl/curl.h>
@@ -492,35 +493,23 @@ pmn_status pmn_http_start(pmn_http *http, const pmn_http_request *request, pmn_h
   return PMN_STATUS_OK;
 }
 
-typedef struct waiter {
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  bool done;
-} waiter;
-
 static void on_done(void *arg, pmn_http_answer *answer) {
-  waiter *self = arg;
   (void)answer;
-  pthread_mutex_lock(&self->lock);
-  self->done = true;
-  pthread_cond_signal(&self->changed); /* under the lock: *self is gone as soon as the other has seen it */
-  pthread_mutex_unlock(&self->lock);
+  pmn_latch_open(arg);
 }
 
 void pmn_http_call(pmn_http *http, const pmn_http_request *request, pmn_http_answer *answer) {
   pmn_err err = PMN_ERR_INIT;
-  waiter self = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-  pmn_status st = pmn_http_start(http, request, answer, 0, on_done, &self, &err);
-  if (st != PMN_STATUS_OK) {
+  pmn_latch ended;
+  pmn_latch_init(&ended, false);
+  pmn_status st = pmn_http_start(http, request, answer, 0, on_done, &ended, &err);
+  if (st == PMN_STATUS_OK) {
+    pmn_latch_wait(&ended);
+  } else {
     answer->status = st;
     snprintf(answer->reason, sizeof answer->reason, "%.255s", err.message);
-    return;
   }
-  pthread_mutex_lock(&self.lock);
-  while (!self.done) pthread_cond_wait(&self.changed, &self.lock);
-  pthread_mutex_unlock(&self.lock);
-  pthread_mutex_destroy(&self.lock);
-  pthread_cond_destroy(&self.changed);
+  pmn_latch_destroy(&ended);
 }
 
 void pmn_http_limit(pmn_http *http, int32_t in_flight_max) {

@@ -4,6 +4,7 @@
  * that drives the requests never does.
  */
 #include "pmn_clock.h"
+#include "pmn_latch.h"
 #include "pmn_mem.h"
 #include "pmn_s3_client.h"
 #include "pmn_s3_refusal.h"
@@ -376,33 +377,21 @@ pmn_status pmn_s3_call_start(
   return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted");
 }
 
-typedef struct waiter {
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  bool done;
-} waiter;
-
 static void on_done(void *arg, pmn_s3_outcome *outcome) {
-  waiter *self = arg;
   (void)outcome;
-  pthread_mutex_lock(&self->lock);
-  self->done = true;
-  pthread_cond_signal(&self->changed); /* under the lock: *self is gone as soon as the other has seen it */
-  pthread_mutex_unlock(&self->lock);
+  pmn_latch_open(arg);
 }
 
 pmn_status pmn_s3_call_run(pmn_s3 *s3, const pmn_s3_call *call, pmn_s3_outcome *outcome, pmn_err *err) {
-  waiter self = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-  pmn_status st = pmn_s3_call_start(s3, call, outcome, on_done, &self, err);
-  if (st != PMN_STATUS_OK) {
+  pmn_latch ended;
+  pmn_latch_init(&ended, false);
+  pmn_status st = pmn_s3_call_start(s3, call, outcome, on_done, &ended, err);
+  if (st == PMN_STATUS_OK) {
+    pmn_latch_wait(&ended);
+    if (outcome->status != PMN_STATUS_OK && err != NULL) *err = outcome->error;
+  } else {
     outcome->status = st;
-    return st;
   }
-  pthread_mutex_lock(&self.lock);
-  while (!self.done) pthread_cond_wait(&self.changed, &self.lock);
-  pthread_mutex_unlock(&self.lock);
-  pthread_mutex_destroy(&self.lock);
-  pthread_cond_destroy(&self.changed);
-  if (outcome->status != PMN_STATUS_OK && err != NULL) *err = outcome->error;
+  pmn_latch_destroy(&ended);
   return outcome->status;
 }

@@ -3,12 +3,12 @@
  * Workload: up to many millions of objects, a thousand on a page. While the caller works on one page the next is on its
  * way; its continuation token is known as soon as a page is there, and goes back as it came.
  */
+#include "pmn_latch.h"
 #include "pmn_mem.h"
 #include "pmn_s3_call.h"
 #include "pmn_s3_xml.h"
 #include "pmn_text.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,9 +30,7 @@ typedef struct page {
   pmn_s3_call call;
   pmn_s3_outcome outcome;
   char asked[TOKEN_MAX]; /* the token it is asked for with; "" for the first page */
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  bool under_way;
+  pmn_latch here;        /* closed while it is under way */
 
   /* what the answer says, as it says it */
   pmn_buf texts, entries;
@@ -103,16 +101,7 @@ static pmn_status check_page(void *arg, pmn_http_answer *answer, pmn_err *err) {
 static void on_page(void *arg, pmn_s3_outcome *outcome) {
   page *self = arg;
   (void)outcome;
-  pthread_mutex_lock(&self->lock);
-  self->under_way = false;
-  pthread_cond_signal(&self->changed);
-  pthread_mutex_unlock(&self->lock);
-}
-
-static void wait_for_page(page *self) {
-  pthread_mutex_lock(&self->lock);
-  while (self->under_way) pthread_cond_wait(&self->changed, &self->lock);
-  pthread_mutex_unlock(&self->lock);
+  pmn_latch_open(&self->here);
 }
 
 static pmn_status ask_for_page(listing *self, page *one, const char *token, pmn_err *err) {
@@ -128,9 +117,9 @@ static pmn_status ask_for_page(listing *self, page *one, const char *token, pmn_
       .check = check_page,
       .check_arg = one,
   };
-  one->under_way = true;
+  pmn_latch_close(&one->here);
   pmn_status st = pmn_s3_call_start(self->s3, &one->call, &one->outcome, on_page, one, err);
-  if (st != PMN_STATUS_OK) one->under_way = false;
+  if (st != PMN_STATUS_OK) pmn_latch_open(&one->here);
   return st;
 }
 
@@ -187,7 +176,7 @@ static pmn_status list_pages(listing *self, pmn_s3_each *each, void *arg, pmn_er
   PMN_TRY(ask_for_page(self, &self->pages[0], "", err));
   for (int turn = 0;; turn = 1 - turn) {
     page *one = &self->pages[turn];
-    wait_for_page(one);
+    pmn_latch_wait(&one->here);
     if (one->outcome.status != PMN_STATUS_OK) {
       *err = one->outcome.error;
       st = one->outcome.status;
@@ -200,7 +189,7 @@ static pmn_status list_pages(listing *self, pmn_s3_each *each, void *arg, pmn_er
   }
 done:
   __atomic_store_n(&self->stop, 1, __ATOMIC_RELAXED);
-  for (int i = 0; i < 2; i++) wait_for_page(&self->pages[i]);
+  for (int i = 0; i < 2; i++) pmn_latch_wait(&self->pages[i].here);
   return st;
 }
 
@@ -216,16 +205,14 @@ pmn_status pmn_s3_list(pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s
   for (int i = 0; i < 2; i++) {
     pmn_buf_init(&self->pages[i].texts, PAGE_MAX);
     pmn_buf_init(&self->pages[i].entries, ENTRIES_MAX * sizeof(entry));
-    pthread_mutex_init(&self->pages[i].lock, NULL);
-    pthread_cond_init(&self->pages[i].changed, NULL);
+    pmn_latch_init(&self->pages[i].here, true);
   }
   pmn_status st = list_pages(self, each, arg, err != NULL ? err : &unused);
   for (int i = 0; i < 2; i++) {
     pmn_s3_outcome_reset(&self->pages[i].outcome);
     pmn_buf_reset(&self->pages[i].texts);
     pmn_buf_reset(&self->pages[i].entries);
-    pthread_cond_destroy(&self->pages[i].changed);
-    pthread_mutex_destroy(&self->pages[i].lock);
+    pmn_latch_destroy(&self->pages[i].here);
   }
   pmn_buf_reset(&self->key);
   pmn_buf_reset(&self->last);

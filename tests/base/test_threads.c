@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 
+#include "pmn_latch.h"
 #include "pmn_mem.h"
 #include "pmn_pool.h"
 #include "pmn_queue.h"
@@ -294,12 +295,51 @@ static void test_processors_are_those_we_may_use(void **state) {
   assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
+/* ------------------------------------------------------------------------------------------------- latches -- */
+
+typedef struct errand {
+  pmn_latch asked, done;
+  int value;
+} errand;
+
+static void *run_errand(void *arg) {
+  errand *self = arg;
+  pmn_latch_wait(&self->asked);
+  self->value = 7;
+  pmn_latch_open(&self->done); /* from here on *self may be gone */
+  return NULL;
+}
+
+static void test_latch_holds_until_it_is_opened(void **state) {
+  (void)state;
+  for (int round = 0; round < 200; round++) {
+    pthread_t thread;
+    errand *one = calloc(1, sizeof *one);
+    pmn_latch_init(&one->asked, true);
+    pmn_latch_init(&one->done, false);
+    pmn_latch_wait(&one->asked);
+    pmn_latch_close(&one->asked);
+    assert_int_equal(pthread_create(&thread, NULL, run_errand, one), 0);
+    if (round % 2 == 0) sched_yield();
+    one->value = 3; /* nobody else looks at it yet */
+    pmn_latch_open(&one->asked);
+    pmn_latch_wait(&one->done);
+    assert_int_equal(one->value, 7);
+    pmn_latch_wait(&one->done); /* open stays open */
+    pmn_latch_destroy(&one->asked);
+    pmn_latch_destroy(&one->done);
+    free(one);
+    pthread_join(thread, NULL);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_queue_keeps_order_and_drains_after_close),
       cmocka_unit_test(test_queue_refuses_sizes_it_cannot_have),
       cmocka_unit_test(test_queue_with_many_threads),
       cmocka_unit_test(test_queue_close_wakes_those_who_wait),
+      cmocka_unit_test(test_latch_holds_until_it_is_opened),
       cmocka_unit_test(test_pool_calls_every_index_once),
       cmocka_unit_test(test_pool_runs_all_its_threads_and_waits_for_them),
       cmocka_unit_test(test_pool_under_contention),
