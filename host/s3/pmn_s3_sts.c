@@ -6,10 +6,10 @@
 #include "pmn_mem.h"
 #include "pmn_s3_profile.h"
 #include "pmn_s3_source.h"
+#include "pmn_s3_xml.h"
 #include "pmn_sha256.h"
 #include "pmn_text.h"
 
-#include <expat.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,49 +97,20 @@ enum { ACCESS_KEY, SECRET_KEY, TOKEN, EXPIRATION, CODE, MESSAGE, TEXTS };
 static const char *const elements[TEXTS] = {
     "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Code", "Message"};
 
-typedef struct answer_reader {
-  XML_Parser parser;
-  pmn_buf texts[TEXTS];
-  pmn_buf *open; /* of the element that is being read; NULL: none that matters */
-  pmn_status status;
-} answer_reader;
-
-static void on_start(void *arg, const XML_Char *name, const XML_Char **attributes) {
-  answer_reader *self = arg;
-  (void)attributes;
+/* An element's name is enough: where it stands differs from action to action. */
+static pmn_status take_text(void *arg, const char *path, const char *text, pmn_err *err) {
+  pmn_buf *texts = arg;
+  const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
   for (int i = 0; i < TEXTS; i++) {
-    if (strcmp(name, elements[i]) == 0) self->open = &self->texts[i];
+    if (strcmp(name, elements[i]) != 0) continue;
+    pmn_s3_wipe(&texts[i]);
+    return pmn_buf_append(&texts[i], text, strlen(text), err);
   }
-  if (self->open != NULL) pmn_buf_clear(self->open);
+  return PMN_STATUS_OK;
 }
 
-static void on_end(void *arg, const XML_Char *name) {
-  answer_reader *self = arg;
-  (void)name;
-  self->open = NULL;
-}
-
-static void on_text(void *arg, const XML_Char *text, int size) {
-  answer_reader *self = arg;
-  if (self->open == NULL) return;
-  if (self->open->data == NULL) self->status = pmn_buf_reserve(self->open, self->open->max, NULL);
-  if (self->status == PMN_STATUS_OK) self->status = pmn_buf_append(self->open, text, (size_t)size, NULL);
-  if (self->status != PMN_STATUS_OK) XML_StopParser(self->parser, XML_FALSE);
-}
-
-/* No answer has a document type, and its entities would be another language to read. */
-static void on_doctype(
-    void *arg, const XML_Char *name, const XML_Char *system, const XML_Char *public, int has_internal_subset) {
-  answer_reader *self = arg;
-  (void)name;
-  (void)system;
-  (void)public;
-  (void)has_internal_subset;
-  XML_StopParser(self->parser, XML_FALSE);
-}
-
-static const char *text_of(const answer_reader *self, int which) {
-  return self->texts[which].data != NULL ? self->texts[which].data : "";
+static const char *text_of(const pmn_buf *text) {
+  return text->data != NULL ? text->data : "";
 }
 
 /* What may pass by itself, though the code is 400. */
@@ -148,31 +119,28 @@ static bool is_temporary(const char *code) {
          strcmp(code, "IDPCommunicationError") == 0;
 }
 
-static pmn_status read_answer(const call *self, const char *url, pmn_s3_keys *keys, pmn_err *err) {
+static pmn_status read_answer(const call *self, pmn_s3_keys *keys, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_http_answer *answer = &self->answer;
-  answer_reader reader = {.parser = XML_ParserCreate(NULL)};
-  for (int i = 0; i < TEXTS; i++) pmn_buf_init(&reader.texts[i], PMN_S3_TOKEN_MAX);
-  if (reader.parser == NULL) PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "expat cannot be set up");
-  XML_SetUserData(reader.parser, &reader);
-  XML_SetElementHandler(reader.parser, on_start, on_end);
-  XML_SetCharacterDataHandler(reader.parser, on_text);
-  XML_SetStartDoctypeDeclHandler(reader.parser, on_doctype);
-  bool parsed = answer->body.size > 0 && answer->body.size <= PMN_S3_ANSWER_MAX &&
-                XML_Parse(reader.parser, answer->body.data, (int)answer->body.size, 1) == XML_STATUS_OK;
-  if (reader.status == PMN_STATUS_NO_MEMORY)
-    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "%s: the answer is too large", self->where);
-  bool temporary = answer->code >= 500 || answer->code == 429 || is_temporary(text_of(&reader, CODE));
+  const char *url = self->url.data;
+  pmn_buf texts[TEXTS];
+  for (int i = 0; i < TEXTS; i++) pmn_buf_init(&texts[i], PMN_S3_TOKEN_MAX);
+  pmn_status parsed = pmn_s3_xml_parse(&answer->body, NULL, take_text, texts, NULL);
+  if (parsed == PMN_STATUS_NO_MEMORY) PMN_TRY(pmn_err_memory(err, answer->body.size, "an answer of STS"));
+  const char *code = text_of(&texts[CODE]);
   if (answer->code != 200) {
-    PMN_FAIL(err, temporary ? PMN_STATUS_NETWORK : PMN_STATUS_ARGUMENT, "%s: %.100s answers %d %.80s: %.200s",
-        self->where, url, answer->code, text_of(&reader, CODE), text_of(&reader, MESSAGE));
+    bool temporary = answer->code >= 500 || answer->code == 429 || is_temporary(code);
+    PMN_FAIL(err, temporary ? PMN_STATUS_NETWORK : PMN_STATUS_ARGUMENT, "%s: %.100s answers %d%s%.80s%s%.200s",
+        self->where, url, answer->code, code[0] != '\0' ? " " : "", code, code[0] != '\0' ? ": " : "",
+        text_of(&texts[MESSAGE]));
   }
-  if (!parsed) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %.100s answers what is not STS's XML", self->where, url);
-  PMN_TRY(pmn_s3_keys_set(text_of(&reader, ACCESS_KEY), text_of(&reader, SECRET_KEY), text_of(&reader, TOKEN),
-      text_of(&reader, EXPIRATION), self->where, keys, err));
+  if (parsed != PMN_STATUS_OK) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %.100s answers what is not STS's XML", self->where, url);
+  }
+  PMN_TRY(pmn_s3_keys_set(text_of(&texts[ACCESS_KEY]), text_of(&texts[SECRET_KEY]), text_of(&texts[TOKEN]),
+      text_of(&texts[EXPIRATION]), self->where, keys, err));
 done:
-  for (int i = 0; i < TEXTS; i++) pmn_s3_wipe(&reader.texts[i]);
-  if (reader.parser != NULL) XML_ParserFree(reader.parser);
+  for (int i = 0; i < TEXTS; i++) pmn_s3_wipe(&texts[i]);
   return st;
 }
 
@@ -206,7 +174,7 @@ pmn_status pmn_s3_sts_keys(const pmn_s3_config *config, pmn_http *http, const pm
     PMN_FAIL(err, self.answer.status, "%s: %.100s: %.200s", where, self.url.data,
         self.answer.status == PMN_STATUS_INTERRUPTED ? "interrupted" : self.answer.reason);
   }
-  PMN_TRY(read_answer(&self, self.url.data, keys, err));
+  PMN_TRY(read_answer(&self, keys, err));
 done:
   pmn_s3_wipe(&self.answer.body);
   pmn_http_answer_reset(&self.answer);

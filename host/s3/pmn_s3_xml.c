@@ -1,4 +1,5 @@
 /* pmn_s3_xml.c - see pmn_s3_xml.h. */
+#define _GNU_SOURCE /* explicit_bzero */
 #include "pmn_s3_xml.h"
 
 #include "pmn_mem.h"
@@ -40,7 +41,7 @@ static void on_start(void *arg, const char *name, const char **attributes) {
   reading *self = arg;
   (void)attributes;
   size_t end = self->depth > 0 ? self->ends[self->depth - 1] : 0, length = strlen(name), slash = end > 0;
-  if (self->depth == 0 && strcmp(name, self->root) != 0) {
+  if (self->depth == 0 && self->root != NULL && strcmp(name, self->root) != 0) {
     stop(self, "another root element");
   } else if (self->depth == DEPTH_MAX || length >= PATH_MAX_SIZE - end - slash) {
     stop(self, "nested too deeply");
@@ -71,7 +72,7 @@ static void on_end(void *arg, const char *name) {
     return; /* expat tells the end of an empty element although it was stopped at its start */
   self->path[self->ends[--self->depth]] = '\0';
   if (self->depth > 0) {
-    self->st = self->on_text(self->arg, self->path, self->text.size > 0 ? self->text.data : "", self->err);
+    self->st = self->on_text(self->arg, self->path, self->text.data, self->err);
   }
   if (self->st != PMN_STATUS_OK) XML_StopParser(self->parser, XML_FALSE);
   pmn_buf_clear(&self->text);
@@ -89,8 +90,13 @@ pmn_status pmn_s3_xml_parse(const pmn_buf *document, const char *root, pmn_s3_xm
   static const XML_Memory_Handling_Suite memory = {allocate, reallocate, pmn_free};
   reading self = {.root = root, .on_text = text, .arg = arg, .err = err};
   pmn_buf_init(&self.text, TEXT_MAX);
+  self.st = pmn_buf_reserve(&self.text, TEXT_MAX, err); /* growing, it would leave copies behind */
+  if (self.st != PMN_STATUS_OK) return self.st;
   self.parser = XML_ParserCreate_MM(NULL, &memory, NULL);
-  if (self.parser == NULL) return pmn_err_memory(err, document->size, "an answer in XML");
+  if (self.parser == NULL) {
+    pmn_buf_reset(&self.text);
+    return pmn_err_memory(err, document->size, "an answer in XML");
+  }
   XML_SetUserData(self.parser, &self);
   XML_SetElementHandler(self.parser, on_start, on_end);
   XML_SetCharacterDataHandler(self.parser, on_text);
@@ -107,6 +113,7 @@ pmn_status pmn_s3_xml_parse(const pmn_buf *document, const char *root, pmn_s3_xm
     }
   }
   XML_ParserFree(self.parser);
+  explicit_bzero(self.text.data, self.text.capacity);
   pmn_buf_reset(&self.text);
   return self.st;
 }

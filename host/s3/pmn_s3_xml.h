@@ -1,5 +1,6 @@
-/* pmn_s3_xml.h - what S3 says in XML, read by expat with bounds: no DTD, so no entities but XML's own five; elements at
- * most 16 deep; no text longer than 16 KiB. The size of the whole is capped by whoever received it.
+/* pmn_s3_xml.h - what S3 and STS say in XML, read by expat with bounds: no DTD, so no entities but XML's own five;
+ * elements at most 16 deep; no text longer than 16 KiB, as the longest tokens are. The size of the whole is capped by
+ * whoever received it. Texts may be keys: what held them is wiped.
  */
 #ifndef PMN_S3_XML_H
 #define PMN_S3_XML_H
@@ -10,8 +11,8 @@
  * last child. Children come before their parents. An error ends the reading. Texts are borrowed for the call. */
 typedef pmn_status pmn_s3_xml_text(void *arg, const char *path, const char *text, pmn_err *err);
 
-/* PMN_STATUS_NETWORK for anything that is no whole document with this root: who sends such things has been cut short,
- * or is not S3. */
+/* PMN_STATUS_NETWORK for anything that is no whole document with this root, NULL: any; who sends such things has been
+ * cut short, or is not S3. */
 PMN_MUST_USE pmn_status pmn_s3_xml_parse(
     const pmn_buf *document, const char *root, pmn_s3_xml_text *text, void *arg, pmn_err *err);
 

@@ -169,6 +169,10 @@ static void test_xml(void **state) {
   check_fails(parse("<R/><R/>", 8, &out, &err), PMN_STATUS_NETWORK, "junk");
   check_fails(parse("<R\0/>", 5, &out, &err), PMN_STATUS_NETWORK, "XML");
   check_fails(parse("<E/>", 4, &out, &err), PMN_STATUS_NETWORK, "another root");
+  pmn_buf_clear(&out);
+  pmn_buf any = {.data = (char *)(uintptr_t) "<E><A>1</A></E>", .size = 15, .capacity = 15, .max = 15};
+  check_ok(pmn_s3_xml_parse(&any, NULL, add_text, &out, &err));
+  assert_string_equal(out.data, "A=1;");
   check_fails(parse("<!DOCTYPE R><R/>", 16, &out, &err), PMN_STATUS_NETWORK, "document type");
 
   pmn_status st = PMN_STATUS_NO_MEMORY;
