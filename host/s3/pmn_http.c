@@ -121,14 +121,13 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg) {
   (void)one;
   if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) { /* the one before was 100 Continue, or a proxy's */
     answer->etag[0] = answer->date[0] = answer->bucket_region[0] = '\0';
-    answer->retry_after[0] = answer->content_type[0] = '\0';
+    answer->retry_after[0] = '\0';
     answer->etag_opaque = false;
   }
   take_header(line, size, "ETag", answer->etag);
   take_header(line, size, "Date", answer->date);
   take_header(line, size, "x-amz-bucket-region", answer->bucket_region);
   take_header(line, size, "Retry-After", answer->retry_after);
-  take_header(line, size, "Content-Type", answer->content_type);
   char encryption[PMN_HTTP_TEXT] = "";
   take_header(line, size, "x-amz-server-side-encryption", encryption);
   take_header(line, size, "x-amz-server-side-encryption-customer-algorithm", encryption);

@@ -44,7 +44,6 @@ typedef struct pmn_http_answer {
   bool too_large;         /* status is PMN_STATUS_NETWORK because the body is beyond answer_max */
   pmn_buf body;
   char etag[PMN_HTTP_TEXT], date[PMN_HTTP_TEXT], bucket_region[PMN_HTTP_TEXT], retry_after[PMN_HTTP_TEXT];
-  char content_type[PMN_HTTP_TEXT];
   bool etag_opaque; /* the server encrypts by a key that makes the ETag no MD5 (SSE-KMS, SSE-C) */
   char reason[PMN_HTTP_TEXT];
 } pmn_http_answer;

@@ -85,10 +85,10 @@ PMN_MUST_USE pmn_status pmn_s3_delete(pmn_s3 *s3, const char *bucket, const char
 
 /* A large object in parts, invisible until it is completed. One thread at a time per upload. */
 typedef struct pmn_s3_upload pmn_s3_upload;
-/* `bytes_hint`: about how large it will be, so that 10,000 parts suffice; 0: not known. */
+/* Of up to 10,000 parts of 8 MiB, which is 78 GiB. */
 PMN_MUST_USE pmn_status pmn_s3_upload_create(
-    pmn_s3 *s3, const char *bucket, const char *key, uint64_t bytes_hint, pmn_s3_upload **upload, pmn_err *err);
-/* Buffers parts of 8 MiB or more and sends them in the background, a few at once: errors may come later, at the latest
+    pmn_s3 *s3, const char *bucket, const char *key, pmn_s3_upload **upload, pmn_err *err);
+/* Buffers parts of 8 MiB and sends them in the background, a few at once: errors may come later, at the latest
  * from finish. */
 PMN_MUST_USE pmn_status pmn_s3_upload_write(pmn_s3_upload *upload, const void *bytes, size_t size, pmn_err *err);
 /* Replaces bytes at the start of the object: the first part waits for this until finish. size <= 8 MiB, all of it

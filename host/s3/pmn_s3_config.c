@@ -212,7 +212,6 @@ pmn_status pmn_s3_config_create(const pmn_s3_flags *flags, pmn_s3_config **confi
   PMN_TRY(find_profile(flags, profiles, self, err));
   const lookup in = {profiles, self->profile};
   self->no_sign_request = flags->no_sign_request;
-  self->request_payer = flags->request_payer;
   PMN_TRY(find_region(&in, flags->region, &self->region, err));
   PMN_TRY(find_endpoint(&in, flags->endpoint, "AWS_ENDPOINT_URL_S3", "s3", &self->endpoint, err));
   PMN_TRY(find_endpoint(&in, NULL, "AWS_ENDPOINT_URL_STS", "sts", &self->sts_endpoint, err));

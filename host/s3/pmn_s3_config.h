@@ -7,7 +7,7 @@
 /* What the user said on the command line; NULL, false: nothing. */
 typedef struct pmn_s3_flags {
   const char *region, *endpoint, *profile;
-  bool no_sign_request, request_payer;
+  bool no_sign_request;
 } pmn_s3_flags;
 
 /* Owned texts; NULL where nothing says. Order of search as the AWS tools have it: flag, environment, profile. An empty
@@ -20,7 +20,7 @@ typedef struct pmn_s3_config {
   char *profile;      /* its name: flag, AWS_PROFILE, AWS_DEFAULT_PROFILE, "default" */
   bool profile_flag;  /* a flag named it: its keys go before those of the environment */
   bool path_style;    /* profile's s3 addressing_style = path; with an endpoint of one's own unless it is virtual */
-  bool no_sign_request, request_payer;
+  bool no_sign_request;
   int32_t attempts_max; /* AWS_MAX_ATTEMPTS, profile's max_attempts; else 8 */
 } pmn_s3_config;
 

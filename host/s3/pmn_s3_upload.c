@@ -18,10 +18,8 @@
 #include <string.h>
 
 enum {
-  PART_MIN = 8 << 20,
-  PART_MAX = 1 << 30, /* 10,000 of them are more than the 5 TiB of S3's largest object */
-  PARTS_HINT = 9000,  /* parts of an object as large as was hinted: there is room for it to be larger */
-  PARTS_MAX = 10000,  /* S3's own limit */
+  PART_SIZE = 8 << 20,
+  PARTS_MAX = 10000, /* S3's own limit */
   IN_FLIGHT = 4,
   SLOTS = IN_FLIGHT + 2, /* the head, and one being filled */
   ANSWER_MAX = 64 << 10,
@@ -47,8 +45,7 @@ typedef struct sent {
 struct pmn_s3_upload {
   pmn_s3 *s3;
   char *bucket, *key, *id; /* id: NULL until the server has named it */
-  size_t part_size;
-  part parts[SLOTS]; /* the first is the head */
+  part parts[SLOTS];       /* the first is the head */
   part *filling;
   bool finished, described; /* described: whoever has the description completes or aborts it */
 
@@ -105,8 +102,8 @@ static pmn_status number_part(pmn_s3_upload *self, part *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   if (self->count == PARTS_MAX) {
     return pmn_err_set(err, PMN_STATUS_WRITE, 0,
-        "s3://%.60s/%.200s: larger than %d parts of %zu MiB, which is all that S3 takes; cut the output with --parts",
-        self->bucket, self->key, PARTS_MAX, self->part_size >> 20);
+        "s3://%.60s/%.200s: larger than %d parts of %d MiB, which is all that S3 takes; cut the output with --parts",
+        self->bucket, self->key, PARTS_MAX, PART_SIZE >> 20);
   }
   pthread_mutex_lock(&self->lock);
   if (self->count == self->capacity) {
@@ -220,8 +217,7 @@ static pmn_status start_upload(pmn_s3_upload *self, pmn_err *err) {
   return st;
 }
 
-pmn_status pmn_s3_upload_create(
-    pmn_s3 *s3, const char *bucket, const char *key, uint64_t bytes_hint, pmn_s3_upload **upload, pmn_err *err) {
+pmn_status pmn_s3_upload_create(pmn_s3 *s3, const char *bucket, const char *key, pmn_s3_upload **upload, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_s3_upload *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "an upload");
@@ -230,12 +226,10 @@ pmn_status pmn_s3_upload_create(
   self->s3 = s3;
   self->bucket = pmn_strdup(bucket);
   self->key = pmn_strdup(key);
-  uint64_t part_size = bytes_hint / PARTS_HINT + 1;
-  self->part_size = part_size < PART_MIN ? PART_MIN : part_size > PART_MAX ? PART_MAX : (size_t)part_size;
   self->filling = &self->parts[0];
   for (size_t i = 0; i < SLOTS; i++) {
     self->parts[i].upload = self;
-    pmn_buf_init(&self->parts[i].bytes, self->part_size);
+    pmn_buf_init(&self->parts[i].bytes, PART_SIZE);
   }
   if (self->bucket == NULL || self->key == NULL) {
     st = pmn_err_memory(err, strlen(bucket) + strlen(key) + 2, "an upload");
@@ -264,8 +258,8 @@ pmn_status pmn_s3_upload_write(pmn_s3_upload *self, const void *bytes, size_t si
   if (self->finished) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "an upload that is finished takes no more bytes");
   PMN_TRY(wait_for_parts(self, INT32_MAX, err));
   while (size > 0) {
-    if (self->filling->bytes.size == self->part_size) PMN_TRY(next_part(self, err));
-    size_t room = self->part_size - self->filling->bytes.size, some = size < room ? size : room;
+    if (self->filling->bytes.size == PART_SIZE) PMN_TRY(next_part(self, err));
+    size_t room = PART_SIZE - self->filling->bytes.size, some = size < room ? size : room;
     PMN_TRY(pmn_buf_append(&self->filling->bytes, from, some, err));
     from += some;
     size -= some;

@@ -66,7 +66,7 @@ pmn_status pmn_s3_wire_build(const pmn_s3_config *config, const pmn_s3_call *cal
   pmn_buf path;
   pmn_buf_init(&path, URL_MAX);
   pmn_s3_wire_reset(wire);
-  if (call->header_count >= PMN_S3_PAIRS_MAX || call->query_count > PMN_S3_PAIRS_MAX) {
+  if (call->header_count > PMN_S3_PAIRS_MAX || call->query_count > PMN_S3_PAIRS_MAX) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a request with too many headers or parameters");
   }
   bool in_host = find_host(config, call->bucket, region, &scheme, host);
@@ -75,9 +75,6 @@ pmn_status pmn_s3_wire_build(const pmn_s3_config *config, const pmn_s3_call *cal
   memcpy(signed_part.query, call->query, sizeof call->query);
   memcpy(signed_part.headers, call->headers, sizeof call->headers);
   signed_part.header_count = call->header_count;
-  if (config->request_payer) {
-    signed_part.headers[signed_part.header_count++] = (pmn_s3_pair){"x-amz-request-payer", "requester"};
-  }
   /* Over TLS nobody can change a body on its way; hashing it would take longer than sending it. */
   signed_part.payload_sha256 = call->body_size > 0 && strcmp(scheme, "https://") == 0 ? "UNSIGNED-PAYLOAD" : payload;
   PMN_TRY(pmn_buf_printf(&wire->url, err, "%s%s", scheme, host));

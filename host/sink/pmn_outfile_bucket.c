@@ -65,7 +65,7 @@ static pmn_status check_object(void *state, pmn_err *err) {
 
 static pmn_status begin(void *state, pmn_err *err) {
   object *self = state;
-  return pmn_s3_upload_create(self->file->s3, self->bucket.data, self->key, 0, &self->upload, err);
+  return pmn_s3_upload_create(self->file->s3, self->bucket.data, self->key, &self->upload, err);
 }
 
 static pmn_status write_object(void *state, const char *bytes, size_t size, pmn_err *err) {

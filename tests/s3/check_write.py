@@ -31,14 +31,6 @@ def test_one_write():
     assert read("one-write") == data
 
 
-def test_hint():
-    """A hundred gigabytes were announced: larger parts."""
-    data = content(30 << 20)
-    upload("hint", data, hint=100 << 30)
-    assert read("hint") == data
-    assert SERVER.boto.head_object(Bucket="fruit", Key="hint")["ETag"].endswith('-3"')  # of 11.4 MiB
-
-
 def test_many_threads():
     data = content(2 * PART + 5)
     probe("many", "fruit", "many", file_of(data))
@@ -132,7 +124,7 @@ def test_kill():
     """kill -9: no object, and what stays is found and aborted."""
     data = file_of(content(2 * PART))
     environment = {**os.environ, **SERVER.environment()}
-    done = subprocess.run([PROBE, "upload", "fruit", "kill/a", data, "1000000", "0", "", "kill"], env=environment)
+    done = subprocess.run([PROBE, "upload", "fruit", "kill/a", data, "1000000", "", "kill"], env=environment)
     assert done.returncode == -signal.SIGKILL and not is_there("kill/a")
     ((key, upload_id),) = [line.split("\t") for line in probe("uploads", "fruit", "kill/").splitlines()]
     assert key == "kill/a"

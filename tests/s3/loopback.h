@@ -153,8 +153,7 @@ static inline bool loopback_answer(loopback *self, int fd, const char *path, con
     memset(tag, 'x', 400);
     tag[400] = '\0';
     snprintf(more, sizeof more,
-        "etag: %s\r\nDate:  Sat, 21 Nov 2026 10:00:00 GMT \r\nX-AMZ-Bucket-Region:eu-west-3\r\nRetry-After: 7\r\n"
-        "Content-Type: application/xml\r\n",
+        "etag: %s\r\nDate:  Sat, 21 Nov 2026 10:00:00 GMT \r\nX-AMZ-Bucket-Region:eu-west-3\r\nRetry-After: 7\r\n",
         tag);
     return loopback_head(fd, 503, 0, more);
   }

@@ -10,7 +10,7 @@
  * objects by the reader: a line "INDEX MD5" or "INDEX STATUS MESSAGE" for each. A negative AHEAD does not tell the
  * reader sizes and ETags put BUCKET KEY TEXT                  one request, signed as all are describe - -
  *
- * PROBE_FLAGS, an environment variable: the letters "a" for --no-sign-request, "p" for --request-payer. SIGUSR1 raises
+ * PROBE_FLAGS, an environment variable: the letter "a" for --no-sign-request. SIGUSR1 raises
  * the stop flag.
  */
 #include "pmn_mem.h"
@@ -180,7 +180,7 @@ int main(int count, char **words) {
   const char *flags = getenv("PROBE_FLAGS");
   if (flags == NULL) flags = "";
   const pmn_s3_options options = {
-      .flags = {.no_sign_request = strchr(flags, 'a') != NULL, .request_payer = strchr(flags, 'p') != NULL},
+      .flags = {.no_sign_request = strchr(flags, 'a') != NULL},
       .stop = &stop,
   };
   pmn_s3 *s3 = NULL;

@@ -109,7 +109,6 @@ static void test_answer(void **state) {
   assert_string_equal(answer.date, "Sat, 21 Nov 2026 10:00:00 GMT");
   assert_string_equal(answer.bucket_region, "eu-west-3");
   assert_string_equal(answer.retry_after, "7");
-  assert_string_equal(answer.content_type, "application/xml");
   pmn_http_answer_reset(&answer);
 
   ask("GET", "/continue", (pmn_http_request){0}, &answer);
@@ -249,7 +248,8 @@ static void start_for(pmn_http *http, int i, const char *path, double delay, dou
   static char urls[MANY][1024];
   pmn_err err = PMN_ERR_INIT;
   snprintf(urls[i], sizeof urls[i], "%s", address(path));
-  request_of[i] = (pmn_http_request){.method = "GET", .url = urls[i], .answer_max = 4096, .stall_seconds = stall_seconds};
+  request_of[i] =
+      (pmn_http_request){.method = "GET", .url = urls[i], .answer_max = 4096, .stall_seconds = stall_seconds};
   check_ok(pmn_http_start(http, &request_of[i], &all.answers[i], delay, on_done, &all, &err));
 }
 

@@ -92,16 +92,13 @@ static void test_order(void **state) {
   pmn_s3_config_destroy(config);
 
   setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
-  config = config_of(&(pmn_s3_flags){.region = "from-flag",
-      .profile = "default",
-      .endpoint = "HTTP://Flag:9000/",
-      .no_sign_request = true,
-      .request_payer = true});
+  config = config_of(&(pmn_s3_flags){
+      .region = "from-flag", .profile = "default", .endpoint = "HTTP://Flag:9000/", .no_sign_request = true});
   assert_string_equal(config->region, "from-flag");
   assert_string_equal(config->profile, "default");
   assert_string_equal(config->endpoint, "http://Flag:9000"); /* what a flag says is not ignored */
   assert_null(config->sts_endpoint);
-  assert_true(config->profile_flag && config->no_sign_request && config->request_payer);
+  assert_true(config->profile_flag && config->no_sign_request);
   pmn_s3_config_destroy(config);
 }
 

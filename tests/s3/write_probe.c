@@ -3,7 +3,7 @@
  *
  *   put BUCKET KEY FILE [new]         head BUCKET KEY           delete BUCKET KEY
  *   abort BUCKET KEY ID               uploads BUCKET PREFIX     complete BUCKET KEY DESCRIPTION
- *   upload BUCKET KEY FILE PIECE HINT HEAD END
+ *   upload BUCKET KEY FILE PIECE HEAD END
  *                                     in writes of PIECE bytes; HEAD: a text that replaces the first bytes before
  * finish; END: drop, kill (the process, before finish), describe, complete many BUCKET KEY FILE              four
  * uploads at once, KEY.0 to KEY.3, from four threads
@@ -33,17 +33,17 @@ static pmn_status write_in_pieces(pmn_s3_upload *upload, const pmn_buf *bytes, s
   return st;
 }
 
-/* words: PIECE HINT HEAD END */
+/* words: PIECE HEAD END */
 static pmn_status upload_file(
     pmn_s3 *s3, const char *bucket, const char *key, const pmn_buf *bytes, char *const *words, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_s3_upload *upload = NULL;
   pmn_buf json;
   pmn_buf_init(&json, 1 << 20);
-  const char *end = words[3];
-  PMN_TRY(pmn_s3_upload_create(s3, bucket, key, strtoull(words[1], NULL, 10), &upload, err));
+  const char *end = words[2];
+  PMN_TRY(pmn_s3_upload_create(s3, bucket, key, &upload, err));
   PMN_TRY(write_in_pieces(upload, bytes, (size_t)strtoull(words[0], NULL, 10), err));
-  PMN_TRY(pmn_s3_upload_rewrite_head(upload, words[2], strlen(words[2]), err));
+  PMN_TRY(pmn_s3_upload_rewrite_head(upload, words[1], strlen(words[1]), err));
   if (strcmp(end, "drop") == 0) goto done;
   if (strcmp(end, "kill") == 0) raise(SIGKILL);
   PMN_TRY(pmn_s3_upload_finish(upload, err));
@@ -69,8 +69,8 @@ typedef struct one_of_many {
 
 static void *upload_one(void *arg) {
   one_of_many *self = arg;
-  char key[256], piece[] = "1000003", hint[] = "0", head[] = "", end[] = "complete";
-  char *words[] = {piece, hint, head, end};
+  char key[256], piece[] = "1000003", head[] = "", end[] = "complete";
+  char *words[] = {piece, head, end};
   snprintf(key, sizeof key, "%s.%d", self->key, self->number);
   self->st = upload_file(self->s3, self->bucket, key, self->bytes, words, &self->err);
   return NULL;
@@ -116,7 +116,7 @@ static pmn_status run(pmn_s3 *s3, int count, char *const *words, pmn_err *err) {
     PMN_TRY(pmn_file_read(words[4], &bytes, err));
     if (count <= 6 && strcmp(verb, "put") == 0) {
       st = pmn_s3_put(s3, bucket, key, bytes.data, bytes.size, count == 6, err);
-    } else if (count == 9 && strcmp(verb, "upload") == 0) {
+    } else if (count == 8 && strcmp(verb, "upload") == 0) {
       st = upload_file(s3, bucket, key, &bytes, words + 5, err);
     } else if (count == 5 && strcmp(verb, "many") == 0) {
       st = upload_many(s3, bucket, key, &bytes, err);

@@ -46,8 +46,8 @@ def probe(*words, code=OK, says="", url=None, **environment):
     return done.stdout.decode()
 
 
-def upload(key, data, piece=1 << 20, hint=0, head="", end="complete", bucket="fruit", **expected):
-    return probe("upload", bucket, key, file_of(data), piece, hint, head, end, **expected)
+def upload(key, data, piece=1 << 20, head="", end="complete", bucket="fruit", **expected):
+    return probe("upload", bucket, key, file_of(data), piece, head, end, **expected)
 
 
 def read(key):
