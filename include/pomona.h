@@ -422,6 +422,7 @@ typedef struct pmn_fetch_options {
   /* Address instead of the published one, https:// or http://; NULL: $POMONA_WEIGHTS_URL, else the published one. */
   const char *base_url;
   bool refetch; /* even if it is there */
+  /* callbacks: called from threads of the library, never two at once */
   void (*on_progress)(void *arg, int64_t done, int64_t total); /* bytes; total 0: not known */
   void (*on_message)(void *arg, pmn_level level, const char *text);
   void *callback_arg;

@@ -12,7 +12,6 @@
 #include "pmn_s3_wire.h"
 #include "pmn_sha256.h"
 
-#include <curl/curl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -148,7 +147,7 @@ static bool plan_retry(attempt *one, bool slower) {
   if (!slower && self->budget < RETRY_COST) return false;
   if (!slower) self->budget -= RETRY_COST;
   double most = fmin(pause_max, ldexp(slower ? pause_first_slower : pause_first, one->failures));
-  double asked = fmin(pause_max, atof(one->outcome->answer.retry_after));
+  double asked = fmin(pause_max, atof(pmn_http_answer_header(&one->outcome->answer, "retry-after")));
   one->delay = fmax(pick(self) * most, asked > 0 ? asked : 0);
   one->failures++;
   return true;
@@ -241,8 +240,8 @@ static void send_or_finish(attempt *one, bool refused) {
 }
 
 /* True if the server's time is another than the one we signed with, which is set right. */
-static bool learn_clock(pmn_s3_caller *self, const char *date) {
-  time_t server = curl_getdate(date, NULL);
+static bool learn_clock(pmn_s3_caller *self, const pmn_http_answer *answer) {
+  time_t server = pmn_http_answer_time(answer);
   if (server == (time_t)-1) return false;
   double offset = difftime(server, time(NULL));
   if (fabs(offset - self->clock_offset) < SKEW_MIN) return false;
@@ -259,7 +258,7 @@ static bool cure(attempt *one, const pmn_s3_refusal *refusal, bool *refused) {
   }
   if (refusal->cure == PMN_S3_CURE_CLOCK && !one->other_clock) {
     /* Another call may have learnt it since this one was signed. */
-    one->other_clock = learn_clock(self, one->outcome->answer.date) || strcmp(refusal->code, "") != 0;
+    one->other_clock = learn_clock(self, &one->outcome->answer) || strcmp(refusal->code, "") != 0;
     return one->other_clock;
   }
   if (refusal->cure == PMN_S3_CURE_KEYS && !one->other_keys && !self->s3->config->no_sign_request) {
@@ -283,7 +282,8 @@ static void judge(attempt *one) {
     pmn_err_set(&outcome->error, st, 0, "interrupted");
   } else if (st != PMN_STATUS_OK) {
     pmn_err_set(&outcome->error, st, 0, "%s: %s", name, answer->reason);
-    if (answer->too_large && !pmn_s3_etag_equal(one->call->etag, answer->etag)) st = PMN_STATUS_NOT_FOUND;
+    const char *etag = pmn_http_answer_header(answer, "etag");
+    if (answer->too_large && !pmn_s3_etag_equal(one->call->etag, etag)) st = PMN_STATUS_NOT_FOUND;
   } else if (answer->code >= 200 && answer->code < 300) {
     if (one->call->check != NULL) st = one->call->check(one->call->check_arg, answer, &outcome->error);
     if (st != PMN_STATUS_OK) {

@@ -9,8 +9,6 @@
 #include "pmn_s3_profile.h"
 #include "pmn_s3_source.h"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -44,27 +42,16 @@ static pmn_status judge(const pmn_http_answer *answer, const char *where, const 
 /* --------------------------------------------------------------------------------------------------- containers -- */
 
 static bool is_own_network(const char *host) {
-  static const char *const named[] = {"localhost", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "[::1]"};
-  struct in_addr address;
-  for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
-    if (strcasecmp(host, named[i]) == 0) return true;
-  }
-  return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+  static const char *const others[] = {"169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
+  bool own = pmn_http_host_is_loopback(host);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) own = own || strcasecmp(host, others[i]) == 0;
+  return own;
 }
 
 static pmn_status check_url(const char *url, pmn_err *err) {
-  char *scheme = NULL, *host = NULL, *user = NULL;
-  CURLU *parts = curl_url();
-  bool parsed = parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_NO_USER;
-  bool good = parsed && (strcmp(scheme, "https") == 0 || (strcmp(scheme, "http") == 0 && is_own_network(host)));
+  char host[PMN_HTTP_TEXT];
+  bool good = pmn_http_host(url, host) && (strncasecmp(url, "https:", 6) == 0 || is_own_network(host));
   for (const char *c = url; *c != '\0'; c++) good = good && *c > ' ' && *c < 127;
-  curl_free(scheme);
-  curl_free(host);
-  curl_free(user);
-  curl_url_cleanup(parts);
   if (good) return PMN_STATUS_OK;
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
       "AWS_CONTAINER_CREDENTIALS_FULL_URI: only https, or http to this machine, 169.254.170.2, 169.254.170.23 or "

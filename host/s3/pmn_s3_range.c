@@ -15,9 +15,10 @@ typedef struct piece {
 
 static pmn_status check_piece(void *arg, pmn_http_answer *answer, pmn_err *err) {
   const piece *self = arg;
-  if (self->etag != NULL && answer->etag[0] != '\0' && !pmn_s3_etag_equal(self->etag, answer->etag)) {
+  const char *etag = pmn_http_answer_header(answer, "etag");
+  if (self->etag != NULL && etag[0] != '\0' && !pmn_s3_etag_equal(self->etag, etag)) {
     return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0, "it has changed since it was looked at (ETag %.40s, now %.40s)",
-        self->etag, answer->etag);
+        self->etag, etag);
   }
   if (answer->code != 206) {
     return pmn_err_set(

@@ -74,9 +74,8 @@ void pmn_s3_refusal_read(const pmn_http_answer *answer, bool head, bool with_tok
   *refusal = (pmn_s3_refusal){.http_code = answer->code};
   /* No XML, as from a proxy: the number alone has to do. */
   if (pmn_s3_xml_parse(&answer->body, "Error", take_text, refusal, NULL) != PMN_STATUS_OK) refusal->code[0] = '\0';
-  if (answer->bucket_region[0] != '\0') {
-    snprintf(refusal->region, sizeof refusal->region, "%s", answer->bucket_region);
-  }
+  const char *region = pmn_http_answer_header(answer, "x-amz-bucket-region");
+  if (region[0] != '\0') snprintf(refusal->region, sizeof refusal->region, "%.255s", region);
   if (!pmn_s3_region_valid(refusal->region)) refusal->region[0] = '\0';
   const known *entry = find(refusal->code);
   refusal->cure = entry != NULL ? entry->cure : cure_by_number(answer->code);

@@ -30,25 +30,27 @@ bool pmn_s3_md5_parse(const char *etag, unsigned char bytes[16]) {
   return true;
 }
 
+bool pmn_s3_md5_of_answer(const pmn_http_answer *answer, unsigned char bytes[16]) {
+  const char *encryption = pmn_http_answer_header(answer, "x-amz-server-side-encryption");
+  const char *customer = pmn_http_answer_header(answer, "x-amz-server-side-encryption-customer-algorithm");
+  bool plain = (encryption[0] == '\0' || strcmp(encryption, "AES256") == 0) && customer[0] == '\0';
+  return plain && pmn_s3_md5_parse(pmn_http_answer_header(answer, "etag"), bytes);
+}
+
 void pmn_s3_etag_copy(const pmn_http_answer *answer, char etag[PMN_S3_ETAG]) {
-  size_t length = strlen(answer->etag);
-  if (length >= PMN_S3_ETAG) length = 0;
-  memcpy(etag, answer->etag, length);
-  etag[length] = '\0';
+  const char *said = pmn_http_answer_header(answer, "etag");
+  snprintf(etag, PMN_S3_ETAG, "%s", strlen(said) < PMN_S3_ETAG ? said : "");
 }
 
 pmn_status pmn_s3_stored_check(const pmn_s3_md5 *md5, const pmn_http_answer *answer, pmn_err *err) {
   unsigned char stored[16];
-  size_t length = strlen(answer->etag);
-  bool good = length > 0 && length < PMN_S3_ETAG;
-  /* It goes back to the server in XML and JSON. */
-  for (size_t i = 0; i < length; i++) good = good && answer->etag[i] > ' ' && answer->etag[i] <= '~';
-  if (!good || strpbrk(answer->etag, "<>&\\") != NULL) {
-    return pmn_err_set(err, PMN_STATUS_NETWORK, 0, "the answer names no ETag: it is not S3's");
-  }
-  if (!answer->etag_opaque && pmn_s3_md5_parse(answer->etag, stored) && memcmp(stored, md5->bytes, 16) != 0) {
-    return pmn_err_set(
-        err, PMN_STATUS_NETWORK, 0, "the server stored other bytes, ETag %s, MD5 %s", answer->etag, md5->hex);
+  char etag[PMN_S3_ETAG];
+  pmn_s3_etag_copy(answer, etag);
+  bool good = etag[0] != '\0' && strpbrk(etag, "<>&\\") == NULL; /* it goes back to the server in XML and JSON */
+  for (const char *c = etag; *c != '\0'; c++) good = good && *c > ' ' && *c <= '~';
+  if (!good) return pmn_err_set(err, PMN_STATUS_NETWORK, 0, "the answer names no ETag: it is not S3's");
+  if (pmn_s3_md5_of_answer(answer, stored) && memcmp(stored, md5->bytes, 16) != 0) {
+    return pmn_err_set(err, PMN_STATUS_NETWORK, 0, "the server stored other bytes, ETag %s, MD5 %s", etag, md5->hex);
   }
   return PMN_STATUS_OK;
 }

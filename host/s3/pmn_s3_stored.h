@@ -12,6 +12,8 @@ typedef struct pmn_s3_md5 {
 PMN_MUST_USE pmn_status pmn_s3_md5_compute(const void *bytes, size_t size, pmn_s3_md5 *md5, pmn_err *err);
 /* The 16 bytes of an ETag `"32 hex digits"`; false if it is none. */
 bool pmn_s3_md5_parse(const char *etag, unsigned char bytes[16]);
+/* The same of an answer's; false too if the server encrypts by a key that makes the ETag no MD5 (SSE-KMS, SSE-C). */
+bool pmn_s3_md5_of_answer(const pmn_http_answer *answer, unsigned char bytes[16]);
 
 /* The answer's ETag; "" if it has none or an impossibly long one. */
 void pmn_s3_etag_copy(const pmn_http_answer *answer, char etag[PMN_S3_ETAG]);

@@ -77,7 +77,7 @@ static void on_part(void *arg, pmn_s3_outcome *outcome) {
     sent *to = &self->sent[p->number - 1];
     unsigned char md5[16];
     pmn_s3_etag_copy(&outcome->answer, to->etag);
-    to->opaque = outcome->answer.etag_opaque || !pmn_s3_md5_parse(to->etag, md5);
+    to->opaque = !pmn_s3_md5_of_answer(&outcome->answer, md5);
   } else {
     fail(self, outcome->status, &outcome->error);
   }

@@ -1,17 +1,14 @@
 /* pmn_download.c - see pmn_download.h. Faults that may pass are tried again with growing pauses; a try that brought
  * more bytes than there ever were starts the count anew, so that a large file comes through a line that keeps breaking,
  * and a server that errs in the same way every time does not keep us. */
-#define _GNU_SOURCE /* strcasecmp with strings.h, O_NOFOLLOW */
+#define _GNU_SOURCE /* O_NOFOLLOW */
 #include "pmn_download.h"
 
 #include "pmn_file.h"
-#include "pmn_mem.h"
+#include "pmn_http.h"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -20,15 +17,11 @@
 #include <unistd.h>
 
 enum {
-  CONNECT_SECONDS = 15,
-  STALL_SECONDS = 30, /* a line slower than SLOWEST for as long is as good as cut */
-  SLOWEST = 1024,     /* bytes in a second */
   REDIRECTS_MAX = 5,
   TRIES_MAX = 5,  /* in a row without a new byte */
   PAUSE_MS = 250, /* before the second try; doubles */
   URL_SIZE = 4096,
   TAG_SIZE = 256, /* of a version of the file: an ETag or a date */
-  ERROR_BODY_MAX = 1 << 20,
   EXCESS_MAX = 2, /* times as large as expected, a file is refused before all of it is here */
 };
 static const int64_t bytes_max = 2000 * 1000 * 1000; /* more than the largest file that is published */
@@ -37,6 +30,7 @@ typedef struct transfer {
   const pmn_download_options *options;
   const char *path;
   char tag_path[4096];
+  pmn_http *http;
   int fd;
   pmn_digest *digest; /* of the first `have` bytes, which are in the file */
   int64_t have, most; /* most: of what `have` ever was */
@@ -44,14 +38,9 @@ typedef struct transfer {
   char tag[TAG_SIZE]; /* version of those bytes; "" for none: they cannot be continued */
 
   /* of one try */
-  CURL *curl;
-  char url[URL_SIZE]; /* where redirects have led */
   bool asked_for_rest, body_started;
-  int redirects;
-  int64_t started_at, range_start, range_total, error_body; /* range_total 0: not said */
-  char etag[TAG_SIZE], modified[TAG_SIZE];
-  char reason[CURL_ERROR_SIZE];
-  pmn_status failed; /* of a callback; OK: none */
+  int64_t started_at;
+  pmn_status failed; /* of what was done with the body; OK: nothing did */
   pmn_err *err;
 } transfer;
 
@@ -71,6 +60,13 @@ static pmn_status start_anew(transfer *self, pmn_err *err) {
   return self->digest != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the hash of a download");
 }
 
+/* Can it go back to the server? */
+static bool is_tag(const char *text) {
+  const char *c = text;
+  while (*c >= ' ' && *c <= '~') c++;
+  return c > text && *c == '\0';
+}
+
 /* Opens what an earlier call has left, if it can be continued. */
 static pmn_status open_part(transfer *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -82,8 +78,7 @@ static pmn_status open_part(transfer *self, pmn_err *err) {
     st = fail_write(self, err);
     goto done;
   }
-  bool tagged =
-      pmn_file_read(self->tag_path, &tag, NULL) == PMN_STATUS_OK && tag.size > 0 && strpbrk(tag.data, "\r\n") == NULL;
+  bool tagged = pmn_file_read(self->tag_path, &tag, NULL) == PMN_STATUS_OK && tag.size > 0 && is_tag(tag.data);
   if (!tagged || info.st_size > bytes_max) {
     st = start_anew(self, err);
     goto done;
@@ -97,57 +92,35 @@ done:
 }
 
 /* Remembers which version of the file is coming. A weak ETag promises no equal bytes. */
-static void keep_tag(transfer *self) {
-  bool strong = self->etag[0] == '"';
-  snprintf(self->tag, sizeof self->tag, "%s", strong ? self->etag : self->modified);
-  if (self->tag[0] == '\0' ||
+static void keep_tag(transfer *self, const pmn_http_answer *answer) {
+  const char *tag = pmn_http_answer_header(answer, "ETag");
+  if (tag[0] != '"') tag = pmn_http_answer_header(answer, "Last-Modified");
+  snprintf(self->tag, sizeof self->tag, "%s", strlen(tag) < sizeof self->tag ? tag : "");
+  if (!is_tag(self->tag) ||
       pmn_file_write_cached(self->tag_path, self->tag, strlen(self->tag), NULL) != PMN_STATUS_OK) {
     self->tag[0] = '\0';
     unlink(self->tag_path);
   }
 }
 
-/* --------------------------------------------------------------------------------------------------- callbacks -- */
+/* ------------------------------------------------------------------------------------------------------ one try -- */
 
-/* The value of a header line "NAME: value\r\n" without blanks around it; false for other names. */
-static bool take_header(const char *line, size_t size, const char *name, char value[TAG_SIZE]) {
-  size_t length = strlen(name);
-  if (size <= length || strncasecmp(line, name, length) != 0 || line[length] != ':') return false;
-  for (line += length + 1, size -= length + 1; size > 0 && (*line == ' ' || *line == '\t'); size--) line++;
-  while (size > 0 && strchr(" \t\r\n", line[size - 1]) != NULL) size--;
-  if (size >= TAG_SIZE) size = 0;
-  memcpy(value, line, size);
-  value[size] = '\0';
-  return true;
-}
-
-static size_t on_header(char *line, size_t one, size_t size, void *arg) {
-  transfer *self = arg;
-  char range[TAG_SIZE];
-  long long start = 0, total = 0;
-  (void)one;
-  if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) { /* another answer, after a redirect */
-    self->etag[0] = self->modified[0] = '\0';
-    self->range_start = -1;
-    self->range_total = 0;
-  }
-  take_header(line, size, "ETag", self->etag);
-  take_header(line, size, "Last-Modified", self->modified);
-  if (take_header(line, size, "Content-Range", range) &&
-      sscanf(range, "bytes %lld-%*[0-9]/%lld", &start, &total) >= 1) {
-    self->range_start = start;
-    self->range_total = total;
-  }
-  return size;
+/* "bytes START-END/TOTAL"; -1 and 0 where it is not said. */
+static void read_range(const pmn_http_answer *answer, long long *start, long long *total) {
+  *start = -1;
+  *total = 0;
+  sscanf(pmn_http_answer_header(answer, "Content-Range"), "bytes %lld-%*[0-9]/%lld", start, total);
 }
 
 /* The first bytes of a body: do they continue what is there, or replace it? */
-static pmn_status start_body(transfer *self, long code) {
+static pmn_status start_body(transfer *self, const pmn_http_answer *answer) {
   pmn_status st = PMN_STATUS_OK;
-  if (code == 200) {
+  long long start, total;
+  read_range(answer, &start, &total);
+  if (answer->code == 200) {
     if (self->have > 0) PMN_TRY(start_anew(self, self->err));
-    keep_tag(self);
-  } else if (!self->asked_for_rest || self->range_start != self->have) {
+    keep_tag(self, answer);
+  } else if (!self->asked_for_rest || start != self->have) {
     PMN_TRY(start_anew(self, self->err));
     self->no_ranges = true;
     PMN_FAIL(self->err, PMN_STATUS_NETWORK, "%.300s: the server sent another part of the file than it was asked for",
@@ -178,187 +151,100 @@ static pmn_status keep_bytes(transfer *self, const char *bytes, size_t size) {
   return PMN_STATUS_OK;
 }
 
-static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
-  transfer *self = arg;
-  long code = 0;
-  (void)one;
-  curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &code);
-  if (code != 200 && code != 206) { /* the text of an error page */
-    self->error_body += (int64_t)size;
-    return self->error_body > ERROR_BODY_MAX ? 0 : size;
-  }
-  if (!self->body_started) self->failed = start_body(self, code);
-  if (self->failed == PMN_STATUS_OK) self->failed = keep_bytes(self, bytes, size);
-  return self->failed == PMN_STATUS_OK ? size : 0;
-}
-
-static int on_transfer(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up) {
+static pmn_status take_piece(void *arg, const pmn_http_answer *answer, const char *bytes, size_t size) {
   transfer *self = arg;
   const pmn_download_options *o = self->options;
-  (void)now;
-  (void)up_total;
-  (void)up;
-  if (self->body_started && o->on_progress != NULL) {
-    o->on_progress(o->callback_arg, self->have, total > 0 ? self->started_at + total : o->bytes);
+  int64_t length = answer->content_length;
+  if (!self->body_started) self->failed = start_body(self, answer);
+  if (self->failed == PMN_STATUS_OK) self->failed = keep_bytes(self, bytes, size);
+  if (self->failed == PMN_STATUS_OK && o->on_progress != NULL) {
+    o->on_progress(o->callback_arg, self->have, length > 0 ? self->started_at + length : o->bytes);
   }
-  return o->stop != NULL && *o->stop != 0;
-}
-
-/* ------------------------------------------------------------------------------------------------------ one try -- */
-
-static void start_curl(void) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
+  return self->failed;
 }
 
 /* Addresses that cannot leave this machine, where plain http harms nobody. */
-static bool is_loopback(const char *url) {
-  CURLU *parts = curl_url();
-  char *host = NULL;
-  struct in_addr address;
-  bool loopback = parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                  curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                  (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-                      (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127));
-  curl_free(host);
-  curl_url_cleanup(parts);
-  return loopback;
-}
-
-static bool set_options(transfer *self, const struct curl_slist *headers, const char *range) {
-  CURL *curl = self->curl;
-  const char *protocols = self->options->allow_http ? "http,https" : "https";
-  int bad = 0;
-  bad |= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_USERAGENT, "pomona/" PMN_VERSION) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, self->reason) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_HEADERDATA, self) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_WRITEDATA, self) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_transfer) != CURLE_OK;
-  bad |= curl_easy_setopt(curl, CURLOPT_XFERINFODATA, self) != CURLE_OK;
-  /* Not CURLOPT_RESUME_FROM: it makes an error of a server that sends the whole file instead, which is good too. */
-  if (range != NULL) bad |= curl_easy_setopt(curl, CURLOPT_RANGE, range) != CURLE_OK;
-  if (headers != NULL) bad |= curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK;
-  return bad == 0;
-}
-
-/* What an answer other than the file means; *temporary: another try may help. */
-static pmn_status judge_code(transfer *self, long code, bool *temporary, pmn_err *err) {
-  const char *url = self->options->url;
-  if (code == 200 || code == 206) return PMN_STATUS_OK;
-  if (code >= 300 && code < 400 && self->redirects > REDIRECTS_MAX) {
-    return pmn_err_set(
-        err, PMN_STATUS_NETWORK, (int32_t)code, "%.300s: more than %d redirects in a row", url, REDIRECTS_MAX);
-  }
-  *temporary = code == 408 || code == 416 || code == 429 || code >= 500;
-  if (code == 416) { /* nothing comes after what we have: it cannot be what we think */
-    pmn_status st = start_anew(self, err);
-    if (st != PMN_STATUS_OK) return st;
-  }
-  return pmn_err_set(err, *temporary || code < 400 ? PMN_STATUS_NETWORK : PMN_STATUS_NOT_FOUND, (int32_t)code,
-      "%.300s: the server answers %ld", url, code);
-}
-
-static pmn_status judge_curl(const transfer *self, CURLcode code, bool *temporary, pmn_err *err) {
-  const char *reason = self->reason[0] != '\0' ? self->reason : curl_easy_strerror(code);
-  switch (code) {
-  case CURLE_OUT_OF_MEMORY: /* that is what curl says of a header beyond its limits, too */
-    reason = "the answer's header is too large, or there is no memory for it";
-    break;
-  case CURLE_URL_MALFORMAT:
-    return pmn_err_set(err, PMN_STATUS_ARGUMENT, (int32_t)code, "%.300s is no address", self->options->url);
-  case CURLE_COULDNT_RESOLVE_HOST:
-  case CURLE_COULDNT_CONNECT:
-  case CURLE_OPERATION_TIMEDOUT:
-  case CURLE_PARTIAL_FILE:
-  case CURLE_GOT_NOTHING:
-  case CURLE_SEND_ERROR:
-  case CURLE_RECV_ERROR:
-  case CURLE_SSL_CONNECT_ERROR:
-  case CURLE_HTTP2:
-  case CURLE_HTTP2_STREAM:
-    *temporary = true;
-    break;
-  default:
-    break;
-  }
-  return pmn_err_set(err, PMN_STATUS_NETWORK, (int32_t)code, "%.200s: %.150s", self->options->url, reason);
+static bool is_local(const char *url) {
+  char host[PMN_HTTP_TEXT];
+  return pmn_http_host(url, host) && pmn_http_host_is_loopback(host);
 }
 
 /* Asks, and follows redirects: to https, or within this machine, but never from there to elsewhere in plain text. */
-static pmn_status perform(transfer *self, CURLcode *result, pmn_err *err) {
-  bool local = is_loopback(self->options->url);
-  snprintf(self->url, sizeof self->url, "%s", self->options->url);
-  for (self->redirects = 0; self->redirects <= REDIRECTS_MAX; self->redirects++) {
-    const char *next = NULL;
-    self->error_body = 0;
-    if (curl_easy_setopt(self->curl, CURLOPT_URL, self->url) != CURLE_OK) return pmn_err_memory(err, 1, "an address");
-    *result = curl_easy_perform(self->curl);
-    if (curl_easy_getinfo(self->curl, CURLINFO_REDIRECT_URL, &next) != CURLE_OK || next == NULL) break;
-    bool good =
-        strncasecmp(next, "https://", 8) == 0 || (local && strncasecmp(next, "http://", 7) == 0 && is_loopback(next));
-    if (!good || strlen(next) >= sizeof self->url) {
-      return pmn_err_set(err, PMN_STATUS_NETWORK, 0,
-          "%.200s: a redirect to %.150s, which is not https, is not followed", self->options->url, next);
+static pmn_status ask(transfer *self, const pmn_http_request *request, pmn_http_answer *answer, pmn_err *err) {
+  const char *asked = self->options->url;
+  char url[URL_SIZE];
+  pmn_http_request one = *request;
+  one.url = asked;
+  for (int redirects = 0;; redirects++) {
+    pmn_http_call(self->http, &one, answer);
+    const char *next = answer->redirect;
+    if (answer->status != PMN_STATUS_OK || next == NULL) return PMN_STATUS_OK;
+    bool good = strncasecmp(next, "https://", 8) == 0 || (is_local(asked) && is_local(next));
+    if (!good || strlen(next) >= sizeof url) {
+      return pmn_err_set(
+          err, PMN_STATUS_NETWORK, 0, "%.200s: a redirect to %.150s, which is not https, is not followed", asked, next);
     }
-    snprintf(self->url, sizeof self->url, "%s", next);
+    if (redirects == REDIRECTS_MAX) {
+      return pmn_err_set(
+          err, PMN_STATUS_NETWORK, answer->code, "%.300s: more than %d redirects in a row", asked, REDIRECTS_MAX);
+    }
+    snprintf(url, sizeof url, "%s", next);
+    one.url = url;
   }
-  return PMN_STATUS_OK;
+}
+
+/* What came, if it is not the file; *temporary: another try may help. */
+static pmn_status judge(transfer *self, const pmn_http_answer *answer, bool *temporary, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const char *url = self->options->url;
+  int32_t code = answer->code;
+  if (self->failed != PMN_STATUS_OK) {
+    *temporary = self->failed == PMN_STATUS_NETWORK;
+    return self->failed;
+  }
+  if (answer->status == PMN_STATUS_INTERRUPTED) return pmn_err_set(err, answer->status, 0, "interrupted");
+  if (answer->status != PMN_STATUS_OK) {
+    *temporary = answer->status == PMN_STATUS_NETWORK;
+    return pmn_err_set(err, answer->status, 0, "%.200s: %.150s", url, answer->reason);
+  }
+  if (code == 200 || code == 206) return PMN_STATUS_OK;
+  *temporary = code == 408 || code == 416 || code == 429 || code >= 500;
+  if (code == 416) PMN_TRY(start_anew(self, err)); /* nothing comes after what we have: it cannot be what we think */
+  PMN_FAIL_CODE(err, *temporary || code < 400 ? PMN_STATUS_NETWORK : PMN_STATUS_NOT_FOUND, code,
+      "%.300s: the server answers %d", url, (int)code);
+done:
+  return st;
 }
 
 static pmn_status try_once(transfer *self, bool *temporary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  struct curl_slist *headers = NULL;
-  char range[32], condition[TAG_SIZE + 16];
-  long code = 0;
+  char range[48], condition[TAG_SIZE + 16];
+  const char *const headers[] = {range, condition};
+  long long start, total;
+  pmn_http_answer answer;
+  pmn_http_answer_init(&answer);
   *temporary = false;
   self->asked_for_rest = self->have > 0;
   self->body_started = false;
-  self->range_total = 0;
-  self->reason[0] = '\0';
   self->failed = PMN_STATUS_OK;
   self->err = err;
-  self->curl = curl_easy_init();
-  bool good = self->curl != NULL;
-  if (self->asked_for_rest) {
-    snprintf(range, sizeof range, "%lld-", (long long)self->have);
-    snprintf(condition, sizeof condition, "If-Range: %s", self->tag);
-    headers = curl_slist_append(NULL, condition);
-    good = good && headers != NULL;
-  }
-  if (!good || !set_options(self, headers, self->asked_for_rest ? range : NULL)) {
-    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcurl cannot be set up");
-  }
-  CURLcode result = CURLE_OK;
-  PMN_TRY(perform(self, &result, err));
-  curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &code);
-  if (self->options->stop != NULL && *self->options->stop != 0) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted");
-  if (self->failed != PMN_STATUS_OK) {
-    *temporary = self->failed == PMN_STATUS_NETWORK;
-    st = self->failed;
-    goto done;
-  }
-  st = result == CURLE_OK || self->error_body > 0 ? judge_code(self, code, temporary, err)
-                                                  : judge_curl(self, result, temporary, err);
-  if (st == PMN_STATUS_OK && !self->body_started) st = start_anew(self, err); /* the file is empty now */
-  if (st == PMN_STATUS_OK && self->have < self->range_total) {
+  snprintf(range, sizeof range, "Range: bytes=%lld-", (long long)self->have);
+  snprintf(condition, sizeof condition, "If-Range: %s", self->tag);
+  const pmn_http_request request = {.method = "GET",
+      .headers = headers,
+      .header_count = self->asked_for_rest ? 2 : 0,
+      .take = take_piece,
+      .take_arg = self};
+  PMN_TRY(ask(self, &request, &answer, err));
+  PMN_TRY(judge(self, &answer, temporary, err));
+  if (!self->body_started) PMN_TRY(start_anew(self, err)); /* the file is empty now */
+  read_range(&answer, &start, &total);
+  if (self->have < total) {
     *temporary = true;
     PMN_FAIL(err, PMN_STATUS_NETWORK, "%.300s: the server sent less than the rest", self->options->url);
   }
 done:
-  curl_slist_free_all(headers);
-  curl_easy_cleanup(self->curl);
-  self->curl = NULL;
+  pmn_http_answer_reset(&answer);
   return st;
 }
 
@@ -379,13 +265,13 @@ void pmn_download_forget(const char *path) {
 
 pmn_status pmn_download(const char *path, const pmn_download_options *options, int64_t *bytes,
     char md5[PMN_MD5_HEX_SIZE], char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   pmn_status st = PMN_STATUS_OK;
   transfer self = {.options = options, .path = path, .fd = -1};
+  const pmn_http_options http = {.in_flight_max = 1, .stop = options->stop};
   bool temporary;
-  pthread_once(&once, start_curl);
   snprintf(self.tag_path, sizeof self.tag_path, "%s.etag", path);
   PMN_TRY(open_part(&self, err));
+  PMN_TRY(pmn_http_create(&http, &self.http, err));
   self.most = self.have;
   for (int tries = 1, pause = PAUSE_MS;; tries++, pause *= 2) {
     st = try_once(&self, &temporary, err);
@@ -406,6 +292,7 @@ pmn_status pmn_download(const char *path, const pmn_download_options *options, i
   *bytes = self.have;
   if (ftruncate(self.fd, self.have) != 0 || fsync(self.fd) != 0) st = fail_write(&self, err);
 done:
+  pmn_http_destroy(self.http);
   pmn_digest_destroy(self.digest);
   if (self.fd >= 0) close(self.fd);
   return st;

@@ -250,6 +250,7 @@ static pmn_status say_way_out(const fetch *self, pmn_status status, pmn_err *err
     const char *before, *after;
   } ways[] = {{PMN_STATUS_NETWORK, "cannot fetch ", "without a network, put that file at"},
       {PMN_STATUS_NOT_FOUND, "", "give another address with --base-url, or put that file at"},
+      {PMN_STATUS_ARGUMENT, "cannot fetch ", "give another address with --base-url, or put that file at"},
       {PMN_STATUS_MODEL, "", "put the published file at"}};
   const pmn_err reason = *err;
   char way[256];
@@ -276,7 +277,6 @@ static pmn_status check_part(const fetch *self, const pmn_fetched *fetched, pmn_
 static pmn_status download_h5(fetch *self, pmn_fetched *fetched, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_download_options options = {.url = self->url,
-      .allow_http = self->plain_http,
       .bytes = self->entry->bytes,
       .on_progress = self->options->on_progress,
       .callback_arg = self->options->callback_arg,

@@ -105,21 +105,29 @@ static void test_answer(void **state) {
 
   ask("GET", "/headers", (pmn_http_request){0}, &answer);
   assert_int_equal(answer.code, 503);
-  assert_string_equal(answer.etag, ""); /* too long to be one */
-  assert_string_equal(answer.date, "Sat, 21 Nov 2026 10:00:00 GMT");
-  assert_string_equal(answer.bucket_region, "eu-west-3");
-  assert_string_equal(answer.retry_after, "7");
+  assert_int_equal(strlen(pmn_http_answer_header(&answer, "ETag")), 400);
+  assert_string_equal(pmn_http_answer_header(&answer, "date"), "Sat, 21 Nov 2026 10:00:00 GMT");
+  assert_int_equal(pmn_http_answer_time(&answer), 1795255200);
+  assert_string_equal(pmn_http_answer_header(&answer, "x-amz-bucket-region"), "eu-west-3");
+  assert_string_equal(pmn_http_answer_header(&answer, "Retry-After"), "7");
+  assert_string_equal(pmn_http_answer_header(&answer, "Retry"), "");
+  pmn_http_answer_reset(&answer);
+
+  ask("GET", "/many_headers", (pmn_http_request){0}, &answer);
+  assert_int_equal(answer.status, PMN_STATUS_NETWORK);
+  assert_string_equal(answer.reason, "the answer's header is larger than 65536 bytes");
   pmn_http_answer_reset(&answer);
 
   ask("GET", "/continue", (pmn_http_request){0}, &answer);
   assert_int_equal(answer.code, 200);
-  assert_string_equal(answer.etag, "\"late\"");
-  assert_string_equal(answer.retry_after, "");
-  assert_string_equal(answer.date, "");
+  assert_string_equal(pmn_http_answer_header(&answer, "etag"), "\"late\"");
+  assert_string_equal(pmn_http_answer_header(&answer, "retry-after"), "");
+  assert_int_equal(pmn_http_answer_time(&answer), -1);
   pmn_http_answer_reset(&answer);
 
   ask("GET", "/redirect", (pmn_http_request){0}, &answer);
   assert_int_equal(answer.code, 307);
+  assert_string_equal(answer.redirect, address("/bytes/1"));
   assert_int_equal(answer.body.size, 0);
   pmn_http_answer_reset(&answer);
 }
@@ -159,9 +167,94 @@ static void test_lengths(void **state) {
   assert_int_equal(answer.code, 404);
   assert_int_equal(answer.body.size, 65536);
   pmn_http_answer_reset(&answer);
-  ask("GET", "/code/404/65537", (pmn_http_request){.answer_max = 1}, &answer);
-  assert_int_equal(answer.status, PMN_STATUS_NETWORK);
+  ask("GET", "/code/404/100000000", (pmn_http_request){.answer_max = 1 << 20}, &answer); /* a proxy's page */
+  assert_int_equal(answer.status, PMN_STATUS_OK);
+  assert_int_equal(answer.code, 404);
+  assert_int_equal(answer.body.size, 65536);
   pmn_http_answer_reset(&answer);
+}
+
+typedef struct taker {
+  size_t size, pieces, refuse_after;
+  int64_t length;
+} taker;
+
+static pmn_status take(void *arg, const pmn_http_answer *answer, const char *bytes, size_t size) {
+  taker *self = arg;
+  (void)bytes;
+  self->size += size;
+  self->pieces++;
+  self->length = answer->content_length;
+  return self->size > self->refuse_after ? PMN_STATUS_WRITE : PMN_STATUS_OK;
+}
+
+/* A body of any size, in pieces; what goes wrong with it; pages of errors are no part of it. */
+static void test_take(void **state) {
+  (void)state;
+  static const struct {
+    const char *path;
+    size_t refuse_after, size;
+    pmn_status status;
+    int64_t length;
+    int32_t code;
+    size_t kept;
+  } cases[] = {
+      {"/bytes/3000000", SIZE_MAX, 3000000, PMN_STATUS_OK, 3000000, 200, 0},
+      {"/chunks/3000000", SIZE_MAX, 3000000, PMN_STATUS_OK, -1, 200, 0},
+      {"/cut/3000000", SIZE_MAX, 1500000, PMN_STATUS_NETWORK, 3000000, 200, 0},
+      {"/code/404/700", SIZE_MAX, 0, PMN_STATUS_OK, 0, 404, 700},
+      {"/code/206/700", SIZE_MAX, 700, PMN_STATUS_OK, 700, 206, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    taker self = {.refuse_after = cases[i].refuse_after};
+    pmn_http_answer answer;
+    ask("GET", cases[i].path, (pmn_http_request){.answer_max = 10, .take = take, .take_arg = &self}, &answer);
+    assert_int_equal(answer.status, cases[i].status);
+    assert_int_equal(answer.code, cases[i].code);
+    assert_int_equal(self.size, cases[i].size);
+    assert_int_equal(self.length, cases[i].length);
+    assert_int_equal(answer.body.size, cases[i].kept);
+    pmn_http_answer_reset(&answer);
+  }
+  taker self = {.refuse_after = 1000000};
+  pmn_http_answer answer;
+  ask("GET", "/endless", (pmn_http_request){.take = take, .take_arg = &self}, &answer);
+  assert_int_equal(answer.status, PMN_STATUS_WRITE);
+  assert_true(self.size > 1000000 && self.size < 1100000 && self.pieces > 1);
+  pmn_http_answer_reset(&answer);
+}
+
+static void test_hosts(void **state) {
+  (void)state;
+  static const struct {
+    const char *url, *host; /* NULL: none */
+    bool loopback;
+  } cases[] = {
+      {"http://localhost/", "localhost", true},
+      {"https://LocalHost:8443/a?b", "LocalHost", true},
+      {"http://127.0.0.1:80", "127.0.0.1", true},
+      {"http://127.9.9.9/", "127.9.9.9", true},
+      {"http://[::1]:80/", "[::1]", true},
+      {"http://127.0.0.1.example/", "127.0.0.1.example", false},
+      {"http://localhost.example/", "localhost.example", false},
+      {"http://128.0.0.1/", "128.0.0.1", false},
+      {"http://[::2]/", "[::2]", false},
+      {"https://fruit.s3.example/a/b", "fruit.s3.example", false},
+      {"http://127.0.0.1@192.0.2.1/", NULL, false},
+      {"http://user:word@127.0.0.1/", NULL, false},
+      {"ftp://127.0.0.1/", NULL, false},
+      {"file:///etc/passwd", NULL, false},
+      {"127.0.0.1/", NULL, false},
+      {"http://", NULL, false},
+      {"", NULL, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char host[PMN_HTTP_TEXT] = "";
+    bool found = pmn_http_host(cases[i].url, host);
+    if (found != (cases[i].host != NULL)) fail_msg("%s: %s", cases[i].url, host);
+    if (found) assert_string_equal(host, cases[i].host);
+    assert_int_equal(found && pmn_http_host_is_loopback(host), cases[i].loopback);
+  }
 }
 
 static void test_addresses(void **state) {
@@ -453,6 +546,8 @@ int main(void) {
       cmocka_unit_test(test_request),
       cmocka_unit_test(test_answer),
       cmocka_unit_test(test_lengths),
+      cmocka_unit_test(test_take),
+      cmocka_unit_test(test_hosts),
       cmocka_unit_test(test_addresses),
       cmocka_unit_test(test_header_lines),
       cmocka_unit_test(test_proxy),

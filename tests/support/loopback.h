@@ -1,4 +1,4 @@
-/* loopback.h - a server of HTTP/1.1 on 127.0.0.1 for test_http.c: the path says what it does wrong.
+/* loopback.h - a server of HTTP/1.1 on 127.0.0.1, for the tests of http and s3: the path says what it does wrong.
  *
  *   /echo...        the head of the request, as it came; its body is counted and summed
  *   /bytes/N        N bytes           /chunks/N  in chunks        /more/N    N more than promised
@@ -7,7 +7,8 @@
  *   /silent         never an answer   /half      half an answer, then nothing
  *   /drip           twenty bytes, one every 300 ms                /slow      one byte after 50 ms
  *   /code/C/N       code C, N bytes   /redirect  307 to /bytes/1  /continue  100 with headers of its own first
- *   /headers        texts of all headers that are kept            /drop      closes a connection used before, once
+ *   /headers        some, one of them long                        /drop      closes a connection used before, once
+ *   /many_headers   80 KB of them
  *   /range/N        an object of N bytes, byte i is i % 251, or a range of it; its ETag tells `version`
  */
 #ifndef LOOPBACK_H
@@ -156,6 +157,15 @@ static inline bool loopback_answer(loopback *self, int fd, const char *path, con
         "etag: %s\r\nDate:  Sat, 21 Nov 2026 10:00:00 GMT \r\nX-AMZ-Bucket-Region:eu-west-3\r\nRetry-After: 7\r\n",
         tag);
     return loopback_head(fd, 503, 0, more);
+  }
+  if (strcmp(path, "/many_headers") == 0) {
+    bool good = loopback_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    for (int i = 0; i < 800 && good; i++) {
+      char line[128];
+      snprintf(line, sizeof line, "X-%03d: %090d\r\n", i, i);
+      good = loopback_text(fd, line);
+    }
+    return good && loopback_text(fd, "\r\n");
   }
   if (strcmp(path, "/drop") == 0) {
     if (count > 1 && atomic_exchange(&self->dropped, 1) == 0) return false;

@@ -5,10 +5,11 @@
  * Workload: up to a few dozen transfers at once of some ten kilobytes each, thousands in a second over connections that
  * stay open; and a few parts of many megabytes on their way up.
  */
-#define _GNU_SOURCE /* explicit_bzero, strncasecmp with strings.h */
+#define _GNU_SOURCE /* explicit_bzero */
 #include "pmn_http.h"
 
 #include "pmn_clock.h"
+#include "pmn_http_answer.h"
 #include "pmn_latch.h"
 #include "pmn_mem.h"
 
@@ -42,6 +43,7 @@ typedef struct job {
   struct curl_slist *headers;
   char reason[CURL_ERROR_SIZE];
   pmn_status failed; /* of a callback; OK: none */
+  bool enough;       /* of an error page that goes on */
 } job;
 
 struct pmn_http {
@@ -65,34 +67,28 @@ struct pmn_http {
   int32_t idle_count;
 };
 
-void pmn_http_answer_init(pmn_http_answer *answer) {
-  *answer = (pmn_http_answer){.content_length = -1};
-}
-
-void pmn_http_answer_reset(pmn_http_answer *answer) {
-  pmn_buf_reset(&answer->body);
-  pmn_http_answer_init(answer);
-}
-
 /* -------------------------------------------------------------------------------------------- libcurl's callbacks --
  */
 
-/* The value of a header line "NAME: value\r\n" without blanks around it; other lines change nothing. */
-static void take_header(const char *line, size_t size, const char *name, char value[PMN_HTTP_TEXT]) {
-  size_t length = strlen(name);
-  if (size <= length || strncasecmp(line, name, length) != 0 || line[length] != ':') return;
-  for (line += length + 1, size -= length + 1; size > 0 && (*line == ' ' || *line == '\t'); size--) line++;
-  while (size > 0 && strchr(" \t\r\n", line[size - 1]) != NULL) size--;
-  if (size >= PMN_HTTP_TEXT) size = 0;
-  memcpy(value, line, size);
-  value[size] = '\0';
+static void fail(job *self, pmn_status status, const char *reason) {
+  self->failed = status;
+  snprintf(self->answer->reason, sizeof self->answer->reason, "%.255s", reason);
 }
 
 static void refuse_as_too_large(job *self) {
-  pmn_http_answer *answer = self->answer;
-  snprintf(answer->reason, sizeof answer->reason, "the answer is larger than %zu bytes", answer->body.max);
-  answer->too_large = true;
-  self->failed = PMN_STATUS_NETWORK;
+  char reason[64];
+  snprintf(reason, sizeof reason, "the answer is larger than %zu bytes", self->request->answer_max);
+  fail(self, PMN_STATUS_NETWORK, reason);
+  self->answer->too_large = true;
+}
+
+static bool is_error(const pmn_http_answer *answer) {
+  return answer->code < 200 || answer->code >= 300;
+}
+
+/* Is the body wanted whole, in memory? */
+static bool is_kept(const job *self) {
+  return !is_error(self->answer) && self->request->take == NULL;
 }
 
 /* All headers are here: is the body welcome? */
@@ -103,51 +99,45 @@ static void end_headers(job *self) {
   curl_off_t said = -1;
   curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &code);
   curl_easy_getinfo(self->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &said);
-  if (code < 200 || strcmp(self->request->method, "HEAD") == 0) return;
-  size_t max = self->request->answer_max;
-  answer->body.max = code < 300 ? max : max > ERROR_BODY_MAX ? max : ERROR_BODY_MAX;
+  answer->code = (int32_t)code;
   answer->content_length = said;
-  if (said > 0 && (uintmax_t)said > answer->body.max) {
+  answer->body.max = is_error(answer) ? ERROR_BODY_MAX : self->request->answer_max;
+  if (said <= 0 || !is_kept(self) || strcmp(self->request->method, "HEAD") == 0) return;
+  if ((uintmax_t)said > answer->body.max) {
     refuse_as_too_large(self);
-  } else if (said > 0) {
-    self->failed = pmn_buf_reserve(&answer->body, (size_t)said, &err);
-    if (self->failed != PMN_STATUS_OK) snprintf(answer->reason, sizeof answer->reason, "%.255s", err.message);
+  } else if (pmn_buf_reserve(&answer->body, (size_t)said, &err) != PMN_STATUS_OK) {
+    fail(self, err.status, err.message);
   }
 }
 
+/* Lines are those of the last answer: others before it were 100 Continue, or a proxy's. */
 static size_t on_header(char *line, size_t one, size_t size, void *arg) {
   job *self = arg;
   pmn_http_answer *answer = self->answer;
+  pmn_err err = PMN_ERR_INIT;
   (void)one;
-  if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) { /* the one before was 100 Continue, or a proxy's */
-    answer->etag[0] = answer->date[0] = answer->bucket_region[0] = '\0';
-    answer->retry_after[0] = '\0';
-    answer->etag_opaque = false;
-  }
-  take_header(line, size, "ETag", answer->etag);
-  take_header(line, size, "Date", answer->date);
-  take_header(line, size, "x-amz-bucket-region", answer->bucket_region);
-  take_header(line, size, "Retry-After", answer->retry_after);
-  char encryption[PMN_HTTP_TEXT] = "";
-  take_header(line, size, "x-amz-server-side-encryption", encryption);
-  take_header(line, size, "x-amz-server-side-encryption-customer-algorithm", encryption);
-  if (encryption[0] != '\0' && strcmp(encryption, "AES256") != 0) answer->etag_opaque = true;
+  if (size > 5 && strncasecmp(line, "HTTP/", 5) == 0) pmn_buf_clear(&answer->headers);
+  if (pmn_http_answer_add(answer, line, size, &err) != PMN_STATUS_OK) fail(self, err.status, err.message);
   if (size > 0 && (line[0] == '\r' || line[0] == '\n')) end_headers(self);
   return self->failed == PMN_STATUS_OK ? size : 0;
 }
 
 static size_t on_body(char *bytes, size_t one, size_t size, void *arg) {
   job *self = arg;
-  pmn_buf *body = &self->answer->body;
+  pmn_http_answer *answer = self->answer;
   pmn_err err = PMN_ERR_INIT;
+  size_t room = answer->body.max - answer->body.size, some = size < room ? size : room;
   (void)one;
-  if (size > body->max - body->size) {
+  if (!is_error(answer) && self->request->take != NULL) {
+    self->failed = self->request->take(self->request->take_arg, answer, bytes, size);
+  } else if (is_kept(self) && some < size) {
     refuse_as_too_large(self);
-    return 0;
+  } else if (pmn_buf_append(&answer->body, bytes, some, &err) != PMN_STATUS_OK) {
+    fail(self, err.status, err.message);
+  } else {
+    self->enough = some < size;
   }
-  self->failed = pmn_buf_append(body, bytes, size, &err);
-  if (self->failed != PMN_STATUS_OK) snprintf(self->answer->reason, PMN_HTTP_TEXT, "%.255s", err.message);
-  return self->failed == PMN_STATUS_OK ? size : 0;
+  return self->failed == PMN_STATUS_OK && !self->enough ? size : 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------- one request --
@@ -269,6 +259,7 @@ static void leave_multi(pmn_http *self, job *one) {
 }
 
 static pmn_status judge(const job *self, CURLcode result) {
+  if (self->enough) return PMN_STATUS_OK;
   switch (result) {
   case CURLE_OK:
     return PMN_STATUS_OK;
@@ -282,23 +273,24 @@ static pmn_status judge(const job *self, CURLcode result) {
   }
 }
 
+static const char *reason_of(const job *self, CURLcode result) {
+  if (result == CURLE_OUT_OF_MEMORY) return "the answer's header is too large, or there is no memory for it";
+  return self->reason[0] != '\0' ? self->reason : curl_easy_strerror(result);
+}
+
 static void end_finished(pmn_http *self) {
   CURLMsg *message;
   int left;
   while ((message = curl_multi_info_read(self->multi, &left)) != NULL) {
-    char *private = NULL;
-    long code = 0;
-    curl_off_t said = -1;
+    char *private = NULL, *redirect = NULL;
     CURLcode result = message->data.result; /* *message dies with the handle's stay */
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
     job *one = (job *)(void *)private;
-    curl_easy_getinfo(one->curl, CURLINFO_RESPONSE_CODE, &code);
-    curl_easy_getinfo(one->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &said);
-    one->answer->code = (int32_t)code;
-    one->answer->content_length = said;
+    pmn_status st = judge(one, result);
+    curl_easy_getinfo(one->curl, CURLINFO_REDIRECT_URL, &redirect);
+    if (redirect != NULL && (one->answer->redirect = pmn_strdup(redirect)) == NULL) st = PMN_STATUS_NO_MEMORY;
     leave_multi(self, one);
-    const char *reason = one->reason[0] != '\0' ? one->reason : curl_easy_strerror(result);
-    end_job(one, judge(one, result), result == CURLE_OK || one->failed != PMN_STATUS_OK ? NULL : reason);
+    end_job(one, st, st == PMN_STATUS_OK || one->failed != PMN_STATUS_OK ? NULL : reason_of(one, result));
   }
 }
 
