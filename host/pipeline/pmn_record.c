@@ -174,8 +174,9 @@ static json_t *saved_json(const pmn_run *run) {
   json_t *saved = json_object();
   for (size_t i = 0; i < run->kept_count; i++) {
     const char *path = pmn_outfile_path(run->kept[i]);
+    uint64_t from; /* 0, as these files are not in buckets */
     set(&saved, moments != NULL && strcmp(path, moments) == 0 ? "moments" : "projection",
-        json_pack("{s:o, s:s}", "file", pmn_json_name(path), "sha256", pmn_outfile_sha256(run->kept[i])));
+        json_pack("{s:o, s:s}", "file", pmn_json_name(path), "sha256", pmn_outfile_sha256(run->kept[i], &from)));
   }
   return saved;
 }
