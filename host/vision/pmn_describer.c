@@ -1,0 +1,47 @@
+/* pmn_describer.c - see pmn_vision.h: the door to SIFT and ORB. */
+#include "pmn_describer_kind.h"
+
+#include <string.h>
+
+enum { SIDE_MAX = (1 << 15) - 1 };
+
+static const pmn_describer_kind *const kinds[] = {[PMN_DESCRIPTOR_SIFT] = &pmn_sift, [PMN_DESCRIPTOR_ORB] = &pmn_orb};
+
+bool pmn_descriptor_find(const char *name, pmn_descriptor_kind *kind) {
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (strcmp(kinds[i]->name, name) != 0) continue;
+    *kind = (pmn_descriptor_kind)i;
+    return true;
+  }
+  return false;
+}
+
+const char *pmn_descriptor_name(pmn_descriptor_kind kind) {
+  return kinds[kind]->name;
+}
+
+int32_t pmn_descriptor_bytes(pmn_descriptor_kind kind) {
+  return kinds[kind]->bytes;
+}
+
+pmn_status pmn_describer_create(
+    pmn_descriptor_kind kind, int32_t keypoints_max, pmn_describer **describer, pmn_err *err) {
+  *describer = NULL;
+  pmn_status st = kinds[kind]->create(keypoints_max, describer, err);
+  if (st == PMN_STATUS_OK) (*describer)->kind = kinds[kind];
+  return st;
+}
+
+void pmn_describer_destroy(pmn_describer *describer) {
+  if (describer != NULL) describer->kind->destroy(describer);
+}
+
+pmn_status pmn_describer_run(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,
+    pmn_described *described, pmn_err *err) {
+  *described = (pmn_described){0};
+  if (width < 1 || height < 1 || width > SIDE_MAX || height > SIDE_MAX) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "a picture of %d x %d pixels: descriptors take 1 to %d each way",
+        width, height, SIDE_MAX);
+  }
+  return describer->kind->run(describer, gray, width, height, described, err);
+}
