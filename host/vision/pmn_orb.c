@@ -1,10 +1,349 @@
-/* pmn_orb.c - see pmn_vision.h. */
+/* pmn_orb.c - see pmn_vision.h: ORB, as OpenCV has it by default.
+ *
+ * Level by level of a pyramid whose levels are each 1.2 times smaller than the one before:
+ *
+ *   corners   FAST-9 above 20 that score more than their eight neighbours, at least 31 pixels from every border
+ *   best      of the number wanted of the level twice as many by that score, ties too; of these the number by Harris
+ *   angle     from the corner to the centroid of the gray values in the disc of radius 15 around it
+ *   bits      256 comparisons in the level, blurred by a Gaussian of sigma 2, by a pattern turned by that angle
+ *
+ * Levels get shares of the keypoints as a geometric series by 1 / 1.2.
+ *
+ * Workload: 100x100, of which 38x38, 21x21 and 7x7 pixels are far enough from the borders; and photographs. A level
+ * needs only itself, so that two are kept besides the picture; nothing is read beyond a border. Memory only grows, and
+ * is kept from picture to picture.
+ */
 #include "pmn_describer_kind.h"
+#include "pmn_mem.h"
+#include "pmn_numbers.h"
+#include "pmn_orb_pattern.h"
+#include "pmn_orb_pixels.h"
 
-static pmn_status create(int32_t keypoints_max, pmn_describer **describer, pmn_err *err) {
-  (void)keypoints_max;
-  (void)describer;
-  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "not there yet");
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PI 3.14159265358979323846
+
+enum { KEYPOINTS_DEFAULT = 500, LEVELS = 8, EDGE = 31, BITS_BYTES = 32, AROUND = PMN_ORB_REACH };
+static const float step_up = 1.2f, patch_size = 31;
+
+typedef struct space {
+  void *memory;
+  size_t bytes;
+} space;
+
+typedef struct corner {
+  int32_t x, y;
+  uint8_t score;
+} corner;
+
+typedef struct level {
+  const uint8_t *pixels;
+  int32_t width, height, octave;
+  float scale;
+} level;
+
+typedef struct orb {
+  pmn_describer describer;
+  int32_t keypoints_max, wanted[LEVELS];
+  pmn_disc disc;
+  space smaller[2], steps, mix, scores, blurred; /* pixels, and rows of what becomes pixels */
+  space corners, keys;
+  size_t corner_count, by_score[256];
+  space keypoints, bits, keypoints_sorted, bits_sorted;
+  size_t count;
+} orb;
+
+/* Room for count x size bytes; what is there stays. */
+static pmn_status space_grow(space *self, size_t count, size_t size, pmn_err *err) {
+  size_t bytes;
+  if (!pmn_size_mul(count, size, &bytes)) return pmn_err_memory(err, SIZE_MAX, "keypoints");
+  if (bytes <= self->bytes) return PMN_STATUS_OK;
+  if (bytes / 2 < self->bytes) bytes = self->bytes + bytes / 2; /* lists grow little by little */
+  void *memory = pmn_realloc(self->memory, bytes, 1);
+  if (memory == NULL) return pmn_err_memory(err, bytes, "keypoints");
+  *self = (space){memory, bytes};
+  return PMN_STATUS_OK;
 }
 
-const pmn_describer_kind pmn_orb = {.name = "orb", .bytes = 32, .create = create};
+/* ------------------------------------------------------------------------------------------------------- the order */
+
+/* Numbers that sort as the most distinct first, then the first found: levels, and corners in them row by row, are found
+ * in the order that pmn_vision.h wants of equal ones. */
+static uint64_t key_of(float response, size_t found) {
+  uint32_t bits;
+  memcpy(&bits, &response, sizeof bits);
+  uint32_t descending = bits >> 31 ? bits : ~bits & 0x7fffffff;
+  return (uint64_t)descending << 32 | found;
+}
+
+static size_t key_found(uint64_t key) {
+  return (size_t)(key & UINT32_MAX);
+}
+
+static float key_response(uint64_t key) {
+  uint32_t descending = (uint32_t)(key >> 32), bits = descending >> 31 ? descending : ~descending & 0x7fffffff;
+  float response;
+  memcpy(&response, &bits, sizeof response);
+  return response;
+}
+
+static int by_key(const void *a, const void *b) {
+  uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+  return (left > right) - (left < right);
+}
+
+/* ----------------------------------------------------------------------------------------------------- the corners */
+
+static bool is_peak(const uint8_t *const rows[3], int32_t x) {
+  uint8_t s = rows[1][x];
+  bool beside = s > rows[1][x - 1] && s > rows[1][x + 1];
+  bool above = s > rows[0][x - 1] && s > rows[0][x] && s > rows[0][x + 1];
+  return beside && above && s > rows[2][x - 1] && s > rows[2][x] && s > rows[2][x + 1];
+}
+
+/* Corners of row y, of `count` scores, that score more than all their neighbours; the rows' ends are neighbours only.
+ */
+static pmn_status corners_take(orb *self, const uint8_t *const rows[3], int32_t count, int32_t y, pmn_err *err) {
+  pmn_status st = space_grow(&self->corners, self->corner_count + (size_t)count / 2 + 1, sizeof(corner), err);
+  if (st != PMN_STATUS_OK) return st;
+  corner *corners = self->corners.memory;
+  for (int32_t x = 1; x < count - 1; x++) {
+    uint64_t eight; /* most are 0 */
+    if (x + 8 < count && (memcpy(&eight, rows[1] + x, 8), eight == 0)) {
+      x += 7;
+      continue;
+    }
+    if (rows[1][x] == 0 || !is_peak(rows, x)) continue;
+    self->by_score[rows[1][x]]++;
+    corners[self->corner_count++] = (corner){EDGE - 1 + x, y, rows[1][x]};
+  }
+  return PMN_STATUS_OK;
+}
+
+static pmn_status corners_find(orb *self, const level *at, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  self->corner_count = 0;
+  memset(self->by_score, 0, sizeof self->by_score);
+  int32_t count = at->width - 2 * (EDGE - 1); /* scores of a row: those of corners, and one more at each end */
+  size_t padded = ((size_t)count + PMN_FAST_BLOCK - 1) / PMN_FAST_BLOCK * PMN_FAST_BLOCK;
+  PMN_TRY(space_grow(&self->scores, padded, 3, err));
+  uint8_t *scores = self->scores.memory;
+  for (int32_t y = EDGE - 1; y <= at->height - EDGE; y++) {
+    /* The last block reads into the next row; EDGE of them follow. */
+    const uint8_t *first = at->pixels + (size_t)y * (size_t)at->width + (EDGE - 1);
+    pmn_fast_scores(first, at->width, padded, scores + (size_t)(y % 3) * padded);
+    if (y <= EDGE) continue;
+    const uint8_t *rows[3];
+    for (int32_t i = 0; i < 3; i++) rows[i] = scores + (size_t)((y + 1 + i) % 3) * padded;
+    PMN_TRY(corners_take(self, rows, count, y - 1, err));
+  }
+done:
+  return st;
+}
+
+/* The level's best corners, as *count keys of self->keys. */
+static pmn_status corners_choose(orb *self, const level *at, int32_t wanted, size_t *count, pmn_err *err) {
+  size_t most = 2 * (size_t)wanted, better = 0;
+  int32_t least = 255;
+  while (least > 0 && better + self->by_score[least] < most) better += self->by_score[least--];
+  pmn_status st = space_grow(&self->keys, self->corner_count, sizeof(uint64_t), err);
+  if (st != PMN_STATUS_OK) return st;
+  uint64_t *keys = self->keys.memory;
+  const corner *corners = self->corners.memory;
+  size_t chosen = 0;
+  for (size_t i = 0; i < self->corner_count; i++) {
+    if (corners[i].score < least) continue;
+    const uint8_t *pixel = at->pixels + (size_t)corners[i].y * (size_t)at->width + corners[i].x;
+    keys[chosen++] = key_of(pmn_harris(pixel, at->width), i);
+  }
+  if (chosen > 0) qsort(keys, chosen, sizeof *keys, by_key);
+  *count = chosen < (size_t)wanted ? chosen : (size_t)wanted;
+  return PMN_STATUS_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------- the keypoints */
+
+typedef struct rectangle {
+  int32_t left, top, right, bottom; /* the last two are outside */
+} rectangle;
+
+/* Blurs what is compared around the chosen corners, one rectangle around all. */
+static pmn_status level_blur(orb *self, const level *at, size_t count, rectangle *part, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const corner *corners = self->corners.memory;
+  const uint64_t *keys = self->keys.memory;
+  *part = (rectangle){at->width, at->height, 0, 0};
+  for (size_t i = 0; i < count; i++) {
+    corner c = corners[key_found(keys[i])];
+    part->left = pmn_least(part->left, c.x - AROUND);
+    part->top = pmn_least(part->top, c.y - AROUND);
+    part->right = -pmn_least(-part->right, -(c.x + AROUND + 1));
+    part->bottom = -pmn_least(-part->bottom, -(c.y + AROUND + 1));
+  }
+  size_t width = (size_t)(part->right - part->left), height = (size_t)(part->bottom - part->top);
+  PMN_TRY(space_grow(&self->blurred, width, height, err));
+  PMN_TRY(space_grow(&self->mix, width + 2 * PMN_BLUR_REACH, sizeof(float), err));
+  uint8_t *blurred = self->blurred.memory;
+  const uint8_t *first = at->pixels + (size_t)part->top * (size_t)at->width + part->left;
+  for (size_t y = 0; y < height; y++) {
+    pmn_blur_row(first + y * (size_t)at->width, at->width, width, self->mix.memory, blurred + y * width);
+  }
+done:
+  return st;
+}
+
+static void keypoint_describe(const orb *self, const level *at, corner c, const uint8_t *blurred, ptrdiff_t stride,
+    pmn_keypoint *k, uint8_t *bits) {
+  int32_t mx, my;
+  pmn_disc_moments(&self->disc, at->pixels + (size_t)c.y * (size_t)at->width + c.x, at->width, &mx, &my);
+  double length = sqrt((double)mx * mx + (double)my * my), angle = atan2(my, mx) * (180 / PI);
+  bool turned = length > 0;
+  k->x = (float)c.x * at->scale;
+  k->y = (float)c.y * at->scale;
+  k->size = patch_size * at->scale;
+  k->octave = at->octave;
+  k->angle = (float)(angle < 0 ? angle + 360 : angle);
+  if (k->angle >= 360) k->angle = 0; /* a little less than 360 has been rounded */
+  pmn_orb_compare(blurred, stride, turned ? (float)(mx / length) : 1, turned ? (float)(my / length) : 0, bits);
+}
+
+/* Adds the level's keypoints, `wanted` at most. */
+static pmn_status level_describe(orb *self, const level *at, int32_t wanted, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t count;
+  PMN_TRY(corners_find(self, at, err));
+  PMN_TRY(corners_choose(self, at, wanted, &count, err));
+  if (count == 0) goto done;
+  rectangle part;
+  PMN_TRY(level_blur(self, at, count, &part, err));
+  PMN_TRY(space_grow(&self->keypoints, self->count + count, sizeof(pmn_keypoint), err));
+  PMN_TRY(space_grow(&self->bits, self->count + count, BITS_BYTES, err));
+  pmn_keypoint *keypoints = (pmn_keypoint *)self->keypoints.memory + self->count;
+  uint8_t *bits = (uint8_t *)self->bits.memory + self->count * BITS_BYTES;
+  const uint64_t *keys = self->keys.memory;
+  ptrdiff_t stride = part.right - part.left;
+  for (size_t i = 0; i < count; i++) {
+    corner c = ((const corner *)self->corners.memory)[key_found(keys[i])];
+    const uint8_t *blurred = (const uint8_t *)self->blurred.memory + (c.y - part.top) * stride + (c.x - part.left);
+    keypoint_describe(self, at, c, blurred, stride, &keypoints[i], bits + i * BITS_BYTES);
+    keypoints[i].response = key_response(keys[i]);
+  }
+  self->count += count;
+done:
+  return st;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the pyramid */
+
+/* Pixel i of `to` lies at (i + 1/2) from / to - 1/2 of `from`, between two of its pixels, as `to` is the smaller. */
+static pmn_shrink_step shrink_step(int32_t i, int32_t from, int32_t to) {
+  double at = (i + 0.5) * ((double)from / to) - 0.5, whole = floor(at);
+  return (pmn_shrink_step){(uint16_t)whole, (uint16_t)lrint((at - whole) * 256)};
+}
+
+/* The level after `from`, of the given size, into memory of `self` that `from` is not in. */
+static pmn_status level_shrink(orb *self, const level *from, level *to, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  space *pixels = &self->smaller[to->octave % 2];
+  size_t width = (size_t)to->width, height = (size_t)to->height;
+  PMN_TRY(space_grow(pixels, width, height, err));
+  PMN_TRY(space_grow(&self->steps, width, sizeof(pmn_shrink_step), err));
+  PMN_TRY(space_grow(&self->mix, (size_t)from->width, sizeof(uint16_t), err));
+  pmn_shrink_step *steps = self->steps.memory;
+  for (int32_t x = 0; x < to->width; x++) steps[x] = shrink_step(x, from->width, to->width);
+  for (int32_t y = 0; y < to->height; y++) {
+    pmn_shrink_step down = shrink_step(y, from->height, to->height);
+    const uint8_t *upper = from->pixels + (size_t)down.at * (size_t)from->width;
+    pmn_shrink_row(upper, upper + from->width, down.part, (size_t)from->width, steps, width, self->mix.memory,
+        (uint8_t *)pixels->memory + (size_t)y * width);
+  }
+  to->pixels = pixels->memory;
+done:
+  return st;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the describer */
+
+/* All keypoints in the order of pmn_vision.h. */
+static pmn_status keypoints_sort(orb *self, pmn_described *described, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(space_grow(&self->keys, self->count, sizeof(uint64_t), err));
+  PMN_TRY(space_grow(&self->keypoints_sorted, self->count, sizeof(pmn_keypoint), err));
+  PMN_TRY(space_grow(&self->bits_sorted, self->count, BITS_BYTES, err));
+  uint64_t *keys = self->keys.memory;
+  const pmn_keypoint *keypoints = self->keypoints.memory;
+  const uint8_t *bits = self->bits.memory;
+  pmn_keypoint *keypoints_sorted = self->keypoints_sorted.memory;
+  uint8_t *bits_sorted = self->bits_sorted.memory;
+  for (size_t i = 0; i < self->count; i++) keys[i] = key_of(keypoints[i].response, i);
+  if (self->count > 0) qsort(keys, self->count, sizeof *keys, by_key);
+  /* The levels' numbers are rounded each for itself and may add up to more. */
+  size_t count = self->count < (size_t)self->keypoints_max ? self->count : (size_t)self->keypoints_max;
+  for (size_t i = 0; i < count; i++) {
+    size_t found = key_found(keys[i]);
+    keypoints_sorted[i] = keypoints[found];
+    memcpy(bits_sorted + i * BITS_BYTES, bits + found * BITS_BYTES, BITS_BYTES);
+  }
+  *described = (pmn_described){(int32_t)count, keypoints_sorted, bits_sorted};
+done:
+  return st;
+}
+
+static pmn_status run(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,
+    pmn_described *described, pmn_err *err) {
+  orb *self = (orb *)describer;
+  pmn_status st = PMN_STATUS_OK;
+  level at = {gray, width, height, 0, 1};
+  double scale = 1;
+  self->count = 0;
+  while (at.width > 2 * EDGE && at.height > 2 * EDGE) { /* smaller levels have no keypoints */
+    if (self->wanted[at.octave] > 0) PMN_TRY(level_describe(self, &at, self->wanted[at.octave], err));
+    if (at.octave == LEVELS - 1) break;
+    scale *= (double)step_up;
+    level next = {.octave = at.octave + 1, .scale = (float)scale};
+    next.width = (int32_t)lrintf((float)width * (1 / next.scale));
+    next.height = (int32_t)lrintf((float)height * (1 / next.scale));
+    PMN_TRY(level_shrink(self, &at, &next, err));
+    at = next;
+  }
+  PMN_TRY(keypoints_sort(self, described, err));
+done:
+  return st;
+}
+
+/* max = a + a q + ... + a q^7, q = 1 / 1.2; the last level gets what rounding leaves. */
+static void shares_init(orb *self) {
+  float q = (float)(1 / (double)step_up), share = (float)self->keypoints_max * (1 - q) / (1 - (float)pow(q, LEVELS));
+  int64_t left = self->keypoints_max;
+  for (int i = 0; i < LEVELS - 1; i++, share *= q) {
+    self->wanted[i] = (int32_t)lrintf(share);
+    left -= self->wanted[i];
+  }
+  self->wanted[LEVELS - 1] = left > 0 ? (int32_t)left : 0;
+}
+
+static void destroy(pmn_describer *describer) {
+  orb *self = (orb *)describer;
+  space *const spaces[] = {&self->smaller[0], &self->smaller[1], &self->steps, &self->mix, &self->scores,
+      &self->blurred, &self->corners, &self->keys, &self->keypoints, &self->bits, &self->keypoints_sorted,
+      &self->bits_sorted};
+  for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) pmn_free(spaces[i]->memory);
+  pmn_free(self);
+}
+
+static pmn_status create(int32_t keypoints_max, pmn_describer **describer, pmn_err *err) {
+  if (keypoints_max < 0) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "%d keypoints at most: give a number from 0", keypoints_max);
+  }
+  orb *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a describer");
+  self->keypoints_max = keypoints_max > 0 ? keypoints_max : KEYPOINTS_DEFAULT;
+  shares_init(self);
+  pmn_disc_init(&self->disc);
+  *describer = &self->describer;
+  return PMN_STATUS_OK;
+}
+
+const pmn_describer_kind pmn_orb = {"orb", BITS_BYTES, create, destroy, run};

@@ -1,0 +1,49 @@
+/* pmn_orb_pixels.h - the loops over pixels of ORB; inside vision only.
+ *
+ * Pictures are rows of bytes, `stride` apart. What is read around a pixel must be there: callers keep 31 pixels from
+ * every border.
+ */
+#ifndef PMN_ORB_PIXELS_H
+#define PMN_ORB_PIXELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* FAST-9 (Rosten and Drummond, Machine learning for high-speed corner detection, ECCV 2006): a corner has 9 neighbours
+ * in a row, of 16 on a circle of radius 3, that are all brighter by more than the threshold, or all darker. score[i] of
+ * pixel first[i]: the largest difference for which that holds; 0 where it is not above the threshold. Scores are made
+ * in blocks of PMN_FAST_BLOCK: count is a multiple of it. */
+#define PMN_FAST_THRESHOLD 20
+#define PMN_FAST_BLOCK 32
+void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8_t *restrict score);
+
+/* Harris and Stephens, 1988: det M - 0.04 (trace M)^2, M = sum over 7x7 pixels of (gx, gy)(gx, gy)', by Sobel, of gray
+ * values from 0 to 1. Reads 8 columns, of which the last counts for nothing. */
+float pmn_harris(const uint8_t *centre, ptrdiff_t stride);
+
+/* Moments of the disc of radius 15: sum of x times gray, and of y. */
+#define PMN_DISC_RADIUS 15
+typedef struct pmn_disc {
+  uint8_t inside[PMN_DISC_RADIUS + 1][32]; /* [|y|][x + 15]: 255 or 0; the last column is outside */
+} pmn_disc;
+void pmn_disc_init(pmn_disc *disc);
+void pmn_disc_moments(const pmn_disc *disc, const uint8_t *centre, ptrdiff_t stride, int32_t *mx, int32_t *my);
+
+/* out[i] of pixel first[i]: Gaussian, 7x7, sigma 2. mix: room for count + 6 floats. */
+#define PMN_BLUR_REACH 3
+void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *restrict mix, uint8_t *restrict out);
+
+/* The 256 comparisons around a pixel of the blurred picture, the pattern turned by the angle of these. */
+void pmn_orb_compare(const uint8_t *centre, ptrdiff_t stride, float cosine, float sine, uint8_t bits[32]);
+
+/* A pixel of a smaller picture lies between pixels `at` and at + 1 of the larger one, both inside, and `part` / 256 of
+ * the way. */
+typedef struct pmn_shrink_step {
+  uint16_t at, part;
+} pmn_shrink_step;
+/* A row of the smaller picture from two of the larger one, `part` / 256 of the way from the upper to the lower one.
+ * mix: room for `width` numbers, the larger width. */
+void pmn_shrink_row(const uint8_t *upper, const uint8_t *lower, uint16_t part, size_t width,
+    const pmn_shrink_step *steps, size_t count, uint16_t *restrict mix, uint8_t *restrict out);
+
+#endif
