@@ -26,6 +26,7 @@
 #define PI 3.14159265358979323846
 
 enum { KEYPOINTS_DEFAULT = 500, LEVELS = 8, EDGE = 31, BITS_BYTES = 32, AROUND = PMN_ORB_REACH };
+enum { MARGIN = EDGE - AROUND - PMN_BLUR_REACH }; /* what is nearer to a border does not matter */
 static const float step_up = 1.2f, patch_size = 31;
 
 typedef struct space {
@@ -48,7 +49,7 @@ typedef struct orb {
   pmn_describer describer;
   int32_t keypoints_max, wanted[LEVELS];
   pmn_disc disc;
-  space smaller[2], steps, mix, scores, blurred; /* pixels, and rows of what becomes pixels */
+  space smaller[2], places, mix, pairs, scores, blurred; /* pixels, and rows of what becomes pixels */
   space corners, keys;
   size_t corner_count, by_score[256];
   space keypoints, bits, keypoints_sorted, bits_sorted;
@@ -109,15 +110,14 @@ static pmn_status corners_take(orb *self, const uint8_t *const rows[3], int32_t 
   pmn_status st = space_grow(&self->corners, self->corner_count + (size_t)count / 2 + 1, sizeof(corner), err);
   if (st != PMN_STATUS_OK) return st;
   corner *corners = self->corners.memory;
-  for (int32_t x = 1; x < count - 1; x++) {
-    uint64_t eight; /* most are 0 */
-    if (x + 8 < count && (memcpy(&eight, rows[1] + x, 8), eight == 0)) {
-      x += 7;
-      continue;
+  for (int32_t start = 0; start < count; start += 8) {
+    uint64_t eight;
+    memcpy(&eight, rows[1] + start, sizeof eight);
+    for (int32_t x = start; eight != 0 && x < start + 8; x++) { /* most are 0 */
+      if (rows[1][x] == 0 || x == 0 || x >= count - 1 || !is_peak(rows, x)) continue;
+      self->by_score[rows[1][x]]++;
+      corners[self->corner_count++] = (corner){EDGE - 1 + x, y, rows[1][x]};
     }
-    if (rows[1][x] == 0 || !is_peak(rows, x)) continue;
-    self->by_score[rows[1][x]]++;
-    corners[self->corner_count++] = (corner){EDGE - 1 + x, y, rows[1][x]};
   }
   return PMN_STATUS_OK;
 }
@@ -237,27 +237,38 @@ done:
 
 /* ---------------------------------------------------------------------------------------------------- the pyramid */
 
-/* Pixel i of `to` lies at (i + 1/2) from / to - 1/2 of `from`, between two of its pixels, as `to` is the smaller. */
-static pmn_shrink_step shrink_step(int32_t i, int32_t from, int32_t to) {
-  double at = (i + 0.5) * ((double)from / to) - 0.5, whole = floor(at);
-  return (pmn_shrink_step){(uint16_t)whole, (uint16_t)lrint((at - whole) * 256)};
+/* Pixel i of `to` lies at (i + 1/2) from / to - 1/2 of `from`, between two of its pixels, as `to` is the smaller: so
+ * many 256ths from the first. */
+static uint16_t shrink_place(int32_t i, int32_t from, int32_t to, uint16_t *part) {
+  double at = (i + 0.5) * ((double)from / to) - 0.5;
+  int32_t whole = (int32_t)at;
+  *part = (uint16_t)lrint((at - whole) * 256);
+  return (uint16_t)whole;
 }
 
-/* The level after `from`, of the given size, into memory of `self` that `from` is not in. */
+/* The level after `from`, of the given size, into memory of `self` that `from` is not in. Its first and last MARGIN
+ * rows and columns, which nothing is computed from, stay as they are. */
 static pmn_status level_shrink(orb *self, const level *from, level *to, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   space *pixels = &self->smaller[to->octave % 2];
-  size_t width = (size_t)to->width, height = (size_t)to->height;
-  PMN_TRY(space_grow(pixels, width, height, err));
-  PMN_TRY(space_grow(&self->steps, width, sizeof(pmn_shrink_step), err));
-  PMN_TRY(space_grow(&self->mix, (size_t)from->width, sizeof(uint16_t), err));
-  pmn_shrink_step *steps = self->steps.memory;
-  for (int32_t x = 0; x < to->width; x++) steps[x] = shrink_step(x, from->width, to->width);
-  for (int32_t y = 0; y < to->height; y++) {
-    pmn_shrink_step down = shrink_step(y, from->height, to->height);
-    const uint8_t *upper = from->pixels + (size_t)down.at * (size_t)from->width;
-    pmn_shrink_row(upper, upper + from->width, down.part, (size_t)from->width, steps, width, self->mix.memory,
-        (uint8_t *)pixels->memory + (size_t)y * width);
+  pmn_shrink shrink = {(size_t)to->width - 2 * MARGIN, (size_t)from->width - 2 * MARGIN, NULL, NULL, NULL, NULL};
+  PMN_TRY(space_grow(pixels, (size_t)to->width, (size_t)to->height, err));
+  PMN_TRY(space_grow(&self->places, 2 * shrink.count, sizeof *shrink.at, err));
+  PMN_TRY(space_grow(&self->mix, shrink.width, sizeof *shrink.mix, err));
+  PMN_TRY(space_grow(&self->pairs, shrink.count, sizeof *shrink.pairs, err));
+  shrink.at = self->places.memory;
+  shrink.parts = shrink.at + shrink.count;
+  shrink.mix = self->mix.memory;
+  shrink.pairs = self->pairs.memory;
+  for (size_t x = 0; x < shrink.count; x++) {
+    int32_t place = (int32_t)x + MARGIN;
+    shrink.at[x] = (uint16_t)(shrink_place(place, from->width, to->width, &shrink.parts[x]) - MARGIN);
+  }
+  for (int32_t y = MARGIN; y < to->height - MARGIN; y++) {
+    uint16_t part, at = shrink_place(y, from->height, to->height, &part);
+    const uint8_t *upper = from->pixels + (size_t)at * (size_t)from->width + MARGIN;
+    uint8_t *out = (uint8_t *)pixels->memory + (size_t)y * (size_t)to->width + MARGIN;
+    pmn_shrink_row(&shrink, upper, upper + from->width, part, out);
   }
   to->pixels = pixels->memory;
 done:
@@ -291,6 +302,11 @@ done:
   return st;
 }
 
+/* Further levels, and those with no pixel EDGE away from all borders, have no keypoints. */
+static bool has_room(const level *at) {
+  return at->octave < LEVELS && at->width > 2 * EDGE && at->height > 2 * EDGE;
+}
+
 static pmn_status run(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,
     pmn_described *described, pmn_err *err) {
   orb *self = (orb *)describer;
@@ -298,14 +314,13 @@ static pmn_status run(pmn_describer *describer, const uint8_t *gray, int32_t wid
   level at = {gray, width, height, 0, 1};
   double scale = 1;
   self->count = 0;
-  while (at.width > 2 * EDGE && at.height > 2 * EDGE) { /* smaller levels have no keypoints */
+  while (has_room(&at)) {
     if (self->wanted[at.octave] > 0) PMN_TRY(level_describe(self, &at, self->wanted[at.octave], err));
-    if (at.octave == LEVELS - 1) break;
     scale *= (double)step_up;
     level next = {.octave = at.octave + 1, .scale = (float)scale};
     next.width = (int32_t)lrintf((float)width * (1 / next.scale));
     next.height = (int32_t)lrintf((float)height * (1 / next.scale));
-    PMN_TRY(level_shrink(self, &at, &next, err));
+    if (has_room(&next)) PMN_TRY(level_shrink(self, &at, &next, err));
     at = next;
   }
   PMN_TRY(keypoints_sort(self, described, err));
@@ -326,7 +341,7 @@ static void shares_init(orb *self) {
 
 static void destroy(pmn_describer *describer) {
   orb *self = (orb *)describer;
-  space *const spaces[] = {&self->smaller[0], &self->smaller[1], &self->steps, &self->mix, &self->scores,
+  space *const spaces[] = {&self->smaller[0], &self->smaller[1], &self->places, &self->mix, &self->pairs, &self->scores,
       &self->blurred, &self->corners, &self->keys, &self->keypoints, &self->bits, &self->keypoints_sorted,
       &self->bits_sorted};
   for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) pmn_free(spaces[i]->memory);

@@ -51,36 +51,42 @@ static const int8_t circle[16][2] = {{0, -3}, {1, -3}, {2, -2}, {3, -1}, {3, 0},
     {-1, 3}, {-2, 2}, {-3, 1}, {-3, 0}, {-3, -1}, {-2, -2}, {-1, -3}};
 
 /* 9 neighbours in a row hold two of the four that are above, right, below and left, side by side. */
-INLINE bool block_may_hold_corners(const uint8_t *centre, ptrdiff_t stride) {
-  uint8_t any = 0;
+INLINE void block_look(const uint8_t *centre, ptrdiff_t stride, bool *bright, bool *dark) {
+  uint8_t brightest = 0, darkest = 0;
   const uint8_t *north = centre - 3 * stride, *south = centre + 3 * stride;
   for (ptrdiff_t i = 0; i < PMN_FAST_BLOCK; i++) {
     uint8_t c = centre[i], n = north[i], e = centre[i + 3], s = south[i], w = centre[i - 3];
-    uint8_t bright = above(least(most(n, s), most(e, w)), c), dark = above(c, most(least(n, s), least(e, w)));
-    any = most(any, most(bright, dark));
+    brightest = most(brightest, above(least(most(n, s), most(e, w)), c));
+    darkest = most(darkest, above(c, most(least(n, s), least(e, w))));
   }
-  return any > PMN_FAST_THRESHOLD;
+  *bright = brightest > PMN_FAST_THRESHOLD;
+  *dark = darkest > PMN_FAST_THRESHOLD;
 }
 
+INLINE uint8_t corner_only(uint8_t score) {
+  return score > PMN_FAST_THRESHOLD ? score : 0;
+}
+
+/* Most blocks that hold corners hold those of one sort. */
 PER_MACHINE
 void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8_t *restrict score) {
+  memset(score, 0, count);
   for (size_t block = 0; block < count; block += PMN_FAST_BLOCK, score += PMN_FAST_BLOCK) {
-    const uint8_t *centre = first + block;
-    if (!block_may_hold_corners(centre, stride)) {
-      for (int i = 0; i < PMN_FAST_BLOCK; i++) score[i] = 0;
-      continue;
-    }
-    const uint8_t *around[16];
+    const uint8_t *centre = first + block, *around[16];
+    bool bright, dark;
+    block_look(centre, stride, &bright, &dark);
     for (int k = 0; k < 16; k++) around[k] = centre + circle[k][1] * stride + circle[k][0];
-    for (int i = 0; i < PMN_FAST_BLOCK; i++) {
-      uint8_t bright[16], dark[16], c = centre[i];
+    for (int i = 0; bright && i < PMN_FAST_BLOCK; i++) {
+      uint8_t d[16];
 #pragma GCC unroll 16
-      for (int k = 0; k < 16; k++) {
-        bright[k] = above(around[k][i], c);
-        dark[k] = above(c, around[k][i]);
-      }
-      uint8_t best = most(best_arc(bright), best_arc(dark));
-      score[i] = best > PMN_FAST_THRESHOLD ? best : 0;
+      for (int k = 0; k < 16; k++) d[k] = above(around[k][i], centre[i]);
+      score[i] = corner_only(best_arc(d));
+    }
+    for (int i = 0; dark && i < PMN_FAST_BLOCK; i++) {
+      uint8_t d[16];
+#pragma GCC unroll 16
+      for (int k = 0; k < 16; k++) d[k] = above(centre[i], around[k][i]);
+      score[i] = most(score[i], corner_only(best_arc(d)));
     }
   }
 }
@@ -194,15 +200,18 @@ void pmn_orb_compare(const uint8_t *centre, ptrdiff_t stride, float cosine, floa
   }
 }
 
-/* Both ways in fixed point: a (256 - p) + b p is exact in 16 bits, and only the end is rounded. */
+/* Both ways in fixed point: a (256 - p) + b p is exact in 16 bits, and only the end is rounded. Pairs of neighbours are
+ * gathered first, one copy each, so that the rest goes by vectors. */
 PER_MACHINE
-void pmn_shrink_row(const uint8_t *upper, const uint8_t *lower, uint16_t part, size_t width,
-    const pmn_shrink_step *steps, size_t count, uint16_t *restrict mix, uint8_t *restrict out) {
-  uint16_t rest = (uint16_t)(256 - part);
+void pmn_shrink_row(
+    const pmn_shrink *shrink, const uint8_t *upper, const uint8_t *lower, uint16_t part, uint8_t *restrict out) {
+  const uint16_t *at = shrink->at, *parts = shrink->parts;
+  uint16_t *restrict mix = shrink->mix, (*restrict pairs)[2] = shrink->pairs, rest = (uint16_t)(256 - part);
+  size_t count = shrink->count, width = shrink->width;
   for (size_t x = 0; x < width; x++) mix[x] = (uint16_t)((uint16_t)(upper[x] * rest) + (uint16_t)(lower[x] * part));
+  for (size_t x = 0; x < count; x++) memcpy(pairs[x], mix + at[x], sizeof *pairs);
   for (size_t x = 0; x < count; x++) {
-    const uint16_t *m = mix + steps[x].at;
-    uint32_t w = steps[x].part;
-    out[x] = (uint8_t)((m[0] * (256 - w) + m[1] * w + (1 << 15)) >> 16);
+    uint32_t w = parts[x];
+    out[x] = (uint8_t)((pairs[x][0] * (256 - w) + pairs[x][1] * w + (1 << 15)) >> 16);
   }
 }

@@ -36,14 +36,16 @@ void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *r
 /* The 256 comparisons around a pixel of the blurred picture, the pattern turned by the angle of these. */
 void pmn_orb_compare(const uint8_t *centre, ptrdiff_t stride, float cosine, float sine, uint8_t bits[32]);
 
-/* A pixel of a smaller picture lies between pixels `at` and at + 1 of the larger one, both inside, and `part` / 256 of
- * the way. */
-typedef struct pmn_shrink_step {
-  uint16_t at, part;
-} pmn_shrink_step;
-/* A row of the smaller picture from two of the larger one, `part` / 256 of the way from the upper to the lower one.
- * mix: room for `width` numbers, the larger width. */
-void pmn_shrink_row(const uint8_t *upper, const uint8_t *lower, uint16_t part, size_t width,
-    const pmn_shrink_step *steps, size_t count, uint16_t *restrict mix, uint8_t *restrict out);
+/* Pixel x of `count` of a smaller row lies between pixels at[x] and at[x] + 1 of `width` of the larger one, parts[x] /
+ * 256 of the way. */
+typedef struct pmn_shrink {
+  size_t count, width;
+  uint16_t *at, *parts; /* [count] */
+  uint16_t *mix;        /* [width] room */
+  uint16_t (*pairs)[2]; /* [count] room */
+} pmn_shrink;
+/* A row of the smaller picture from two of the larger one, `part` / 256 of the way from the upper to the lower one. */
+void pmn_shrink_row(
+    const pmn_shrink *shrink, const uint8_t *upper, const uint8_t *lower, uint16_t part, uint8_t *restrict out);
 
 #endif
