@@ -10,12 +10,11 @@
  * Levels get shares of the keypoints as a geometric series by 1 / 1.2.
  *
  * Workload: 100x100, of which 38x38, 21x21 and 7x7 pixels are far enough from the borders; and photographs. A level
- * needs only itself, so that two are kept besides the picture; nothing is read beyond a border. Memory only grows, and
- * is kept from picture to picture.
+ * is made from the one before, so that two are kept besides the picture; nothing beyond a border is ever looked at.
+ * Memory only grows, and is kept from picture to picture.
  */
 #include "pmn_describer_kind.h"
 #include "pmn_mem.h"
-#include "pmn_numbers.h"
 #include "pmn_orb_pattern.h"
 #include "pmn_orb_pixels.h"
 
@@ -26,7 +25,10 @@
 #define PI 3.14159265358979323846
 
 enum { KEYPOINTS_DEFAULT = 500, LEVELS = 8, EDGE = 31, BITS_BYTES = 32, AROUND = PMN_ORB_REACH };
-enum { MARGIN = EDGE - AROUND - PMN_BLUR_REACH }; /* what is nearer to a border does not matter */
+enum {
+  MARGIN = EDGE - AROUND - PMN_BLUR_REACH, /* what is nearer to a border does not matter */
+  CELL = 16,                               /* pixels of a row that are blurred together */
+};
 static const float step_up = 1.2f, patch_size = 31;
 
 typedef struct space {
@@ -49,9 +51,11 @@ typedef struct orb {
   pmn_describer describer;
   int32_t keypoints_max, wanted[LEVELS];
   pmn_disc disc;
-  space smaller[2], places, mix, pairs, scores, blurred; /* pixels, and rows of what becomes pixels */
-  space corners, keys;
+  space smaller[2], places, mix, pairs; /* levels by turns, and rows of what becomes pixels */
+  /* Of one level: */
+  space scores, corners, keys, needed, blurred;
   size_t corner_count, by_score[256];
+  /* Of all, as found and as handed out: */
   space keypoints, bits, keypoints_sorted, bits_sorted;
   size_t count;
 } orb;
@@ -61,7 +65,8 @@ static pmn_status space_grow(space *self, size_t count, size_t size, pmn_err *er
   size_t bytes;
   if (!pmn_size_mul(count, size, &bytes)) return pmn_err_memory(err, SIZE_MAX, "keypoints");
   if (bytes <= self->bytes) return PMN_STATUS_OK;
-  if (bytes / 2 < self->bytes) bytes = self->bytes + bytes / 2; /* lists grow little by little */
+  size_t more; /* lists grow little by little */
+  if (bytes / 2 < self->bytes && pmn_size_add(self->bytes, bytes / 2, &more)) bytes = more;
   void *memory = pmn_realloc(self->memory, bytes, 1);
   if (memory == NULL) return pmn_err_memory(err, bytes, "keypoints");
   *self = (space){memory, bytes};
@@ -104,8 +109,7 @@ static bool is_peak(const uint8_t *const rows[3], int32_t x) {
   return beside && above && s > rows[2][x - 1] && s > rows[2][x] && s > rows[2][x + 1];
 }
 
-/* Corners of row y, of `count` scores, that score more than all their neighbours; the rows' ends are neighbours only.
- */
+/* Corners of row y, of `count` scores, that score more than all neighbours; the first and the last are only that. */
 static pmn_status corners_take(orb *self, const uint8_t *const rows[3], int32_t count, int32_t y, pmn_err *err) {
   pmn_status st = space_grow(&self->corners, self->corner_count + (size_t)count / 2 + 1, sizeof(corner), err);
   if (st != PMN_STATUS_OK) return st;
@@ -113,7 +117,7 @@ static pmn_status corners_take(orb *self, const uint8_t *const rows[3], int32_t 
   for (int32_t start = 0; start < count; start += 8) {
     uint64_t eight;
     memcpy(&eight, rows[1] + start, sizeof eight);
-    for (int32_t x = start; eight != 0 && x < start + 8; x++) { /* most are 0 */
+    for (int32_t x = start; eight != 0 && x < start + 8; x++) { /* it is 0, mostly */
       if (rows[1][x] == 0 || x == 0 || x >= count - 1 || !is_peak(rows, x)) continue;
       self->by_score[rows[1][x]]++;
       corners[self->corner_count++] = (corner){EDGE - 1 + x, y, rows[1][x]};
@@ -165,48 +169,54 @@ static pmn_status corners_choose(orb *self, const level *at, int32_t wanted, siz
 
 /* --------------------------------------------------------------------------------------------------- the keypoints */
 
-typedef struct rectangle {
-  int32_t left, top, right, bottom; /* the last two are outside */
-} rectangle;
-
-/* Blurs what is compared around the chosen corners, one rectangle around all. */
-static pmn_status level_blur(orb *self, const level *at, size_t count, rectangle *part, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
+/* Which cells of which rows are compared around the chosen corners. */
+static void cells_mark(const orb *self, size_t count, size_t cells, uint8_t *needed) {
   const corner *corners = self->corners.memory;
   const uint64_t *keys = self->keys.memory;
-  *part = (rectangle){at->width, at->height, 0, 0};
   for (size_t i = 0; i < count; i++) {
     corner c = corners[key_found(keys[i])];
-    part->left = pmn_least(part->left, c.x - AROUND);
-    part->top = pmn_least(part->top, c.y - AROUND);
-    part->right = -pmn_least(-part->right, -(c.x + AROUND + 1));
-    part->bottom = -pmn_least(-part->bottom, -(c.y + AROUND + 1));
+    size_t first = (size_t)(c.x - AROUND) / CELL, last = (size_t)(c.x + AROUND) / CELL;
+    for (int32_t y = c.y - AROUND; y <= c.y + AROUND; y++) {
+      memset(needed + (size_t)y * cells + first, 1, last - first + 1);
+    }
   }
-  size_t width = (size_t)(part->right - part->left), height = (size_t)(part->bottom - part->top);
+}
+
+/* self->blurred is as large as the level; only what is compared is blurred. */
+static pmn_status level_blur(orb *self, const level *at, size_t count, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t width = (size_t)at->width, height = (size_t)at->height, cells = width / CELL + 1;
   PMN_TRY(space_grow(&self->blurred, width, height, err));
+  PMN_TRY(space_grow(&self->needed, cells, height, err));
   PMN_TRY(space_grow(&self->mix, width + 2 * PMN_BLUR_REACH, sizeof(float), err));
-  uint8_t *blurred = self->blurred.memory;
-  const uint8_t *first = at->pixels + (size_t)part->top * (size_t)at->width + part->left;
-  for (size_t y = 0; y < height; y++) {
-    pmn_blur_row(first + y * (size_t)at->width, at->width, width, self->mix.memory, blurred + y * width);
+  uint8_t *needed = self->needed.memory, *blurred = self->blurred.memory;
+  memset(needed, 0, cells * height);
+  cells_mark(self, count, cells, needed);
+  for (size_t y = MARGIN; y < height - MARGIN; y++) {
+    const uint8_t *row = needed + y * cells;
+    for (size_t cell = 0, end; cell < cells; cell = end + 1) {
+      for (end = cell; end < cells && row[end]; end++) continue;
+      size_t left = cell * CELL, right = end * CELL < width ? end * CELL : width, place = y * width + left;
+      if (end > cell) pmn_blur_row(at->pixels + place, at->width, right - left, self->mix.memory, blurred + place);
+    }
   }
 done:
   return st;
 }
 
-static void keypoint_describe(const orb *self, const level *at, corner c, const uint8_t *blurred, ptrdiff_t stride,
-    pmn_keypoint *k, uint8_t *bits) {
+static void keypoint_describe(const orb *self, const level *at, corner c, pmn_keypoint *k, uint8_t *bits) {
   int32_t mx, my;
-  pmn_disc_moments(&self->disc, at->pixels + (size_t)c.y * (size_t)at->width + c.x, at->width, &mx, &my);
+  size_t place = (size_t)c.y * (size_t)at->width + (size_t)c.x;
+  pmn_disc_moments(&self->disc, at->pixels + place, at->width, &mx, &my);
   double length = sqrt((double)mx * mx + (double)my * my), angle = atan2(my, mx) * (180 / PI);
-  bool turned = length > 0;
+  float cosine = length > 0 ? (float)(mx / length) : 1, sine = length > 0 ? (float)(my / length) : 0;
   k->x = (float)c.x * at->scale;
   k->y = (float)c.y * at->scale;
   k->size = patch_size * at->scale;
   k->octave = at->octave;
   k->angle = (float)(angle < 0 ? angle + 360 : angle);
   if (k->angle >= 360) k->angle = 0; /* a little less than 360 has been rounded */
-  pmn_orb_compare(blurred, stride, turned ? (float)(mx / length) : 1, turned ? (float)(my / length) : 0, bits);
+  pmn_orb_compare((const uint8_t *)self->blurred.memory + place, at->width, cosine, sine, bits);
 }
 
 /* Adds the level's keypoints, `wanted` at most. */
@@ -216,18 +226,15 @@ static pmn_status level_describe(orb *self, const level *at, int32_t wanted, pmn
   PMN_TRY(corners_find(self, at, err));
   PMN_TRY(corners_choose(self, at, wanted, &count, err));
   if (count == 0) goto done;
-  rectangle part;
-  PMN_TRY(level_blur(self, at, count, &part, err));
+  PMN_TRY(level_blur(self, at, count, err));
   PMN_TRY(space_grow(&self->keypoints, self->count + count, sizeof(pmn_keypoint), err));
   PMN_TRY(space_grow(&self->bits, self->count + count, BITS_BYTES, err));
   pmn_keypoint *keypoints = (pmn_keypoint *)self->keypoints.memory + self->count;
   uint8_t *bits = (uint8_t *)self->bits.memory + self->count * BITS_BYTES;
   const uint64_t *keys = self->keys.memory;
-  ptrdiff_t stride = part.right - part.left;
   for (size_t i = 0; i < count; i++) {
     corner c = ((const corner *)self->corners.memory)[key_found(keys[i])];
-    const uint8_t *blurred = (const uint8_t *)self->blurred.memory + (c.y - part.top) * stride + (c.x - part.left);
-    keypoint_describe(self, at, c, blurred, stride, &keypoints[i], bits + i * BITS_BYTES);
+    keypoint_describe(self, at, c, &keypoints[i], bits + i * BITS_BYTES);
     keypoints[i].response = key_response(keys[i]);
   }
   self->count += count;
@@ -342,8 +349,8 @@ static void shares_init(orb *self) {
 static void destroy(pmn_describer *describer) {
   orb *self = (orb *)describer;
   space *const spaces[] = {&self->smaller[0], &self->smaller[1], &self->places, &self->mix, &self->pairs, &self->scores,
-      &self->blurred, &self->corners, &self->keys, &self->keypoints, &self->bits, &self->keypoints_sorted,
-      &self->bits_sorted};
+      &self->blurred, &self->needed, &self->corners, &self->keys, &self->keypoints, &self->bits,
+      &self->keypoints_sorted, &self->bits_sorted};
   for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) pmn_free(spaces[i]->memory);
   pmn_free(self);
 }

@@ -116,7 +116,7 @@ float pmn_harris(const uint8_t *centre, ptrdiff_t stride) {
     b += yy[x];
     c += xy[x];
   }
-  /* Sobel's weights add up to 4 a side; a sum over a side of 7 of them stands for a mean. */
+  /* As OpenCV has it, to the bit: the four factors of the means are taken at the end. */
   const float scale = 1.0f / (4 * 7 * 255.0f);
   float trace = (float)a + (float)b;
   return ((float)a * (float)b - (float)c * (float)c - HARRIS_K * trace * trace) * (scale * scale * scale * scale);

@@ -1,7 +1,7 @@
 /* pmn_orb_pixels.h - the loops over pixels of ORB; inside vision only.
  *
- * Pictures are rows of bytes, `stride` apart. What is read around a pixel must be there: callers keep 31 pixels from
- * every border.
+ * Pictures are rows of bytes, `stride` apart. What is read around a pixel must be in memory, where the row before or
+ * the one behind may take the place of a border that is not looked at.
  */
 #ifndef PMN_ORB_PIXELS_H
 #define PMN_ORB_PIXELS_H
@@ -17,8 +17,8 @@
 #define PMN_FAST_BLOCK 32
 void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8_t *restrict score);
 
-/* Harris and Stephens, 1988: det M - 0.04 (trace M)^2, M = sum over 7x7 pixels of (gx, gy)(gx, gy)', by Sobel, of gray
- * values from 0 to 1. Reads 8 columns, of which the last counts for nothing. */
+/* Harris and Stephens, 1988: det M - 0.04 (trace M)^2, M = mean over 7x7 pixels of (gx, gy)(gx, gy)', by Sobel / 4 of
+ * gray values from 0 to 1. Reads 8 columns, of which the last counts for nothing. */
 float pmn_harris(const uint8_t *centre, ptrdiff_t stride);
 
 /* Moments of the disc of radius 15: sum of x times gray, and of y. */

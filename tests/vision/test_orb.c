@@ -151,6 +151,7 @@ static void plain(void **unused) {
   }
   for (int width = 88; width < 98; width++) check_plain(describer, NOISE, width, 70, 500);
   check_plain(describer, SPECKS, 300, 200, 500);
+  check_plain(describer, NOISE, 2000, 66, 500);
   check_plain(describer, SHAPES, 63, 63, 500);
   pmn_describer_destroy(describer);
 }
