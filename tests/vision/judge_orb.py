@@ -89,6 +89,7 @@ def judge(name, pictures, keypoints_max=0):
         angles += np.minimum(turn, 360 - turn).tolist()
         differing += bits(expected_rows[pair >= 0], rows[pair[pair >= 0]]).tolist()
         differing_again += bits(described_again(picture, points), rows).tolist()
+    angles, differing, differing_again = angles or [360], differing or [256], differing_again or [256]
     good = counts[0] > 0 and missing + strange == 0 and max(angles) < ANGLE
     good = good and np.mean(differing) <= BITS and np.mean(differing_again) <= BITS_OUR_ANGLE
     print(f"{name:22} {len(pictures):5} pictures, {counts[0]:6} of theirs, {counts[1]:6} of ours; not there: {missing}, "
