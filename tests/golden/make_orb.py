@@ -28,7 +28,8 @@ def picture(width, height):
     gray = (x + y) // 4 % 200
     for _ in range(width * height // 150):
         cx, cy, radius, value, disc = draw(width), draw(height), 2 + draw(12), draw(248), draw(2)
-        inside = (x - cx) ** 2 + (y - cy) ** 2 <= radius ** 2 if disc else np.maximum(abs(x - cx), abs(y - cy)) <= radius
+        dx, dy = abs(x - cx), abs(y - cy)
+        inside = dx * dx + dy * dy <= radius * radius if disc else np.maximum(dx, dy) <= radius
         gray = np.where(inside, value, gray)
     noise = [draw(8) for _ in range(width * height)]
     return (gray + np.reshape(noise, gray.shape)).astype(np.uint8)

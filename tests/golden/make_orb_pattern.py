@@ -41,8 +41,8 @@ HEAD = """\
 /* pmn_orb_pattern.c - see pmn_orb_pattern.h.
  *
  * The pairs that Rublee, Rabaud, Konolige and Bradski learned from PASCAL VOC pictures for few correlations and much
- * variance (ICCV 2011, section 4.3), as OpenCV has them. The numbers were measured from OpenCV %s's answers and written
- * here by tests/golden/make_orb_pattern.py; OpenCV, under Apache 2.0, has them in a file with this notice:
+ * variance (ICCV 2011, section 4.3), as OpenCV has them. The numbers were measured from the answers of OpenCV %s and
+ * written here by tests/golden/make_orb_pattern.py; OpenCV, under Apache 2.0, has them in a file with this notice:
  *
 %s */
 #include "pmn_orb_pattern.h"

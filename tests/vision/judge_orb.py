@@ -5,8 +5,8 @@ Asked for: 95 % of the keypoints within half a pixel and 5 degrees, in both dire
 at the median. OpenCV 5.0 is matched more closely, and so it is judged: place, size, level and response are equal to the
 bit, and all keypoints are found in both directions, but for ties at the end of a level's share, which OpenCV keeps
 beyond the number asked for. Angles differ by its arctangent, a polynomial that is off by up to 0.00955 degrees; because
-of that, and of nothing else, some bits of descriptors do: OpenCV describes our keypoints once more, with our angles, and
-then all but a few in a million are equal (cosines of rounded degrees, and sums of floats in another order).
+of that, and of nothing else, some bits of descriptors do: OpenCV describes our keypoints once more, with our angles,
+and then all but a few in a million are equal (cosines of rounded degrees, and sums of floats in another order).
 
 Pictures: real ones ($POMONA_FRUITS or ../shared/fruits-360 beside the project), as they are, enlarged, and side by side
 in large ones; and made-up ones. A visible skip (77) without OpenCV; without real pictures the made-up ones are judged.
