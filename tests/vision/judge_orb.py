@@ -92,8 +92,8 @@ def judge(name, pictures, keypoints_max=0):
     angles, differing, differing_again = angles or [360], differing or [256], differing_again or [256]
     good = counts[0] > 0 and missing + strange == 0 and max(angles) < ANGLE
     good = good and np.mean(differing) <= BITS and np.mean(differing_again) <= BITS_OUR_ANGLE
-    print(f"{name:22} {len(pictures):5} pictures, {counts[0]:6} of theirs, {counts[1]:6} of ours; not there: {missing}, "
-          f"but ties: {ties}, not theirs: {strange}; angles within {max(angles):.5f}; bits: median "
+    print(f"{name:22} {len(pictures):5} pictures, {counts[0]:6} of theirs, {counts[1]:6} of ours; not there: "
+          f"{missing}, but ties: {ties}, not theirs: {strange}; angles within {max(angles):.5f}; bits: median "
           f"{np.median(differing):.0f}, mean {np.mean(differing):.4f}, at most {max(differing)}, with our angles mean "
           f"{np.mean(differing_again):.5f}{'' if good else '   NOT GOOD'}")
     return good

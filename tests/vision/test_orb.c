@@ -82,7 +82,7 @@ static int different_bits(const uint8_t *a, const uint8_t *b, int of_bit[8 * BIT
 /* Place, size, response and level are OpenCV's to the bit. Its arctangent is a polynomial that is up to 0.00955 degrees
  * off (make_orb.py measures it), and so are its angles. Points of the pattern, at most 18.4 pixels away, move by 0.003
  * pixels for that: one of 256 pairs may see another pixel now and then. OpenCV's descriptors differed by 0.03 bits on
- * average in 60000, and by 5 at most. The same bit, 4 times in all: 783 keypoints have 0.1 differences for each; a pair
+ * average in 90000, and by 5 at most. The same bit, 4 times in all: 783 keypoints have 0.1 differences for each; a pair
  * that is one pixel off has some 50. */
 static int golden_check(const pmn_described *d, const float *row, const uint8_t *bits, int of_bit[8 * BITS]) {
   for (int32_t i = 0; i < d->count; i++) {
