@@ -2,9 +2,12 @@
  *
  * Lloyd's iteration: every point goes to its nearest centre, every centre to the middle of its points. Float points:
  * Euclidean distance and mean, |x - c|^2 = |x|^2 - 2 x c + |c|^2 with the products by one GEMM on the device. Binary
- * points: Hamming distance, and the bit that most of the cluster's points have (k-majority, Grana et al., 2013).
+ * points: Hamming distance, and the bit that most of the cluster's points have (k-majority, Grana et al., 2013); where
+ * as many have the other one, the bit that the centre has already.
  *
- * The result depends on points, options and seed alone: not on threads, not on how the points are read.
+ * The result depends on points, options and seed alone: not on threads, not on the device, not on how the points are
+ * read. Coordinates of centres are multiples of 2^-15 for points of 33 to 128 bytes (2^-16 for shorter ones, and so
+ * on): that makes all distances exact, and equal ones are known to be equal. pmn_vocabulary.c has the argument.
  */
 #ifndef PMN_KMEANS_H
 #define PMN_KMEANS_H
@@ -26,13 +29,14 @@ typedef enum pmn_kmeans_start { PMN_KMEANS_PLUSPLUS, PMN_KMEANS_RANDOM } pmn_kme
 
 typedef struct pmn_kmeans_options {
   int32_t k;              /* 1 to 65,536; at most as many as there are points that differ: else PMN_STATUS_ARGUMENT */
-  pmn_kmeans_start start; /* k-means++ (Arthur and Vassilvitskii, 2007), or k different points at random */
+  pmn_kmeans_start start; /* k-means++ (Arthur and Vassilvitskii, 2007) with scikit-learn's 2 + ln k trials a centre,
+                             or k different points at random */
   uint64_t seed;
   int32_t iterations_max; /* 0: 100 */
-  double tolerance;   /* the iteration ends when the sum of squared moves of all centres is at most this share of the
-                         mean variance of the columns; binary: when no centre changes */
-  int32_t mini_batch; /* points an iteration (Sculley, 2010); 0: all */
-  int32_t threads;    /* 0: one */
+  double tolerance;       /* the iteration ends when the sum of squared moves of all centres is at most this share of
+                             the mean variance of the columns, 0: when none moves; binary: when no centre changes */
+  int32_t mini_batch;     /* points an iteration, drawn at random (Sculley, 2010); 0, or all there are: all */
+  int32_t threads;        /* 0: one */
   pmn_watch watch;
 } pmn_kmeans_options;
 
@@ -40,28 +44,32 @@ typedef struct pmn_kmeans_options {
 typedef struct pmn_vocabulary {
   int32_t k, width;
   bool binary;
-  float *centres;     /* [k, width] unless binary */
+  float *centres;     /* [k, width] unless binary; from 0 to 255 */
   uint8_t *bits;      /* [k, width] if binary */
   int64_t points;     /* that it was made of */
   int32_t iterations; /* that it took */
   double inertia;     /* sum of squared distances (binary: of differing bits) of the points to their centres */
 } pmn_vocabulary;
 
-/* A cluster that loses its last point takes the point that is farthest from its own centre. `device` multiplies; not
- * needed, and may be NULL, for binary points. Memory: see pmn_kmeans_memory. */
+/* A cluster that loses its last point takes the point that is farthest from its own centre, of equally far ones the
+ * first; several such clusters take points that differ. (With mini_batch a centre without points stays where it is.)
+ * `device` multiplies; not needed, and may be NULL, for binary points. Memory: see pmn_kmeans_memory.
+ * Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_NO_MEMORY, those of read, watch and the device; *vocabulary is then NULL. */
 PMN_MUST_USE pmn_status pmn_kmeans_run(pmn_device *device, const pmn_points *points, const pmn_kmeans_options *options,
     pmn_vocabulary **vocabulary, pmn_err *err);
 void pmn_vocabulary_destroy(pmn_vocabulary *vocabulary); /* NULL is fine */
-/* Bytes, at most. */
+/* Bytes, at most: 4 of them a point while the start is chosen by k-means++, else none. */
 double pmn_kmeans_memory(const pmn_device *device, const pmn_points *points, const pmn_kmeans_options *options);
 
-/* The nearest word of each of n points [n, width]; of equally near ones the first. distances may be NULL. */
+/* The nearest word of each of n points [n, width], n at least 0; of equally near ones the first. distances: squared, or
+ * bits that differ; may be NULL. The same on every device. PMN_STATUS_ARGUMENT: a centre has a number that is not from
+ * 0 to 255, or a device is needed; PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
 PMN_MUST_USE pmn_status pmn_vocabulary_assign(pmn_device *device, const pmn_vocabulary *vocabulary,
     const uint8_t *points, int32_t n, int32_t *words, float *distances, pmn_err *err);
 
 typedef enum pmn_word_norm { PMN_WORD_NORM_NONE, PMN_WORD_NORM_L1, PMN_WORD_NORM_L2 } pmn_word_norm;
-/* Histogram of n words of one picture, h [k]: how often each occurs; times idf [k], unless that is NULL; divided by its
- * norm, unless that is 0. */
+/* Histogram of n words (each below k) of one picture, h [k]: how often each occurs; times idf [k], unless that is NULL;
+ * divided by its norm, unless that is 0: a picture without words has zeros. */
 void pmn_histogram_make(const int32_t *words, int32_t n, int32_t k, const float *idf, pmn_word_norm norm, float *h);
 /* idf [k] = ln((1 + pictures) / (1 + pictures that have the word)) + 1, as scikit-learn's TfidfTransformer. */
 void pmn_histogram_idf(const int64_t *pictures_with, int64_t pictures, int32_t k, float *idf);
