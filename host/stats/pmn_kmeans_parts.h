@@ -6,7 +6,7 @@
 #include "pmn_pool.h"
 #include "pmn_random.h"
 
-enum { PMN_WORDS_MAX = 65536, PMN_POINT_BYTES_MAX = 65536 };
+enum { PMN_POINT_BYTES_MAX = 65536 };
 
 /* ----------------------------------------------------------------------------- words, and the nearest of a point -- */
 
