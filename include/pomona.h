@@ -22,9 +22,9 @@
  *
  * Rules of the house, true of every call below:
  *   - A pmn_status tells the machine what happened, a pmn_err (on the caller's stack, may be NULL) tells the human.
- *   - The library never prints, exits or aborts. Its visible global effects: OpenBLAS, if the caller uses it too, is set
- * to one thread for the process, because its sums depend on their number; and while a bucket is used, the process leaves
- * no core file (PR_SET_DUMPABLE), because keys are in its memory.
+ *   - The library never prints, exits or aborts. Its visible global effects: OpenBLAS, if the caller uses it too, is
+ * set to one thread for the process, because its sums depend on their number; and while a bucket is used, the process
+ * leaves no core file (PR_SET_DUMPABLE), because keys are in its memory.
  *   - Texts returned as `const char *` are borrowed from the object they came from and live as long as it does.
  *   - Every destroy accepts NULL.
  */
@@ -179,7 +179,8 @@ typedef struct pmn_statistics {
 /* --------------------------------------------------------------------------------------------------- buckets -- */
 
 /* How s3:// is reached, beyond what the environment and the AWS profile files say (AWS_ACCESS_KEY_ID, AWS_PROFILE,
- * AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE and so on). All zero: as those say. Texts are borrowed for the call. */
+ * AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE and so on). All zero: as those say. Texts are borrowed for the call.
+ */
 typedef struct pmn_s3_access {
   const char *region, *endpoint, *profile; /* endpoint: "https://host:port" */
   bool no_sign_request;                    /* public buckets, without keys */
@@ -191,9 +192,9 @@ typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } p
 
 /* How far a run is. `seconds_left` is negative while it cannot be known. */
 typedef struct pmn_progress {
-  int64_t done, total, rejects; /* pictures; done counts rows and rejects */
+  int64_t done, total, rejects;           /* pictures; done counts rows and rejects */
   double images_per_second, seconds_left; /* of what this run does: not of what a broken one had done */
-  const char *phase; /* "features" (of a matrix "moments"), "fit" or "project" */
+  const char *phase;                      /* "features" (of a matrix "moments"), "fit" or "project" */
 } pmn_progress;
 
 /* Options of one run. Start from PMN_EXTRACT_OPTIONS_INIT; everything is borrowed for the call. */
@@ -211,9 +212,9 @@ typedef struct pmn_extract_options {
 
   /* features */
   /* A network's name (pmn_networks_list) or an .onnx file; "pixels": those of the resized picture, in the order height,
-   * width, channel. NULL: "efficientnet_lite0". */
+   * width, channel; "sift" or "orb": how often each word of a vocabulary occurs. NULL: "efficientnet_lite0". */
   const char *features;
-  const char *weights;  /* safetensors file; NULL: embedded in the library, or fetched before (pmn_weights_fetch) */
+  const char *weights; /* safetensors file; NULL: embedded in the library, or fetched before (pmn_weights_fetch) */
   /* Layers whose values are the features, joined in this order; none: the layer before the classifier. */
   const char *const *layers;
   size_t layer_count;
@@ -221,7 +222,20 @@ typedef struct pmn_extract_options {
   int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own. "pixels" need them */
   const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own; of pixels "raw" */
   const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
-  bool gray;              /* of "pixels": one channel, Pillow's convert("L"), made before resizing */
+  /* Of "sift" and "orb". */
+  int32_t words;               /* that the pictures' descriptors are clustered to; or: */
+  const char *vocabulary;      /* a file of save_vocabulary, whose words are counted */
+  int32_t keypoints;           /* of a picture, at most: the most distinct ones, up to 65,536; 0: 500 */
+  const char *weighting;       /* "tf" (how often a word occurs) or "tf-idf"; NULL: "tf" */
+  const char *norm;            /* each row is divided by its "l1" or "l2" norm; NULL or "none": not */
+  const char *start;           /* of the clustering: "k-means++" or "random"; NULL: "k-means++" */
+  int32_t mini_batch;          /* descriptors for each step of the clustering; 0: all */
+  uint64_t seed;               /* of whatever is drawn at random */
+  const char *save_vocabulary; /* a file to keep the words in */
+  /* A .csv, .parquet or .npy file: a row for each keypoint, x, y (pixels), size, angle (degrees), response, octave and
+   * the numbers of the descriptor. */
+  const char *save_keypoints;
+  bool gray; /* of "pixels": one channel, Pillow's convert("L"), made before resizing */
 
   pmn_statistics statistics;
   /* A source like those above, all of whose pictures are fitted instead; NULL: those of the table. Those that cannot be
@@ -236,8 +250,8 @@ typedef struct pmn_extract_options {
   const char *rejects; /* CSV of the pictures left out; NULL: OUTPUT.rejects.csv, written only if there are any */
   int32_t parts;       /* of a folder; 0: so many that each holds about 64 MiB */
   bool overwrite;
-  /* Of a folder: a run that was broken off, by whatever, is taken up again, and the output is the same to the byte. What
-   * is not there is begun, and what is finished stays as it is. */
+  /* Of a folder: a run that was broken off, by whatever, is taken up again, and the output is the same to the byte.
+   * What is not there is begun, and what is finished stays as it is. */
   bool resume;
 
   pmn_s3_access s3;
@@ -255,8 +269,8 @@ typedef struct pmn_extract_options {
   void (*on_message)(void *arg, pmn_level level, const char *text);
   void *callback_arg;
   const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
-  /* Non-zero: end as soon as the piece under way is done and kept, with PMN_STATUS_PAUSED; where nothing can be kept, as
-   * by stop. May be NULL. */
+  /* Non-zero: end as soon as the piece under way is done and kept, with PMN_STATUS_PAUSED; where nothing can be kept,
+   * as by stop. May be NULL. */
   const volatile sig_atomic_t *pause;
 } pmn_extract_options;
 #define PMN_EXTRACT_OPTIONS_INIT                                                                                       \
@@ -272,6 +286,7 @@ typedef struct pmn_counts {
   int64_t skipped;    /* files in the folders that were not listed, by their names */
   int64_t duplicates; /* pictures named twice by the sources and taken once */
   int64_t restored;   /* of listed: done by a run that was broken off, or finished before */
+  int64_t blank;      /* rows of pictures without a keypoint: all words 0; the run record names them */
 } pmn_counts;
 
 /* Time of one stage. A stage is busy on up to `lanes` threads at once; share = busy / (wall * lanes). */
@@ -328,7 +343,8 @@ typedef struct pmn_reduce_options {
   { .struct_size = sizeof(pmn_reduce_options), .device = -1, .max_rejects = -1 }
 
 /* Standardises and reduces features from elsewhere. A row with a NaN or an infinity is a reject, like a picture that
- * cannot be decoded; a row whose result no 32-bit float can hold ends the run. Status and *summary as of pmn_extract. */
+ * cannot be decoded; a row whose result no 32-bit float can hold ends the run. Status and *summary as of pmn_extract.
+ */
 PMN_API PMN_MUST_USE pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err);
 
 /* Options of pmn_clean. Start from PMN_CLEAN_OPTIONS_INIT; everything is borrowed for the call. */
@@ -341,9 +357,9 @@ typedef struct pmn_clean_options {
 #define PMN_CLEAN_OPTIONS_INIT                                                                                         \
   { .struct_size = sizeof(pmn_clean_options) }
 
-/* Removes what a broken run has left of an output: its working folder, temporary files, uploads. What is finished stays.
- * *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. PMN_STATUS_NOT_FOUND: neither
- * the output is there nor anything that a run has left of it. */
+/* Removes what a broken run has left of an output: its working folder, temporary files, uploads. What is finished
+ * stays. *removed is how many files and uploads went. PMN_STATUS_EXISTS: a run is at work on it. PMN_STATUS_NOT_FOUND:
+ * neither the output is there nor anything that a run has left of it. */
 PMN_API PMN_MUST_USE pmn_status pmn_clean(const pmn_clean_options *options, int64_t *removed, pmn_err *err);
 
 /* Options of pmn_verify. Start from PMN_VERIFY_OPTIONS_INIT; everything is borrowed for the call. */
@@ -363,21 +379,22 @@ typedef struct pmn_verified {
 } pmn_verified;
 
 /* Holds an output against its run record: files, sizes, checksums, rows of every file and of all together, rows and
- * rejects as many as were listed, lines of the list of rejects, and nothing more in a folder that readers would take for
- * a part. The record and that list have no checksums: of them, what they count and name is checked. PMN_STATUS_MODEL:
- * something differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is not finished, or
- * it cannot be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. *verified is filled
- * on PMN_STATUS_OK. */
+ * rejects as many as were listed, lines of the list of rejects, and nothing more in a folder that readers would take
+ * for a part. The record and that list have no checksums: of them, what they count and name is checked.
+ * PMN_STATUS_MODEL: something differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is
+ * not finished, or it cannot be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED,
+ * PMN_STATUS_NO_MEMORY. *verified is filled on PMN_STATUS_OK. */
 PMN_API PMN_MUST_USE pmn_status pmn_verify(const pmn_verify_options *options, pmn_verified *verified, pmn_err *err);
 
 /* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_merge_options {
-  size_t struct_size; /* set by the INIT macro */
+  size_t struct_size;         /* set by the INIT macro */
   const char *const *moments; /* files of save_moments, of the same features */
   size_t moments_count;
-  pmn_statistics statistics; /* save_projection, save_moments or both say what is written; projection and spool are not used */
+  pmn_statistics
+      statistics; /* save_projection, save_moments or both say what is written; projection and spool are not used */
   bool overwrite;
-  int32_t threads; /* 0: as many as this process may use */
+  int32_t threads;                   /* 0: as many as this process may use */
   const volatile sig_atomic_t *stop; /* non-zero: end soon, leave no output; may be NULL */
   void (*on_message)(void *arg, pmn_level level, const char *text);
   void *callback_arg;
@@ -436,9 +453,9 @@ typedef struct pmn_fetched {
   bool was_there; /* nothing had to be fetched */
   bool pinned;    /* the file has the published MD5; false: none is published, and the hash is the first seen here */
   int64_t bytes;  /* of the published file */
-  char md5[33], sha256[65];     /* of the published file */
-  char safetensors_sha256[65];  /* of our copy */
-  char path[4096];              /* of our copy */
+  char md5[33], sha256[65];    /* of the published file */
+  char safetensors_sha256[65]; /* of our copy */
+  char path[4096];             /* of our copy */
 } pmn_fetched;
 
 /* Fetches a published file, checks its hash, converts it and keeps it in the cache folder. Two calls at once, of two
@@ -447,8 +464,7 @@ typedef struct pmn_fetched {
  * address), PMN_STATUS_NETWORK (what has come is kept for the next call; the message says what to put where to do
  * without a network), PMN_STATUS_NOT_FOUND (the server has no such file), PMN_STATUS_MODEL (another hash, malformed),
  * PMN_STATUS_WRITE, PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. */
-PMN_API PMN_MUST_USE pmn_status pmn_weights_fetch(
-    const pmn_fetch_options *options, pmn_fetched *fetched, pmn_err *err);
+PMN_API PMN_MUST_USE pmn_status pmn_weights_fetch(const pmn_fetch_options *options, pmn_fetched *fetched, pmn_err *err);
 
 /* Holds our copy against its record, and that against the published MD5, and its tensors against the network.
  * Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_NOT_FOUND (not fetched), PMN_STATUS_MODEL (changed since),

@@ -113,6 +113,10 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
   if (counts.restored > 0) fprintf(stderr, "%lld of them were done before; ", (long long)counts.restored);
   fprintf(stderr, "%.2f s, %.0f %s/s\n", seconds, seconds > 0 ? (double)(counts.listed - counts.restored) / seconds : 0,
       report->of_rows ? "rows" : "images");
+  if (counts.blank > 0) {
+    fprintf(stderr, "%lld pictures have no keypoint: their words are all 0, and the run record names them\n",
+        (long long)counts.blank);
+  }
   const char *rejects = pmn_summary_rejects_path(summary);
   if (rejects != NULL) fprintf(stderr, "rejected %s and reasons: %s\n", what, rejects);
 }

@@ -26,7 +26,8 @@ static const char help_work[] =
     "Features:\n"
     "      --features NAME     a network by name (pomona models lists them; default efficientnet_lite0, which needs\n"
     "                          nothing; others need pomona weights fetch NAME once), or an .onnx file; or pixels: the\n"
-    "                          resized picture itself, height, width, channel; with --size\n"
+    "                          resized picture itself, height, width, channel; with --size; or sift, orb: words\n"
+    "                          of local features\n"
     "      --weights FILE      safetensors with the network's tensors, as pomona weights convert writes them\n"
     "      --layer NAME        take this layer (pomona inspect lists them); may be repeated, the values of all are "
     "then\n"
@@ -39,6 +40,20 @@ static const char help_work[] =
     "                          that does not say needs it; pixels are raw: 0 to 255, unit makes them 0 to 1\n"
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
     "                          bicubic)\n"
+    "      --words N           sift and orb: N words are learnt from the descriptors of all pictures (k-means); a row\n"
+    "                          tells how often each occurs\n"
+    "      --vocabulary FILE   count the words of another run instead, in one pass\n"
+    "      --save-vocabulary FILE\n"
+    "                          keep the words that were learnt\n"
+    "      --save-keypoints FILE\n"
+    "                          a .csv, .parquet or .npy table of every keypoint: x, y, size, angle, response, octave,\n"
+    "                          descriptor\n"
+    "      --keypoints N       of a picture take the N most distinct ones (default 500)\n"
+    "      --weighting HOW     tf (default): how often; tf-idf: times how telling the word is\n"
+    "      --norm HOW          none (default), l1 or l2: each row is divided by it\n"
+    "      --start HOW         k-means begins with k-means++ (default) or random descriptors\n"
+    "      --mini-batch N      k-means takes N descriptors a step, drawn at random (default: all)\n"
+    "      --seed N            of whatever is drawn at random (default 0)\n"
     "      --gray              of pixels: one channel, grey before it is resized, as Pillow's convert(\"L\")\n\n";
 static const char help_fit_on[] =
     "      --fit-on SOURCE     fit on the pictures of another source, all of them, which give no rows\n"
@@ -88,6 +103,16 @@ enum {
   OPT_PREPROCESS,
   OPT_RESIZE,
   OPT_GRAY,
+  OPT_WORDS,
+  OPT_VOCABULARY,
+  OPT_SAVE_VOCABULARY,
+  OPT_SAVE_KEYPOINTS,
+  OPT_KEYPOINTS,
+  OPT_WEIGHTING,
+  OPT_NORM,
+  OPT_START,
+  OPT_MINI_BATCH,
+  OPT_SEED,
   OPT_FIT_ON,
   OPT_SPOOL,
   OPT_RESUME,
@@ -107,6 +132,16 @@ static const struct option long_options[] = {
     {"preprocess", required_argument, NULL, OPT_PREPROCESS},
     {"resize", required_argument, NULL, OPT_RESIZE},
     {"gray", no_argument, NULL, OPT_GRAY},
+    {"words", required_argument, NULL, OPT_WORDS},
+    {"vocabulary", required_argument, NULL, OPT_VOCABULARY},
+    {"save-vocabulary", required_argument, NULL, OPT_SAVE_VOCABULARY},
+    {"save-keypoints", required_argument, NULL, OPT_SAVE_KEYPOINTS},
+    {"keypoints", required_argument, NULL, OPT_KEYPOINTS},
+    {"weighting", required_argument, NULL, OPT_WEIGHTING},
+    {"norm", required_argument, NULL, OPT_NORM},
+    {"start", required_argument, NULL, OPT_START},
+    {"mini-batch", required_argument, NULL, OPT_MINI_BATCH},
+    {"seed", required_argument, NULL, OPT_SEED},
     {"fit-on", required_argument, NULL, OPT_FIT_ON},
     {"spool", required_argument, NULL, OPT_SPOOL},
     {"resume", no_argument, NULL, OPT_RESUME},
@@ -119,6 +154,47 @@ typedef struct arguments {
   cli_rows rows;
   const char **includes, **layers;
 } arguments;
+
+/* One of sift and orb; false as below. */
+static bool take_words(pmn_extract_options *o, int option, const char *name) {
+  static const char *const weightings[] = {"tf", "tf-idf"}, *const norms[] = {"none", "l1", "l2"},
+                           *const starts[] = {"k-means++", "random"};
+  int64_t seed = 0;
+  int word;
+  switch (option) {
+  case OPT_WORDS:
+    return cli_number32("extract", name, optarg, 1, 65536, &o->words);
+  case OPT_VOCABULARY:
+    o->vocabulary = optarg;
+    return true;
+  case OPT_SAVE_VOCABULARY:
+    o->save_vocabulary = optarg;
+    return true;
+  case OPT_SAVE_KEYPOINTS:
+    o->save_keypoints = optarg;
+    return true;
+  case OPT_KEYPOINTS:
+    return cli_number32("extract", name, optarg, 1, 65536, &o->keypoints);
+  case OPT_WEIGHTING:
+    word = cli_choice("extract", name, optarg, weightings, 2);
+    if (word >= 0) o->weighting = weightings[word];
+    return word >= 0;
+  case OPT_NORM:
+    word = cli_choice("extract", name, optarg, norms, 3);
+    if (word >= 0) o->norm = norms[word];
+    return word >= 0;
+  case OPT_START:
+    word = cli_choice("extract", name, optarg, starts, 2);
+    if (word >= 0) o->start = starts[word];
+    return word >= 0;
+  case OPT_MINI_BATCH:
+    return cli_number32("extract", name, optarg, 1, INT32_MAX, &o->mini_batch);
+  default:
+    if (!cli_number("extract", name, optarg, 0, INT64_MAX, &seed)) return false;
+    o->seed = (uint64_t)seed;
+    return true;
+  }
+}
 
 /* One option; false when the command line is wrong and the user has been told. */
 static bool take_option(arguments *a, int option, const char *name) {
@@ -171,6 +247,7 @@ static bool take_option(arguments *a, int option, const char *name) {
   case OPT_BATCH:
     return cli_number32("extract", name, optarg, 1, 65536, &o->batch);
   default:
+    if (option >= OPT_WORDS && option <= OPT_SEED) return take_words(o, option, name);
     return cli_take_rows("extract", option, name, &a->rows);
   }
 }

@@ -8,6 +8,7 @@
 #include "pmn_choose.h"
 #include "pmn_clock.h"
 #include "pmn_image.h"
+#include "pmn_learn.h"
 #include "pmn_mem.h"
 #include "pmn_parts.h"
 #include "pmn_pool.h"
@@ -36,8 +37,8 @@ static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
         "both to %d; layers to %d",
         SIZE_PIXELS_MAX, LAYERS_MAX);
   }
-  if (o->fit_on != NULL && !pmn_statistics_need_fit(&o->statistics)) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "there is nothing to fit on %s: ask for standardisation, for PCA, or for both",
+  if (o->fit_on != NULL && !pmn_statistics_need_fit(&o->statistics) && o->words == 0) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "there is nothing to fit on %s: ask for words, for standardisation, or for PCA",
         o->fit_on);
   }
 done:
@@ -122,8 +123,8 @@ static pmn_rows spooled_rows(const pmn_run *run) {
       .count = pmn_spool_count(run->spool), .width = run->width, .arg = run->spool, .read = pmn_spool_read};
 }
 
-/* Fits on pictures of another source, of which no row is written and no reject listed. */
-static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
+/* `steps` on pictures of another source, of which no row is written and no reject listed. */
+static pmn_status take_elsewhere(pmn_run *run, pmn_status (*steps)(pmn_run *run, pmn_err *err), pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_listing *listing = run->listing;
   pmn_counts counts = run->counts;
@@ -131,6 +132,17 @@ static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
   run->is_fitting = true;
   PMN_TRY(open_listing(run, &run->options->fit_on, 1, 0, err));
   PMN_TRY(pmn_run_check_pictures(run, err));
+  PMN_TRY(steps(run, err));
+done:
+  pmn_listing_destroy(run->listing);
+  run->is_fitting = false;
+  run->listing = listing;
+  run->counts = counts;
+  return st;
+}
+
+static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   PMN_TRY(pmn_features_run(run, err));
   pmn_rows rows = spooled_rows(run);
@@ -142,13 +154,15 @@ static pmn_status fit_elsewhere(pmn_run *run, pmn_err *err) {
 done:
   pmn_spool_destroy(run->spool);
   pmn_moments_destroy(run->moments);
-  pmn_listing_destroy(run->listing);
   run->spool = NULL;
   run->moments = NULL;
-  run->is_fitting = false;
-  run->listing = listing;
-  run->counts = counts;
   return st;
+}
+
+/* Words come from where the fit comes from. */
+static pmn_status learn(pmn_run *run, pmn_err *err) {
+  if (run->options->words == 0) return PMN_STATUS_OK;
+  return run->options->fit_on != NULL ? take_elsewhere(run, pmn_learn_words, err) : pmn_learn_words(run, err);
 }
 
 static pmn_status take_steps(pmn_run *run, pmn_err *err) {
@@ -169,10 +183,11 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   pmn_meter_init(&run->meter, run->threads);
   PMN_TRY(open_device(run, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
+  PMN_TRY(learn(run, err));
   bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s), gathers = o->fit_on == NULL && s->save_moments != NULL;
   PMN_TRY(pmn_parts_begin(run, fits, err));
   if (run->finished != NULL) goto done;
-  if (o->fit_on != NULL) PMN_TRY(fit_elsewhere(run, err));
+  if (o->fit_on != NULL && pmn_statistics_need_fit(s)) PMN_TRY(take_elsewhere(run, fit_elsewhere, err));
   if (run->fit != NULL) PMN_TRY(pmn_parts_compare_fit(run, err));
   if (fits || gathers) PMN_TRY(pmn_statistics_open(run, run->counts.listed, err));
   PMN_TRY(pmn_features_run(run, err));

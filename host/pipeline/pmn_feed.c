@@ -25,7 +25,7 @@ typedef struct worker {
   pmn_decoder *decoder;
   pmn_preparer *preparer;
   pmn_buf bytes;
-  double seconds[PMN_STAGE_RESIZE + 1];
+  double seconds[PMN_STAGE_DESCRIBE + 1];
 } worker;
 
 struct pmn_feed {
@@ -62,7 +62,8 @@ static void load_picture(worker *self, int64_t index, slot *s) {
   self->seconds[PMN_STAGE_DECODE] += lap(&mark);
   if (st != PMN_STATUS_OK) return;
   st = pmn_preparer_run(self->preparer, &image, &s->prepared, &s->stage, &s->why);
-  self->seconds[PMN_STAGE_RESIZE] += lap(&mark);
+  bool describes = self->feed->options.prepare.kind == PMN_PREPARE_DESCRIBE;
+  self->seconds[describes ? PMN_STAGE_DESCRIBE : PMN_STAGE_RESIZE] += lap(&mark);
   if (st == PMN_STATUS_OK) s->stage = NULL;
 }
 
@@ -164,7 +165,7 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
 
 void pmn_feed_measure(pmn_feed *feed, pmn_meter *meter) {
   for (int32_t i = 0; i < feed->started; i++) {
-    for (int stage = 0; stage <= PMN_STAGE_RESIZE; stage++) {
+    for (int stage = 0; stage <= PMN_STAGE_DESCRIBE; stage++) {
       meter->stages[stage].busy_seconds += feed->workers[i].seconds[stage];
     }
   }

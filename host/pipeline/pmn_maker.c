@@ -4,10 +4,25 @@
 #include <jansson.h>
 #include <string.h>
 
+/* What only words have. */
+static pmn_status check_words(const pmn_extract_options *o, bool words, pmn_err *err) {
+  bool asked = o->words != 0 || o->keypoints != 0 || o->mini_batch != 0 || o->vocabulary != NULL ||
+               o->save_vocabulary != NULL || o->save_keypoints != NULL || o->weighting != NULL || o->norm != NULL ||
+               o->start != NULL;
+  if (words || !asked) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+      "words, keypoints, vocabularies and how words are counted are of the features sift and orb");
+}
+
 pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err) {
-  bool pixels = options->features != NULL && strcmp(options->features, "pixels") == 0;
+  const char *name = options->features != NULL ? options->features : "";
+  pmn_descriptor_kind descriptor;
+  pmn_status (*make)(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err) = pmn_maker_network;
+  if (strcmp(name, "pixels") == 0) make = pmn_maker_pixels;
+  if (pmn_descriptor_find(name, &descriptor)) make = pmn_maker_words;
   *maker = NULL;
-  pmn_status st = pixels ? pmn_maker_pixels(options, maker, err) : pmn_maker_network(options, maker, err);
+  pmn_status st = check_words(options, make == pmn_maker_words, err);
+  if (st == PMN_STATUS_OK) st = make(options, maker, err);
   if (st == PMN_STATUS_OK && (*maker)->features == NULL) st = pmn_err_memory(err, 1, "the run record");
   if (st != PMN_STATUS_OK) {
     pmn_maker_destroy(*maker);

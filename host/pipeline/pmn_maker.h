@@ -20,6 +20,8 @@ typedef struct pmn_maker_kind {
   pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
   pmn_status (*put)(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err);
   pmn_status (*run)(pmn_maker *maker, int32_t n, float *rows, pmn_err *err);
+  /* Did picture `index` of the batch have nothing to count? NULL: there is always something. */
+  bool (*is_blank)(const pmn_maker *maker, int32_t index);
   void (*destroy)(pmn_maker *maker); /* not NULL */
 } pmn_maker_kind;
 
@@ -37,6 +39,7 @@ void pmn_maker_destroy(pmn_maker *maker); /* before its device is closed; NULL i
 
 /* The kinds. Each fills what it can of its own; pmn_maker_create destroys what has failed. */
 PMN_MUST_USE pmn_status pmn_maker_network(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_maker_words(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_maker_pixels(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
 
 #endif

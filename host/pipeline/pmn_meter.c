@@ -2,12 +2,12 @@
 #include "pmn_meter.h"
 
 static bool is_feed(int stage) {
-  return stage >= PMN_STAGE_READ && stage <= PMN_STAGE_RESIZE;
+  return stage >= PMN_STAGE_READ && stage <= PMN_STAGE_DESCRIBE;
 }
 
 void pmn_meter_init(pmn_meter *meter, int32_t feed_lanes) {
   static const char *const names[PMN_STAGE_COUNT] = {
-      "start", "read", "decode", "resize", "network", "moments", "write", "fit", "project"};
+      "start", "read", "decode", "resize", "describe", "vocabulary", "network", "moments", "write", "fit", "project"};
   for (int i = 0; i < PMN_STAGE_COUNT; i++) {
     meter->stages[i] = (pmn_stage){.name = names[i], .lanes = is_feed(i) ? feed_lanes : 1};
   }

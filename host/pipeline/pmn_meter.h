@@ -4,12 +4,14 @@
 
 #include "pomona.h"
 
-/* In the order of the flow. Reading, decoding and resizing share the threads of the feed. */
+/* In the order of the flow. Reading, decoding, resizing and describing share the threads of the feed. */
 typedef enum pmn_stage_kind {
   PMN_STAGE_START, /* listing, weights, device and its check: all before the first picture */
   PMN_STAGE_READ,
   PMN_STAGE_DECODE,
   PMN_STAGE_RESIZE,
+  PMN_STAGE_DESCRIBE, /* keypoints and descriptors */
+  PMN_STAGE_WORDS,    /* learning them: descriptors of all pictures, and k-means */
   PMN_STAGE_NETWORK,
   PMN_STAGE_MOMENTS,
   PMN_STAGE_WRITE,

@@ -2,12 +2,14 @@
 #include "pmn_run.h"
 
 #include "pmn_buf.h"
+#include "pmn_keypoints.h"
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
 #include "pmn_parts.h"
 #include "pmn_places.h"
 #include "pmn_s3.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +76,7 @@ static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_e
   return pmn_sink_create(&options, &run->sink, err);
 }
 
-enum { OUTPUTS_MAX = 6 };
+enum { OUTPUTS_MAX = 10 };
 
 /* Every file that the run will write, or for a folder replace. */
 static size_t list_outputs(const pmn_run *run, pmn_place outputs[OUTPUTS_MAX]) {
@@ -84,6 +86,11 @@ static size_t list_outputs(const pmn_run *run, pmn_place outputs[OUTPUTS_MAX]) {
   outputs[count++] = (pmn_place){.path = run->rejects_inside ? NULL : run->rejects_path, .what = "the list of rejects"};
   outputs[count++] = (pmn_place){.path = o->statistics.save_projection, .what = "the projection"};
   outputs[count++] = (pmn_place){.path = o->statistics.save_moments, .what = "the moments"};
+  outputs[count++] = (pmn_place){.path = o->save_vocabulary, .what = "the vocabulary"};
+  pmn_format keypoints;
+  bool saves = o->save_keypoints != NULL && pmn_format_of_path(o->save_keypoints, &keypoints);
+  for (size_t i = 0; saves && (suffix = pmn_format_suffix(keypoints, i)) != NULL; i++)
+    outputs[count++] = (pmn_place){.path = o->save_keypoints, .suffix = suffix, .what = "the keypoints"};
   if (run->job != NULL) {
     outputs[count++] = (pmn_place){.path = o->output, .what = "the output", .is_folder = true};
     return count;
@@ -108,7 +115,7 @@ static pmn_status check_places(const pmn_run *run, pmn_err *err) {
   pmn_place outputs[OUTPUTS_MAX];
   const pmn_place inputs[] = {{.path = run->reduce != NULL ? run->reduce->matrix : NULL},
       {.path = run->reduce != NULL ? run->reduce->index : NULL}, {.path = o->statistics.projection},
-      {.path = o->weights}, {.path = is_file ? o->features : NULL}, source_place(o->fit_on)};
+      {.path = o->vocabulary}, {.path = o->weights}, {.path = is_file ? o->features : NULL}, source_place(o->fit_on)};
   count = list_outputs(run, outputs);
   PMN_TRY(pmn_places_check(outputs, count, inputs, sizeof inputs / sizeof *inputs, err));
   for (size_t i = 0; i < o->source_count; i++) {
@@ -150,7 +157,7 @@ pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err) {
 static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  const char *const kept[] = {o->statistics.save_projection, o->statistics.save_moments};
+  const char *const kept[] = {o->statistics.save_projection, o->statistics.save_moments, o->save_vocabulary};
   PMN_TRY(check_places(run, err));
   if (run->job == NULL) {
     /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
@@ -215,6 +222,7 @@ pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   PMN_TRY(name_rejects(run, err));
   PMN_TRY(check_outputs(run, err));
   if (run->job == NULL) PMN_TRY(guard_output(run, err));
+  if (o->save_keypoints != NULL) PMN_TRY(pmn_keypoints_create(run, &run->keypoints, err));
   PMN_TRY(open_rejects(run, err));
 done:
   return st;
@@ -321,4 +329,12 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
         (long long)o->max_rejects, run->last_reject.message);
   }
   return keep_waiting(run, index, stage, reason, err);
+}
+
+pmn_status pmn_run_blank(pmn_run *run, int64_t index, pmn_err *err) {
+  if (run->is_fitting) return PMN_STATUS_OK;
+  if (run->blank == NULL) run->blank = json_array();
+  run->counts.blank++;
+  bool good = run->blank != NULL && json_array_append_new(run->blank, json_integer(index)) == 0;
+  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
 }

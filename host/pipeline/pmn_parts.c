@@ -148,7 +148,8 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
         run->options->parts, (long long)run->counts.listed);
   }
   /* What only gathers moments keeps no rows: they could not be summed again. */
-  run->journals = run->listing != NULL && (fits || run->options->statistics.save_moments == NULL);
+  run->journals =
+      run->listing != NULL && (fits || run->options->statistics.save_moments == NULL) && run->keypoints == NULL;
   if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
   run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->journals ? contents : NULL);
   run->files = json_array();
@@ -159,8 +160,8 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
   }
   PMN_TRY(pmn_job_begin(run->job, run->plan, &run->finished, err));
   if (!run->journals && run->options->resume && run->finished == NULL) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "a run that saves moments without fitting anything keeps no rows, so there is nothing to go on with: %s",
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a run that saves %s keeps no rows, so there is nothing to go on with: %s",
+        run->keypoints != NULL ? "keypoints" : "moments without fitting anything",
         pmn_job_goes_on(run->job) ? "start anew with --overwrite" : "leave out --resume");
   }
 done:
@@ -267,6 +268,18 @@ done:
   return st;
 }
 
+/* `blank` may be NULL. */
+static pmn_status restore_blank(
+    pmn_run *run, const char *name, const json_t *blank, int64_t first, int64_t end, pmn_err *err) {
+  for (size_t i = 0; i < json_array_size(blank); i++) {
+    int64_t index = json_integer_value(json_array_get(blank, i));
+    if (index < first || index >= end) return damaged(run, name, err);
+    pmn_status st = pmn_run_blank(run, index, err);
+    if (st != PMN_STATUS_OK) return st;
+  }
+  return PMN_STATUS_OK;
+}
+
 /* The rows of a piece are a file of their own: "rows-00000.f32". */
 static pmn_status keep_rows(pmn_run *run, const char *name, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -322,6 +335,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     }
     int64_t rows = run->counts.rows;
     PMN_TRY(restore_indices(run, name, json_object_get(entry, "rejects"), *first, end, err));
+    PMN_TRY(restore_blank(run, name, json_object_get(entry, "blank"), *first, end, err));
     if (run->spool != NULL) PMN_TRY(restore_rows(run, name, run->counts.rows - rows, err));
     json_decref(entry);
     entry = NULL;
@@ -404,6 +418,19 @@ pmn_status pmn_parts_piece_begin(pmn_run *run, int64_t index, pmn_err *err) {
   return pmn_parts_part_begin(run, run->job == NULL ? 0 : piece_of(run, index), err);
 }
 
+/* Rows without a keypoint from the begin of a piece on; NULL when memory cannot be had. */
+static json_t *blank_from(const pmn_run *run, int64_t piece) {
+  int64_t first = piece > 0 ? cut_end(run->counts.listed, run->piece_count, piece - 1) : 0;
+  json_t *array = json_array(), *index;
+  size_t i;
+  json_array_foreach(run->blank, i, index) {
+    if (json_integer_value(index) < first || json_array_append(array, index) == 0) continue;
+    json_decref(array);
+    return NULL;
+  }
+  return array;
+}
+
 pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   json_t *files = NULL, *entry = NULL;
@@ -419,7 +446,10 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
     PMN_TRY(keep_rows(run, name, err));
   if (!run->journals) goto done;
   entry = json_pack("{s:I, s:O, s:O*}", "end", (json_int_t)end, "rejects", run->rejected, "files", files);
-  if (entry == NULL) {
+  bool good = entry != NULL;
+  if (good && run->blank != NULL)
+    good = json_object_set_new(entry, "blank", blank_from(run, piece_of(run, end - 1))) == 0;
+  if (!good) {
     st = pmn_err_memory(err, 1, "an entry of the journal");
     goto done;
   }

@@ -7,17 +7,33 @@
 
 #include "pmn_mem.h"
 
+#include <string.h>
+
 struct pmn_preparer {
   pmn_prepare_options options;
-  pmn_resampler *resampler;
-  pmn_buf gray, three; /* of one picture; only if grey is asked for */
+  pmn_resampler *resampler;   /* NULL: no resizing */
+  pmn_describer *describer;   /* NULL unless descriptors are asked for */
+  pmn_buf gray, three, small; /* of one picture: grey, as three channels, and those resized */
 };
 
 static size_t pixel_count(const pmn_prepare_options *options) {
   return (size_t)options->width * (size_t)options->height;
 }
 
+static size_t keypoint_bytes(const pmn_prepare_options *options) {
+  return sizeof(pmn_keypoint) + (size_t)pmn_descriptor_bytes(options->descriptor);
+}
+
+pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *data, size_t size) {
+  size_t count = size / keypoint_bytes(options);
+  const pmn_keypoint *keypoints = data;
+  return (pmn_described){.count = (int32_t)count,
+      .keypoints = keypoints,
+      .descriptors = count > 0 ? (const uint8_t *)(keypoints + count) : NULL};
+}
+
 size_t pmn_prepare_bytes(const pmn_prepare_options *options) {
+  if (options->kind == PMN_PREPARE_DESCRIBE) return (size_t)options->keypoints_max * keypoint_bytes(options);
   return pixel_count(options) * (options->kind == PMN_PREPARE_GRAY ? 1 : 3);
 }
 
@@ -28,11 +44,16 @@ pmn_status pmn_preparer_create(const pmn_prepare_options *options, pmn_preparer 
   self->options = *options;
   pmn_buf_init(&self->gray, SIZE_MAX);
   pmn_buf_init(&self->three, SIZE_MAX);
-  pmn_status st = pmn_resampler_create(options->filter, options->width, options->height, &self->resampler, err);
-  if (st == PMN_STATUS_OK)
-    *preparer = self;
-  else
-    pmn_preparer_destroy(self);
+  pmn_buf_init(&self->small, SIZE_MAX);
+  pmn_status st = PMN_STATUS_OK;
+  if (options->width > 0)
+    PMN_TRY(pmn_resampler_create(options->filter, options->width, options->height, &self->resampler, err));
+  if (options->kind == PMN_PREPARE_DESCRIBE)
+    PMN_TRY(pmn_describer_create(options->descriptor, options->keypoints_max, &self->describer, err));
+  *preparer = self;
+  self = NULL;
+done:
+  pmn_preparer_destroy(self);
   return st;
 }
 
@@ -41,33 +62,43 @@ void pmn_preparer_destroy(pmn_preparer *preparer) {
   pmn_resampler_destroy(preparer->resampler);
   pmn_buf_reset(&preparer->gray);
   pmn_buf_reset(&preparer->three);
+  pmn_buf_reset(&preparer->small);
+  pmn_describer_destroy(preparer->describer);
   pmn_free(preparer);
 }
 
-/* Grey as three equal channels. */
-static pmn_status make_gray(pmn_preparer *self, const pmn_image *image, pmn_image *gray, pmn_err *err) {
+/* The grey picture, resized unless it is to stay as it is: *gray is a view into the preparer. */
+static pmn_status make_gray(pmn_preparer *self, const pmn_image *image, const uint8_t **gray, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t count = (size_t)image->width * (size_t)image->height;
-  PMN_TRY(pmn_buf_reserve(&self->gray, count, err));
+  size_t count = (size_t)image->width * (size_t)image->height, small = pixel_count(&self->options);
+  PMN_TRY(pmn_buf_reserve(&self->gray, count > small ? count : small, err));
+  uint8_t *one = (uint8_t *)self->gray.data;
+  *gray = one;
+  pmn_gray_convert(image->rgb, count, one);
+  if (self->resampler == NULL) goto done;
   PMN_TRY(pmn_buf_reserve(&self->three, 3 * count, err));
-  const uint8_t *from = (const uint8_t *)self->gray.data;
-  uint8_t *to = (uint8_t *)self->three.data;
-  pmn_gray_convert(image->rgb, count, (uint8_t *)self->gray.data);
-  for (size_t i = 0; i < count; i++) to[3 * i] = to[3 * i + 1] = to[3 * i + 2] = from[i];
-  *gray = (pmn_image){.width = image->width, .height = image->height, .rgb = to};
+  PMN_TRY(pmn_buf_reserve(&self->small, 3 * small, err));
+  uint8_t *from = (uint8_t *)self->three.data, *to = (uint8_t *)self->small.data;
+  for (size_t i = 0; i < count; i++) from[3 * i] = from[3 * i + 1] = from[3 * i + 2] = one[i];
+  pmn_image three = {.width = image->width, .height = image->height, .rgb = from};
+  PMN_TRY(pmn_resampler_run(self->resampler, &three, to, err));
+  for (size_t i = 0; i < small; i++) one[i] = to[3 * i];
 done:
   return st;
 }
 
-static pmn_status resize_gray(pmn_preparer *self, const pmn_image *image, uint8_t *out, pmn_err *err) {
+static pmn_status describe(pmn_preparer *self, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t count = pixel_count(&self->options);
-  pmn_image gray;
+  const pmn_prepare_options *o = &self->options;
+  const uint8_t *gray;
+  pmn_described described;
   PMN_TRY(make_gray(self, image, &gray, err));
-  PMN_TRY(pmn_buf_reserve(&self->gray, 3 * count, err));
-  uint8_t *three = (uint8_t *)self->gray.data;
-  PMN_TRY(pmn_resampler_run(self->resampler, &gray, three, err));
-  for (size_t i = 0; i < count; i++) out[i] = three[3 * i];
+  *stage = "describe";
+  PMN_TRY(pmn_describer_run(self->describer, gray, o->width > 0 ? o->width : image->width,
+      o->height > 0 ? o->height : image->height, &described, err));
+  size_t count = (size_t)described.count;
+  PMN_TRY(pmn_buf_append(out, described.keypoints, count * sizeof(pmn_keypoint), err));
+  PMN_TRY(pmn_buf_append(out, described.descriptors, count * (size_t)pmn_descriptor_bytes(o->descriptor), err));
 done:
   return st;
 }
@@ -76,13 +107,17 @@ pmn_status pmn_preparer_run(
     pmn_preparer *preparer, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t size = pmn_prepare_bytes(&preparer->options);
+  const uint8_t *gray;
   *stage = "resize";
   pmn_buf_clear(out);
+  if (preparer->options.kind == PMN_PREPARE_DESCRIBE) return describe(preparer, image, out, stage, err);
   PMN_TRY(pmn_buf_reserve(out, size, err));
-  if (preparer->options.kind == PMN_PREPARE_GRAY)
-    PMN_TRY(resize_gray(preparer, image, (uint8_t *)out->data, err));
-  else
+  if (preparer->options.kind == PMN_PREPARE_GRAY) {
+    PMN_TRY(make_gray(preparer, image, &gray, err));
+    memcpy(out->data, gray, size);
+  } else {
     PMN_TRY(pmn_resampler_run(preparer->resampler, image, (uint8_t *)out->data, err));
+  }
   out->size = size;
 done:
   return st;

@@ -5,20 +5,27 @@
 
 #include "pmn_buf.h"
 #include "pmn_image.h"
+#include "pmn_vision.h"
 
 typedef enum pmn_prepare_kind {
-  PMN_PREPARE_RGB, /* [height, width, 3] bytes, resized */
-  PMN_PREPARE_GRAY /* [height, width] bytes, grey first and then resized */
+  PMN_PREPARE_RGB,     /* [height, width, 3] bytes, resized */
+  PMN_PREPARE_GRAY,    /* [height, width] bytes, grey first and then resized */
+  PMN_PREPARE_DESCRIBE /* keypoints of the grey picture and their descriptors: see pmn_prepared_view */
 } pmn_prepare_kind;
 
 typedef struct pmn_prepare_options {
   pmn_prepare_kind kind;
   pmn_filter filter;
-  int32_t width, height; /* pixels */
+  int32_t width, height; /* pixels; 0: as it is, to be described only */
+  pmn_descriptor_kind descriptor;
+  int32_t keypoints_max;
 } pmn_prepare_options;
 
-/* Bytes of a prepared picture. */
+/* Bytes of a prepared picture, at most. */
 size_t pmn_prepare_bytes(const pmn_prepare_options *options);
+
+/* What PMN_PREPARE_DESCRIBE has made of a picture; views into `data`. */
+pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *data, size_t size);
 
 typedef struct pmn_preparer pmn_preparer; /* one thread at a time */
 

@@ -102,10 +102,17 @@ static json_t *input_json(const pmn_run *run) {
       o->label_regex != NULL ? "label_regex" : "label_level", label, "limit", (json_int_t)o->limit);
 }
 
-static json_t *counts_json(const pmn_counts *c) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "listed", (json_int_t)c->listed, "rows", (json_int_t)c->rows,
-      "rejects", (json_int_t)c->rejects, "width", (json_int_t)c->width, "skipped", (json_int_t)c->skipped, "duplicates",
-      (json_int_t)c->duplicates);
+static bool counts_blank(const pmn_run *run) {
+  return run->maker != NULL && run->maker->kind->is_blank != NULL;
+}
+
+static json_t *counts_json(const pmn_run *run) {
+  const pmn_counts *c = &run->counts;
+  json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "listed", (json_int_t)c->listed, "rows",
+      (json_int_t)c->rows, "rejects", (json_int_t)c->rejects, "width", (json_int_t)c->width, "skipped",
+      (json_int_t)c->skipped, "duplicates", (json_int_t)c->duplicates);
+  if (counts_blank(run)) set(&json, "blank", json_integer((json_int_t)c->blank));
+  return json;
 }
 
 /* How many components explain a share of the variance; null where more would be needed than are known. */
@@ -168,27 +175,44 @@ static json_t *files_json(const json_t *files) {
   return copy;
 }
 
+/* What a file that is kept beside the table holds. */
+static const char *kept_name(const pmn_run *run, const char *path) {
+  const pmn_extract_options *o = run->options;
+  if (o->statistics.save_moments != NULL && strcmp(path, o->statistics.save_moments) == 0) return "moments";
+  return o->save_vocabulary != NULL && strcmp(path, o->save_vocabulary) == 0 ? "vocabulary" : "projection";
+}
+
 /* What --resume of a finished output holds the files beside it against. */
 static json_t *saved_json(const pmn_run *run) {
-  const char *moments = run->options->statistics.save_moments;
   json_t *saved = json_object();
   for (size_t i = 0; i < run->kept_count; i++) {
     const char *path = pmn_outfile_path(run->kept[i]);
     uint64_t from; /* 0, as these files are not in buckets */
-    set(&saved, moments != NULL && strcmp(path, moments) == 0 ? "moments" : "projection",
+    set(&saved, kept_name(run, path),
         json_pack("{s:o, s:s}", "file", pmn_json_name(path), "sha256", pmn_outfile_sha256(run->kept[i], &from)));
   }
   return saved;
 }
 
+/* Keys of the rows without a keypoint. */
+static json_t *blank_json(const pmn_run *run) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < json_array_size(run->blank); i++) {
+    int64_t index = json_integer_value(json_array_get(run->blank, i));
+    append(&array, pmn_json_name(pmn_listing_item(run->listing, index).key));
+  }
+  return array;
+}
+
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const json_t *files) {
-  json_t *record = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc,
-      "features", json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts",
-      counts_json(&run->counts));
+  json_t *record =
+      json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc, "features",
+          json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts", counts_json(run));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
   set(&record, "rejects", run->counts.rejects > 0 ? pmn_json_name(run->rejects_path) : json_null());
   if (run->kept_count > 0) set(&record, "saved", saved_json(run));
+  if (counts_blank(run)) set(&record, "blank", blank_json(run));
   if (files != NULL) set(&record, "files", files_json(files));
   if (run->plan != NULL) set(&record, "plan", json_incref(run->plan));
   set(&record, "seconds", json_real(seconds));
@@ -200,17 +224,17 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
 }
 
 pmn_status pmn_record_counts(const char *record, pmn_counts *counts, char **rejects_path, pmn_err *err) {
-  json_int_t listed, rows, rejects, width, skipped, duplicates;
+  json_int_t listed, rows, rejects, width, skipped, duplicates, blank = 0;
   json_t *json = json_loads(record, 0, NULL);
   const char *path = json_string_value(json_object_get(json, "rejects"));
   *rejects_path = path != NULL ? pmn_strdup(path) : NULL;
   bool copied = path == NULL || *rejects_path != NULL;
-  int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I}}", "counts", "listed", &listed, "rows", &rows,
-      "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates);
+  int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I, s?I}}", "counts", "listed", &listed, "rows", &rows,
+      "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates, "blank", &blank);
   json_decref(json);
   if (!copied) return pmn_err_memory(err, 1, "the summary");
   if (failed) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the run record of the output holds no counts");
-  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates, .restored = listed};
+  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates, .restored = listed, .blank = blank};
   return PMN_STATUS_OK;
 }
 

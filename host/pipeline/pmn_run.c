@@ -2,6 +2,7 @@
 #include "pmn_run.h"
 
 #include "pmn_clock.h"
+#include "pmn_keypoints.h"
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
 #include "pmn_parts.h"
@@ -83,6 +84,7 @@ static void close_run(pmn_run *run) {
   pmn_outlet_destroy(run->outlet);
   pmn_projector_destroy(run->projector);
   pmn_sink_destroy(run->sink);
+  pmn_keypoints_destroy(run->keypoints);
   pmn_rejects_destroy(run->rejects);
   pmn_run_forget_rejects(run);
   pmn_spool_destroy(run->spool);
@@ -101,6 +103,7 @@ static void close_run(pmn_run *run) {
   json_decref(run->plan);
   json_decref(run->files);
   json_decref(run->rejected);
+  json_decref(run->blank);
   json_decref(run->fit_rejected);
   pmn_free(run->finished);
   pmn_free(run->rows);
@@ -226,6 +229,7 @@ static pmn_status find_summary(pmn_run *run, pmn_summary *summary, pmn_err *err)
   PMN_TRY(pmn_record_counts(run->finished, &summary->counts, &summary->rejects_path, err));
   PMN_TRY(check_saved(run, "projection", s->save_projection, err));
   PMN_TRY(check_saved(run, "moments", s->save_moments, err));
+  PMN_TRY(check_saved(run, "vocabulary", run->options->save_vocabulary, err));
   summary->record = run->finished;
   run->finished = NULL;
   pmn_meter_init(&summary->meter, 1);
@@ -246,6 +250,10 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(fill_summary(run, summary, err));
   if (run->guard != NULL) PMN_TRY(pmn_job_guard_check(run->guard, err));
   if (!shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  if (run->keypoints != NULL) {
+    PMN_TRY(make_record(run, summary, NULL, err));
+    PMN_TRY(pmn_keypoints_commit(run->keypoints, summary->record, err));
+  }
   st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */
   bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL;

@@ -43,6 +43,7 @@ typedef struct pmn_run {
   struct json_t *plan;     /* what decides the bytes of the output */
   struct json_t *files;    /* of finished parts */
   struct json_t *rejected; /* of the piece under way: [index, stage, reason] */
+  struct json_t *blank;    /* [index] of all rows without a keypoint, in order; NULL: none */
   char *finished;          /* record of an output that this very plan has finished before: nothing is left to do */
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
@@ -52,13 +53,14 @@ typedef struct pmn_run {
   size_t waiting_count, waiting_capacity;
   int64_t *rows; /* [counts.rows] index of each row in the listing or matrix */
   pmn_sink *sink;
+  struct pmn_keypoints *keypoints; /* NULL unless they are to be saved */
   pmn_projector *projector;
   pmn_outlet *outlet;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;
   bool is_fitting;             /* on the pictures of fit_on, which are none of the table's */
   struct json_t *fit_rejected; /* of those pictures, what could not be read: [path, stage, reason] */
-  pmn_outfile *kept[2];        /* moments and projection, sealed, until the commit */
+  pmn_outfile *kept[3];        /* vocabulary, moments and projection, sealed, until the commit */
   size_t kept_count;
   pmn_fit *fit;
   pmn_meter meter;
@@ -74,6 +76,8 @@ bool pmn_statistics_need_fit(const pmn_statistics *statistics);
 pmn_fit_options pmn_statistics_fit_options(const pmn_statistics *statistics, int32_t threads);
 /* What the user allows, or a quarter of the machine. */
 int64_t pmn_statistics_memory(const pmn_statistics *statistics);
+/* Beside what files without a name are to be made: in --spool, or by the output. */
+PMN_MUST_USE pmn_status pmn_run_scratch_path(const pmn_run *run, pmn_buf *path, pmn_err *err);
 /* Everything that takes in rows, for up to `rows` of them, if anything is asked of the columns; before anything is
  * allocated it says what the run will take, or that this is too much. */
 PMN_MUST_USE pmn_status pmn_statistics_open(pmn_run *run, int64_t rows, pmn_err *err);
@@ -107,6 +111,9 @@ PMN_MUST_USE pmn_status pmn_run_reject(
 /* Every row up to the last reject is decided: those that wait are listed, in the order of their indices. */
 PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err);
 void pmn_run_forget_rejects(pmn_run *run);
+
+/* The row of picture `index` is one without a keypoint: counted, and named in the run record. */
+PMN_MUST_USE pmn_status pmn_run_blank(pmn_run *run, int64_t index, pmn_err *err);
 
 /* A whole run: `steps` up to the last row in the sink, then the commit; run->options is set. The run is closed. */
 PMN_MUST_USE pmn_status pmn_run_execute(

@@ -182,17 +182,18 @@ done:
   return st;
 }
 
+pmn_status pmn_run_scratch_path(const pmn_run *run, pmn_buf *path, pmn_err *err) {
+  const pmn_extract_options *o = run->options;
+  if (o->statistics.spool != NULL) return pmn_buf_printf(path, err, "%s/spool", o->statistics.spool);
+  if (run->job != NULL) return pmn_job_scratch_path(run->job, path, err);
+  return pmn_buf_printf(path, err, "%s", o->output);
+}
+
 static pmn_status open_spool(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_extract_options *o = run->options;
   pmn_buf beside;
   pmn_buf_init(&beside, 1 << 16);
-  if (o->statistics.spool != NULL)
-    PMN_TRY(pmn_buf_printf(&beside, err, "%s/spool", o->statistics.spool));
-  else if (run->job != NULL)
-    PMN_TRY(pmn_job_scratch_path(run->job, &beside, err));
-  else
-    PMN_TRY(pmn_buf_printf(&beside, err, "%s", o->output));
+  PMN_TRY(pmn_run_scratch_path(run, &beside, err));
   PMN_TRY(pmn_spool_create(beside.data, run->width, &run->spool, err));
 done:
   pmn_buf_reset(&beside);

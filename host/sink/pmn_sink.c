@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* A row is held in memory, and Parquet pages and their values are counted in 32 bits. */
-enum { WIDTH_MAX = 1 << 24, ADOPTED_MAX = 2 };
+enum { WIDTH_MAX = 1 << 24, ADOPTED_MAX = 3 };
 
 static const char RECORD_SUFFIX[] = ".record.json";
 

@@ -56,7 +56,7 @@ PMN_MUST_USE pmn_status pmn_sink_seal(pmn_sink *sink, const char *record, pmn_er
 int64_t pmn_sink_rows(const pmn_sink *sink); /* written so far */
 /* The sealed files of the table, the record's not among them; borrowed. */
 pmn_outfile *const *pmn_sink_files(const pmn_sink *sink, size_t *count);
-/* A sealed file that is to be visible if and only if the table is; owned by the sink from now on. At most two. */
+/* A sealed file that is to be visible if and only if the table is; owned by the sink from now on. At most three. */
 void pmn_sink_adopt(pmn_sink *sink, pmn_outfile *file);
 /* Seals what is not sealed, writes `record`, JSON text, if the table has a file for it, and makes everything visible.
  * After any status only destroy may follow. */

@@ -30,7 +30,7 @@ enum { PMN_WORDS_MAX = 65536 };
 typedef enum pmn_kmeans_start { PMN_KMEANS_PLUSPLUS, PMN_KMEANS_RANDOM } pmn_kmeans_start;
 
 typedef struct pmn_kmeans_options {
-  int32_t k;              /* 1 to PMN_WORDS_MAX; at most as many as there are points that differ: else PMN_STATUS_ARGUMENT */
+  int32_t k; /* 1 to PMN_WORDS_MAX; at most as many as there are points that differ: else PMN_STATUS_ARGUMENT */
   pmn_kmeans_start start; /* k-means++ (Arthur and Vassilvitskii, 2007) with scikit-learn's 2 + ln k trials a centre,
                              or k different points at random */
   uint64_t seed;

@@ -1,0 +1,127 @@
+/* pmn_lexicon.c - see pmn_lexicon.h. */
+#include "pmn_lexicon.h"
+
+#include "pmn_mem.h"
+#include "pmn_store_file.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum { T_WORDS, T_IDF, T_COUNT };
+
+void pmn_lexicon_reset(pmn_lexicon *words) {
+  pmn_vocabulary_destroy(words->vocabulary);
+  pmn_free(words->idf);
+  *words = (pmn_lexicon){0};
+}
+
+static size_t value_count(const pmn_vocabulary *v) {
+  return (size_t)v->k * (size_t)v->width;
+}
+
+pmn_status pmn_lexicon_hash(pmn_lexicon *words, pmn_err *err) {
+  const pmn_vocabulary *v = words->vocabulary;
+  size_t count = value_count(v);
+  const void *parts[] = {v->binary ? (const void *)v->bits : v->centres, words->idf};
+  const size_t sizes[] = {count * (v->binary ? 1 : sizeof *v->centres), (size_t)v->k * sizeof *words->idf};
+  return pmn_sha256_hex(parts, sizes, 2, words->sha256, err);
+}
+
+static void list(const pmn_lexicon *words, pmn_store_tensor tensors[T_COUNT]) {
+  const pmn_vocabulary *v = words->vocabulary;
+  tensors[T_WORDS] =
+      (pmn_store_tensor){.name = "words", .rows = v->k, .columns = v->width, .rule = PMN_VALUE_NOT_NEGATIVE};
+  tensors[T_IDF] = (pmn_store_tensor){.name = "idf", .columns = v->k, .rule = PMN_VALUE_POSITIVE};
+}
+
+pmn_status pmn_lexicon_save(
+    const char *path, bool overwrite, const pmn_lexicon *words, pmn_outfile **file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_vocabulary *v = words->vocabulary;
+  size_t count = value_count(v), k = (size_t)v->k;
+  pmn_store_tensor tensors[T_COUNT];
+  double *values = pmn_alloc(count + k, sizeof *values);
+  if (values == NULL) PMN_TRY(pmn_err_memory(err, (count + k) * sizeof *values, "a vocabulary"));
+  for (size_t i = 0; i < count; i++) values[i] = v->binary ? v->bits[i] : (double)v->centres[i];
+  for (size_t i = 0; i < k; i++) values[count + i] = (double)words->idf[i];
+  list(words, tensors);
+  tensors[T_WORDS].values = values;
+  tensors[T_IDF].values = values + count;
+  json_t *record = json_pack("{s:{s:s}, s:i, s:I, s:I, s:i, s:f}", "features", "descriptor",
+      pmn_descriptor_name(words->descriptor), "k", v->k, "pictures", (json_int_t)words->pictures, "descriptors",
+      (json_int_t)v->points, "iterations", v->iterations, "inertia", v->inertia);
+  PMN_TRY(pmn_store_write(path, overwrite, PMN_STORE_VOCABULARY, record, tensors, T_COUNT, file, err));
+done:
+  pmn_free(values);
+  return st;
+}
+
+static pmn_status read_record(const pmn_stored *stored, pmn_lexicon *words, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_vocabulary *v = words->vocabulary;
+  pmn_descriptor_kind theirs;
+  const char *name = json_string_value(json_object_get(json_object_get(stored->record, "features"), "descriptor"));
+  if (name == NULL || !pmn_descriptor_find(name, &theirs))
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record names no descriptor that is known", stored->path);
+  if (theirs != words->descriptor) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s holds words of %s, these descriptors are %s", stored->path, name,
+        pmn_descriptor_name(words->descriptor));
+  }
+  PMN_TRY(pmn_stored_count(stored, "k", 1, PMN_WORDS_MAX, &v->k, err));
+  PMN_TRY(pmn_stored_integer(stored, "pictures", 1, PMN_STORE_ROWS_MAX, &words->pictures, err));
+  PMN_TRY(pmn_stored_integer(stored, "descriptors", v->k, PMN_STORE_ROWS_MAX, &v->points, err));
+  PMN_TRY(pmn_stored_count(stored, "iterations", 0, INT32_MAX, &v->iterations, err));
+  v->inertia = json_number_value(json_object_get(stored->record, "inertia"));
+  v->binary = words->descriptor == PMN_DESCRIPTOR_ORB;
+  v->width = pmn_descriptor_bytes(words->descriptor);
+done:
+  return st;
+}
+
+/* Numbers from a file to what they were. */
+static pmn_status take_values(
+    const pmn_stored *stored, const pmn_store_tensor *tensors, pmn_lexicon *words, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_vocabulary *v = words->vocabulary;
+  size_t count = value_count(v), k = (size_t)v->k;
+  const double *values = tensors[T_WORDS].loaded;
+  if (v->binary)
+    v->bits = pmn_alloc(count, 1);
+  else
+    v->centres = pmn_alloc_aligned(count, sizeof *v->centres);
+  words->idf = pmn_alloc(k, sizeof *words->idf);
+  if ((v->bits == NULL && v->centres == NULL) || words->idf == NULL)
+    PMN_TRY(pmn_err_memory(err, count * sizeof *v->centres, "a vocabulary"));
+  for (size_t i = 0; i < count; i++) {
+    if (values[i] > 255 || (v->binary && values[i] != (double)(uint8_t)values[i])) {
+      PMN_FAIL(err, PMN_STATUS_MODEL, "%s: value %zu of words is %g: it must be %s", stored->path, i, values[i],
+          v->binary ? "a byte" : "at most 255");
+    }
+    if (v->binary)
+      v->bits[i] = (uint8_t)values[i];
+    else
+      v->centres[i] = (float)values[i];
+  }
+  for (size_t i = 0; i < k; i++) words->idf[i] = (float)tensors[T_IDF].loaded[i];
+done:
+  return st;
+}
+
+pmn_status pmn_lexicon_load(const char *path, pmn_descriptor_kind descriptor, pmn_lexicon *words, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_stored stored = {.path = path};
+  pmn_store_tensor tensors[T_COUNT] = {0};
+  *words = (pmn_lexicon){.descriptor = descriptor, .vocabulary = pmn_calloc(1, sizeof *words->vocabulary)};
+  if (words->vocabulary == NULL) PMN_TRY(pmn_err_memory(err, sizeof *words->vocabulary, "a vocabulary"));
+  PMN_TRY(pmn_stored_open(&stored, PMN_STORE_VOCABULARY, err));
+  PMN_TRY(read_record(&stored, words, err));
+  list(words, tensors);
+  PMN_TRY(pmn_stored_tensors(&stored, tensors, T_COUNT, err));
+  PMN_TRY(take_values(&stored, tensors, words, err));
+  PMN_TRY(pmn_lexicon_hash(words, err));
+done:
+  for (int i = 0; i < T_COUNT; i++) pmn_free(tensors[i].loaded);
+  pmn_stored_reset(&stored);
+  if (st != PMN_STATUS_OK) pmn_lexicon_reset(words);
+  return st;
+}

@@ -1,0 +1,13 @@
+/* pmn_maker_words.h - rows that count words: what learning them needs beside pmn_maker.h. */
+#ifndef PMN_MAKER_WORDS_H
+#define PMN_MAKER_WORDS_H
+
+#include "pmn_lexicon.h"
+#include "pmn_maker.h"
+
+/* Is this a maker of words that has no vocabulary yet? */
+bool pmn_maker_wants_words(const pmn_maker *maker);
+/* The words from now on; they are the maker's own then, and *words is empty. */
+PMN_MUST_USE pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *err);
+
+#endif

@@ -1,0 +1,267 @@
+/* pmn_store_file.c - see pmn_store_file.h.
+ *
+ * Workload: projections of kilobytes to some hundred megabytes; moments of 1280 columns (13 MB) to 25,088 (5 GB). So a
+ * matrix is written row by row from where it lies, with zeros made up below its diagonal, and read row by row straight
+ * into its place. Files are read by pread, not mapped: one that is cut short by somebody else while we read it is then
+ * an error and not a SIGBUS.
+ *
+ * jansson takes memory of its own; a value that it could not make is NULL, and whoever is given one gives NULL back. */
+#include "pmn_store_file.h"
+
+#include "pmn_json.h"
+#include "pmn_mem.h"
+#include "pmn_text.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { VERSION = 1, ALIGNMENT = 64 };
+
+static const struct {
+  const char *format, *name, *use;
+} kinds[] = {[PMN_STORE_PROJECTION] = {"pomona.projection", "a projection", "give it to --projection"},
+    [PMN_STORE_MOMENTS] = {"pomona.moments", "moments", "use pomona merge"},
+    [PMN_STORE_VOCABULARY] = {"pomona.vocabulary", "a vocabulary", "give it to --vocabulary"}};
+
+static int32_t row_count(const pmn_store_tensor *t) {
+  return t->rows > 0 ? t->rows : 1;
+}
+
+bool pmn_value_obeys(double value, pmn_value_rule rule) {
+  bool finite = isfinite(value) || (rule == PMN_VALUE_POSITIVE_OR_INFINITE && value > 0.0);
+  return finite && (rule == PMN_VALUE_FINITE || value > 0.0 || (rule == PMN_VALUE_NOT_NEGATIVE && value == 0.0));
+}
+
+/* `count` values of a tensor, which begin at the value `first` of it. */
+static pmn_status check_values(const char *path, const pmn_store_tensor *t, size_t first, const double *values,
+    size_t count, pmn_status status, pmn_err *err) {
+  static const char *const rules[] = {[PMN_VALUE_FINITE] = "finite",
+      [PMN_VALUE_NOT_NEGATIVE] = "finite and not negative",
+      [PMN_VALUE_POSITIVE] = "finite and positive",
+      [PMN_VALUE_POSITIVE_OR_INFINITE] = "positive"};
+  for (size_t i = 0; i < count; i++) {
+    if (pmn_value_obeys(values[i], t->rule)) continue;
+    return pmn_err_set(err, status, 0, "%s: value %zu of %s is %g: it must be %s", path, first + i, t->name, values[i],
+        rules[t->rule]);
+  }
+  return PMN_STATUS_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------- JSON -- */
+
+char *pmn_store_text(const json_t *json) {
+  return pmn_json_text(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+}
+
+pmn_status pmn_store_parse(
+    const char *text, const char *where, const char *what, pmn_status status, json_t **object, pmn_err *err) {
+  json_error_t problem = {.text = ""};
+  *object = text == NULL ? NULL : json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+  if (json_is_object(*object)) return PMN_STATUS_OK;
+  bool memory = text != NULL && *object == NULL &&
+                (problem.text[0] == '\0' || json_error_code(&problem) == json_error_out_of_memory);
+  json_decref(*object);
+  *object = NULL;
+  if (memory) return pmn_err_memory(err, strlen(text), what);
+  return pmn_err_set(err, status, 0, "%s: its %s must be a JSON object", where, what);
+}
+
+/* An entry of the header; *offset moves on. */
+static json_t *entry_json(const pmn_store_tensor *t, json_int_t *offset) {
+  json_int_t begin = *offset;
+  *offset += (json_int_t)sizeof(double) * row_count(t) * t->columns;
+  json_t *shape = t->rows > 0 ? json_pack("[i, i]", t->rows, t->columns) : json_pack("[i]", t->columns);
+  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F64", "shape", shape, "data_offsets", begin, *offset);
+}
+
+/* The header's text, to be freed with pmn_free; NULL when memory cannot be had. */
+static char *print_header(pmn_store_kind kind, const json_t *record, const pmn_store_tensor *tensors, int32_t count) {
+  char version[16];
+  json_int_t offset = 0;
+  char *record_text = pmn_store_text(record), *text = NULL;
+  snprintf(version, sizeof version, "%d", VERSION);
+  if (record_text == NULL) return NULL;
+  json_t *header = json_pack("{s:{s:s, s:s, s:s, s:s}}", "__metadata__", "format", kinds[kind].format, "version",
+      version, "pomona", pmn_version(), "record", record_text);
+  bool good = header != NULL;
+  for (int32_t i = 0; good && i < count; i++) {
+    good = json_object_set_new(header, tensors[i].name, entry_json(&tensors[i], &offset)) == 0;
+  }
+  if (good) text = pmn_store_text(header);
+  json_decref(header);
+  pmn_free(record_text);
+  return text;
+}
+
+/* ------------------------------------------------------------------------------------------------------ write -- */
+
+/* A header of text, padded so that the data begin at a multiple of ALIGNMENT. */
+static pmn_status write_header(pmn_outfile *out, const char *text, pmn_err *err) {
+  static const char spaces[ALIGNMENT] = "                                                                ";
+  pmn_status st = PMN_STATUS_OK;
+  unsigned char length[8];
+  size_t size = strlen(text), padding = ALIGNMENT - 1 - (size + sizeof length + ALIGNMENT - 1) % ALIGNMENT;
+  for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)(size + padding) >> 8 * i);
+  PMN_TRY(pmn_outfile_write(out, length, sizeof length, err));
+  PMN_TRY(pmn_outfile_write(out, text, size, err));
+  PMN_TRY(pmn_outfile_write(out, spaces, padding, err));
+done:
+  return st;
+}
+
+static pmn_status write_tensor(pmn_outfile *out, const pmn_store_tensor *t, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t columns = (size_t)t->columns;
+  double *zeros = t->triangle ? pmn_calloc(columns, sizeof *zeros) : NULL;
+  if (t->triangle && zeros == NULL) return pmn_err_memory(err, columns * sizeof *zeros, "a row of zeros");
+  for (size_t row = 0; columns > 0 && row < (size_t)row_count(t); row++) {
+    size_t below = t->triangle ? row : 0, first = row * columns + below;
+    const double *values = t->values + first;
+    PMN_TRY(check_values(pmn_outfile_path(out), t, first, values, columns - below, PMN_STATUS_ARGUMENT, err));
+    PMN_TRY(pmn_outfile_write(out, zeros, below * sizeof *zeros, err));
+    PMN_TRY(pmn_outfile_write(out, values, (columns - below) * sizeof *values, err));
+  }
+done:
+  pmn_free(zeros);
+  return st;
+}
+
+/* Takes over `record`, which may be NULL for want of memory. */
+pmn_status pmn_store_write(const char *path, bool overwrite, pmn_store_kind kind, json_t *record,
+    const pmn_store_tensor *tensors, int32_t count, pmn_outfile **file, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_outfile *out = NULL;
+  char *header = print_header(kind, record, tensors, count);
+  if (header == NULL) {
+    st = pmn_err_memory(err, sizeof *tensors * (size_t)count, "the header of a file");
+    goto done;
+  }
+  PMN_TRY(pmn_outfile_create(NULL, path, "", overwrite, &out, err));
+  PMN_TRY(write_header(out, header, err));
+  for (int32_t i = 0; i < count; i++) PMN_TRY(write_tensor(out, &tensors[i], err));
+  PMN_TRY(pmn_outfile_seal(out, err));
+  *file = out;
+  out = NULL;
+done:
+  pmn_outfile_destroy(out);
+  pmn_free(header);
+  json_decref(record);
+  return st;
+}
+
+/* ------------------------------------------------------------------------------------------------------- read -- */
+
+void pmn_stored_reset(pmn_stored *self) {
+  pmn_safetensors_destroy(self->file);
+  json_decref(self->record);
+  pmn_free(self->features);
+}
+
+static pmn_status check_format(const pmn_stored *self, pmn_store_kind wanted, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t version;
+  const char *format = pmn_safetensors_metadata(self->file, "format");
+  const char *version_text = pmn_safetensors_metadata(self->file, "version");
+  for (size_t other = 0; format != NULL && other < sizeof kinds / sizeof *kinds; other++) {
+    if (other == wanted || strcmp(format, kinds[other].format) != 0) continue;
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s holds %s, not %s; %s", self->path, kinds[other].name, kinds[wanted].name,
+        kinds[other].use);
+  }
+  if (format == NULL || strcmp(format, kinds[wanted].format) != 0) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s does not hold %s: its metadata have no \"format\" \"%s\"", self->path,
+        kinds[wanted].name, kinds[wanted].format);
+  }
+  if (version_text == NULL || !pmn_text_int64(version_text, 1, INT32_MAX, &version)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its metadata have no \"version\"", self->path);
+  }
+  if (version > VERSION) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s has version %" PRId64 " of its format, which this pomona %s does not know yet: use a newer one", self->path,
+        version, pmn_version());
+  }
+done:
+  return st;
+}
+
+/* Opens the file, checks what it is and parses its record. To be reset also after an error. */
+pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_safetensors_open(self->path, &self->file, err));
+  PMN_TRY(check_format(self, kind, err));
+  const char *text = pmn_safetensors_metadata(self->file, "record");
+  PMN_TRY(pmn_store_parse(text, self->path, "record", PMN_STATUS_MODEL, &self->record, err));
+  const json_t *features = json_object_get(self->record, "features");
+  if (!json_is_object(features)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record does not say of which features it is", self->path);
+  }
+  self->features = pmn_store_text(features);
+  if (self->features == NULL) st = pmn_err_memory(err, strlen(text), "what is known of features");
+done:
+  return st;
+}
+
+pmn_status pmn_stored_integer(
+    const pmn_stored *self, const char *key, int64_t min, int64_t max, int64_t *value, pmn_err *err) {
+  const json_t *json = json_object_get(self->record, key);
+  *value = json_integer_value(json);
+  if (json_is_integer(json) && *value >= min && *value <= max) return PMN_STATUS_OK;
+  return pmn_err_set(
+      err, PMN_STATUS_MODEL, 0, "%s: its record has no %s between %" PRId64 " and %" PRId64, self->path, key, min, max);
+}
+
+pmn_status pmn_stored_count(
+    const pmn_stored *self, const char *key, int64_t min, int64_t max, int32_t *value, pmn_err *err) {
+  int64_t wide;
+  pmn_status st = pmn_stored_integer(self, key, min, max, &wide, err);
+  *value = (int32_t)wide;
+  return st;
+}
+
+pmn_status pmn_stored_bool(const pmn_stored *self, const char *key, bool *value, pmn_err *err) {
+  const json_t *json = json_object_get(self->record, key);
+  *value = json_is_true(json);
+  if (json_is_boolean(json)) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: its record has no %s that is true or false", self->path, key);
+}
+
+static pmn_status read_tensor(const pmn_stored *self, pmn_store_tensor *t, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_weight *source = pmn_safetensors_find(self->file, t->name);
+  if (source == NULL) PMN_FAIL(err, PMN_STATUS_MODEL, "%s: there is no tensor %s", self->path, t->name);
+  int32_t rank = t->rows > 0 ? 2 : 1;
+  if (strcmp(source->type, "F64") != 0 || source->rank != rank || source->shape[rank - 1] != t->columns ||
+      (rank == 2 && source->shape[0] != t->rows)) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s: tensor %s is not F64 of the shape that its record gives, %" PRId32 " x %" PRId32, self->path, t->name,
+        row_count(t), t->columns);
+  }
+  if (source->size == 0) goto done;
+  size_t columns = (size_t)t->columns, row_size = columns * sizeof *t->loaded;
+  t->loaded = pmn_alloc_aligned((size_t)row_count(t), row_size); /* as many bytes as there are in the file */
+  if (t->loaded == NULL) {
+    st = pmn_err_memory(err, source->size, t->name);
+    goto done;
+  }
+  for (size_t row = 0; row < (size_t)row_count(t); row++) {
+    double *values = t->loaded + row * columns;
+    PMN_TRY(pmn_safetensors_read(self->file, source, row * row_size, values, row_size, err));
+    PMN_TRY(check_values(self->path, t, row * columns, values, columns, PMN_STATUS_MODEL, err));
+  }
+done:
+  return st;
+}
+
+/* Fills `loaded` of all; to be freed also after an error. */
+pmn_status pmn_stored_tensors(const pmn_stored *self, pmn_store_tensor *tensors, int32_t count, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  for (int32_t i = 0; i < count; i++) PMN_TRY(read_tensor(self, &tensors[i], err));
+  if (pmn_safetensors_at(self->file, count) != NULL) {
+    PMN_FAIL(
+        err, PMN_STATUS_MODEL, "%s: there are more tensors than the %" PRId32 " that belong there", self->path, count);
+  }
+done:
+  return st;
+}

@@ -1,0 +1,353 @@
+/* test_words.c - bags of visual words: what learning, counting and keeping words owe to each other. Whether the words
+ * are good is the word of tests/stats and tests/vision; here a row must be what another path to it gives, byte for
+ * byte. */
+#include "extract_check.h"
+
+#include <math.h>
+
+enum { WORDS = 6 };
+
+static pmn_extract_options words_of(const char *features, const char *source, const char *output) {
+  pmn_extract_options options = options_for(source, output);
+  options.features = features;
+  options.words = WORDS;
+  options.overwrite = true;
+  return options;
+}
+
+/* Rows of a finished run, and their number; free() the data. */
+static float *rows_of(const pmn_extract_options *options, int64_t *count) {
+  pmn_counts counts = extract_counts(options);
+  assert_int_equal(counts.width, WORDS);
+  check_npy rows = check_npy_read(options->output);
+  *count = rows.shape[0];
+  return rows.data;
+}
+
+static void copy_to(char copy[512], const char *path) {
+  snprintf(copy, 512, "%s", path);
+}
+
+/* The same table for any number of threads and any batch, learnt or taken from a file, as one file or as parts. */
+static void one_table(const char *features) {
+  char first[512], other[512], vocabulary[512];
+  copy_to(first, in_folder("first.csv"));
+  copy_to(vocabulary, in_folder("words.vocabulary"));
+  pmn_extract_options options = words_of(features, training, "first.csv");
+  options.threads = 1;
+  options.save_vocabulary = vocabulary;
+  extract_counts(&options);
+  copy_to(other, in_folder("other.csv"));
+  options = words_of(features, training, "other.csv");
+  options.threads = 3;
+  options.batch = 5;
+  extract_counts(&options);
+  check_same_file(other, first);
+  options.words = 0;
+  options.vocabulary = vocabulary;
+  options.batch = 1;
+  extract_counts(&options);
+  check_same_file(other, first);
+  options.vocabulary = NULL;
+  options.words = WORDS;
+  options.seed = 1; /* nothing else would show that the words depend on what was given */
+  options.start = "random";
+  extract_counts(&options);
+  size_t sizes[2];
+  char *a = read_all(first, &sizes[0]), *b = read_all(other, &sizes[1]);
+  assert_true(sizes[0] != sizes[1] || memcmp(a, b, sizes[0]) != 0);
+  free(a);
+  free(b);
+}
+
+static void one_table_sift(void **state) {
+  (void)state;
+  one_table("sift");
+}
+
+static void one_table_orb(void **state) {
+  (void)state;
+  one_table("orb");
+}
+
+/* Every keypoint is a word of its picture, and a row of the table of keypoints. */
+static void every_keypoint_counts(void **state) {
+  (void)state;
+  char keypoints[512];
+  int64_t count;
+  copy_to(keypoints, in_folder("keypoints.npy"));
+  pmn_extract_options options = words_of("sift", training, "rows.npy");
+  options.keypoints = 7;
+  options.save_keypoints = keypoints;
+  float *rows = rows_of(&options, &count);
+  double sum = 0;
+  assert_int_equal(count, PICTURES);
+  for (int64_t i = 0; i < count; i++) {
+    double words = 0;
+    for (int w = 0; w < WORDS; w++) words += (double)rows[i * WORDS + w];
+    assert_true(words <= 7);
+    sum += words;
+  }
+  check_npy table = check_npy_read(keypoints);
+  assert_int_equal(table.shape[0], (int64_t)sum);
+  assert_int_equal(table.shape[1], 6 + 128);
+  for (int64_t i = 0; i < table.shape[0]; i++) {
+    const float *row = (const float *)table.data + i * (6 + 128);
+    assert_true(row[0] >= 0 && row[0] < 100 && row[1] >= 0 && row[1] < 100); /* x and y, in pixels */
+    double norm = 0;
+    for (int b = 0; b < 128; b++) norm += (double)row[6 + b] * (double)row[6 + b];
+    assert_true(norm > 400.0 * 400.0 && norm < 600.0 * 600.0); /* 512, rounded to bytes */
+  }
+  free(table.data);
+  free(rows);
+}
+
+/* What weighting and norm do to a row of counts, by their formulas. */
+static void weighting_and_norm(void **state) {
+  (void)state;
+  int64_t count;
+  pmn_extract_options options = words_of("orb", training, "rows.npy");
+  float *tf = rows_of(&options, &count), idf[WORDS];
+  for (int w = 0; w < WORDS; w++) {
+    int with = 0;
+    for (int64_t i = 0; i < count; i++) with += tf[i * WORDS + w] > 0;
+    idf[w] = (float)(log((1.0 + (double)count) / (1.0 + with)) + 1.0);
+  }
+  options.weighting = "tf-idf";
+  float *weighted = rows_of(&options, &count);
+  options.norm = "l2";
+  float *normed = rows_of(&options, &count);
+  options.norm = "l1";
+  float *shares = rows_of(&options, &count);
+  for (int64_t i = 0; i < count; i++) {
+    double squares = 0, sum = 0;
+    for (int w = 0; w < WORDS; w++) {
+      int64_t at = i * WORDS + w;
+      double expected = (double)(tf[at] * idf[w]);
+      assert_true(fabs((double)weighted[at] - expected) <= 2e-7 * expected);
+      squares += (double)weighted[at] * (double)weighted[at];
+      sum += (double)weighted[at];
+    }
+    for (int w = 0; w < WORDS; w++) {
+      int64_t at = i * WORDS + w;
+      assert_true(fabs((double)normed[at] - (squares > 0 ? (double)weighted[at] / sqrt(squares) : 0)) <= 2e-7);
+      assert_true(fabs((double)shares[at] - (sum > 0 ? (double)weighted[at] / sum : 0)) <= 2e-7);
+    }
+  }
+  free(tf);
+  free(weighted);
+  free(normed);
+  free(shares);
+}
+
+/* A picture of one colour has no keypoint: a row of zeros, told and counted. */
+static void blank_picture(void **state) {
+  (void)state;
+  int64_t count;
+  char source[512];
+  copy_to(source, in_folder("pictures"));
+  shell("cp -r %s %s && cp %s/tests/golden/image_solid.jpg %s/blank.jpg", training, source, PMN_SOURCE_DIR, source);
+  pmn_extract_options options = words_of("sift", source, "rows.npy");
+  options.norm = "l2";
+  float *rows = rows_of(&options, &count);
+  assert_int_equal(count, PICTURES + 1);
+  int zeros = 0;
+  for (int64_t i = 0; i < count; i++) {
+    bool zero = true;
+    for (int w = 0; w < WORDS; w++) zero = zero && rows[i * WORDS + w] == 0;
+    zeros += zero;
+  }
+  free(rows);
+  pmn_summary *summary;
+  pmn_err err;
+  check_ok(extract(&options, &summary, &err));
+  assert_int_equal(pmn_summary_counts(summary).blank, zeros);
+  json_t *record = json_loads(pmn_summary_record(summary), 0, NULL), *blank = json_object_get(record, "blank");
+  assert_int_equal(json_array_size(blank), zeros);
+  bool named = false;
+  for (size_t i = 0; i < json_array_size(blank); i++)
+    named = named || strcmp(json_string_value(json_array_get(blank, i)), "blank.jpg") == 0;
+  assert_true(named);
+  json_decref(record);
+  pmn_summary_destroy(summary);
+}
+
+/* Words learnt on one source, rows of another; then the same words by their file. */
+static void words_from_elsewhere(void **state) {
+  (void)state;
+  char first[512], vocabulary[512], few[512], second[512];
+  copy_to(first, in_folder("first.csv"));
+  copy_to(second, in_folder("second.csv"));
+  copy_to(vocabulary, in_folder("words.vocabulary"));
+  copy_to(few, in_folder("few"));
+  shell("mkdir %s && cp -r \"%s/$(ls %s | head -n 1)\" %s", few, training, training, few);
+  pmn_extract_options options = words_of("orb", few, "first.csv");
+  options.fit_on = training;
+  options.save_vocabulary = vocabulary;
+  options.statistics.with_mean = options.statistics.with_std = true;
+  assert_int_equal(extract_counts(&options).rows, PICTURES / 3);
+  options = words_of("orb", few, "second.csv");
+  options.words = 0;
+  options.vocabulary = vocabulary;
+  options.fit_on = training;
+  options.statistics.with_mean = options.statistics.with_std = true;
+  extract_counts(&options);
+  check_same_file(second, first);
+}
+
+static void wrong_words(void **state) {
+  (void)state;
+  char vocabulary[512];
+  pmn_summary *summary;
+  pmn_err err;
+  copy_to(vocabulary, in_folder("orb.vocabulary"));
+  pmn_extract_options options = words_of("orb", training, "rows.npy");
+  options.save_vocabulary = vocabulary;
+  extract_counts(&options);
+  check_fails(extract(&(pmn_extract_options){0}, &summary, &err), PMN_STATUS_ARGUMENT, "PMN_EXTRACT_OPTIONS_INIT");
+  options = words_of("sift", training, "rows.npy");
+  options.words = 0;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "--words 30");
+  options.vocabulary = vocabulary;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "words of orb");
+  options.words = WORDS;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "not both");
+  options.words = 0;
+  options.save_vocabulary = vocabulary;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "nothing is learnt");
+  options = words_of("sift", training, "rows.npy");
+  options.words = 60000;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "60000");
+  options = words_of("sift", training, "rows.npy");
+  options.weighting = "idf";
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "\"idf\"");
+  options = words_of("sift", training, "rows.npy");
+  options.norm = "l3";
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "\"l3\"");
+  options = words_of("sift", training, "rows.npy");
+  options.start = "first";
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "\"first\"");
+  options = words_of("pixels", training, "rows.npy");
+  options.width = options.height = 4;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "sift and orb");
+  options = words_of("sift", training, "rows.npy");
+  options.gray = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "grey pictures in any case");
+  options = words_of("sift", training, "rows.npy");
+  options.save_keypoints = in_folder("keypoints.txt");
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "keypoints.txt");
+  options.save_keypoints = NULL;
+  options.save_vocabulary = in_folder("rows.npy");
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "two things at once");
+}
+
+/* A vocabulary that was cut or changed is refused, whatever was changed, or gives numbers that could be its own. */
+static void damaged_vocabulary(void **state) {
+  (void)state;
+  char vocabulary[512], damaged[512];
+  size_t size;
+  copy_to(vocabulary, in_folder("words.vocabulary"));
+  copy_to(damaged, in_folder("damaged.vocabulary"));
+  pmn_extract_options options = words_of("orb", training, "rows.npy");
+  options.save_vocabulary = vocabulary;
+  extract_counts(&options);
+  char *bytes = read_all(vocabulary, &size);
+  options = words_of("orb", training, "rows.npy");
+  options.words = 0;
+  options.vocabulary = damaged;
+  options.limit = 1;
+  int refused = 0;
+  for (size_t at = 0; at < size; at += size / 97 + 1) {
+    for (int cut = 0; cut < 2; cut++) {
+      FILE *file = fopen(damaged, "wb");
+      assert_non_null(file);
+      bytes[at] = (char)(bytes[at] ^ 0x20);
+      assert_int_equal(fwrite(bytes, 1, cut ? at : size, file), cut ? at : size);
+      bytes[at] = (char)(bytes[at] ^ 0x20);
+      assert_int_equal(fclose(file), 0);
+      pmn_summary *summary;
+      pmn_err err;
+      pmn_status st = extract(&options, &summary, &err);
+      if (st == PMN_STATUS_OK) pmn_summary_destroy(summary);
+      assert_true(st == PMN_STATUS_MODEL || (st == PMN_STATUS_ARGUMENT && !cut) || (st == PMN_STATUS_OK && !cut));
+      refused += st != PMN_STATUS_OK;
+    }
+  }
+  assert_true(refused >= 97);
+  free(bytes);
+}
+
+static void interrupted(void **state) {
+  (void)state;
+  pmn_summary *summary;
+  pmn_err err;
+  static const char *const phases[] = {"describe", "words", "features"};
+  for (int i = 0; i < 3; i++) {
+    pmn_extract_options options = words_of("sift", training, "rows.npy");
+    options.save_vocabulary = in_folder("words.vocabulary");
+    seen.stop_phase = phases[i];
+    check_fails(extract(&options, &summary, &err), PMN_STATUS_INTERRUPTED, "interrupted");
+    assert_int_equal(access(in_folder("rows.npy"), F_OK), -1);
+    assert_int_equal(access(in_folder("words.vocabulary"), F_OK), -1);
+  }
+  seen.stop_phase = NULL;
+}
+
+/* Blank pictures, one of them first, with a bad one at the end, whose run stops there and is taken up again without it:
+ * the same parts and the same blank rows as of a run that was never broken. */
+static void taken_up_again(void **state) {
+  (void)state;
+  char source[512];
+  json_t *blank[2];
+  copy_to(source, in_folder("pictures"));
+  shell("cp -r %s %s && for i in 0 zz1 zz3; do cp %s/tests/golden/image_solid.jpg %s/$i.jpg; done && echo >%s/zz2.jpg",
+      training, source, PMN_SOURCE_DIR, source, source);
+  for (int broken = 0; broken < 2; broken++) {
+    pmn_summary *summary;
+    pmn_err err;
+    pmn_extract_options options = words_of("sift", source, broken ? "broken/" : "whole/");
+    options.overwrite = false;
+    options.format = "csv";
+    options.parts = 5;
+    options.stop_on_error = broken;
+    if (broken) {
+      check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "zz2.jpg");
+      options.stop_on_error = false;
+      options.resume = true;
+    }
+    check_ok(extract(&options, &summary, &err));
+    assert_int_equal(pmn_summary_counts(summary).restored > 0, broken);
+    json_t *record = json_loads(pmn_summary_record(summary), 0, NULL);
+    blank[broken] = json_incref(json_object_get(record, "blank"));
+    assert_int_equal(json_array_size(blank[broken]), pmn_summary_counts(summary).blank);
+    json_decref(record);
+    pmn_summary_destroy(summary);
+  }
+  assert_true(json_array_size(blank[0]) >= 3);
+  assert_true(json_equal(blank[0], blank[1]));
+  json_decref(blank[0]);
+  json_decref(blank[1]);
+  for (int part = 0; part < 5; part++) {
+    char whole[512], name[64];
+    snprintf(name, sizeof name, "whole/part-%05d.csv", part);
+    copy_to(whole, in_folder(name));
+    snprintf(name, sizeof name, "broken/part-%05d.csv", part);
+    check_same_file(in_folder(name), whole);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      in_fresh_folder(one_table_sift),
+      in_fresh_folder(one_table_orb),
+      in_fresh_folder(every_keypoint_counts),
+      in_fresh_folder(weighting_and_norm),
+      in_fresh_folder(blank_picture),
+      in_fresh_folder(words_from_elsewhere),
+      in_fresh_folder(wrong_words),
+      in_fresh_folder(damaged_vocabulary),
+      in_fresh_folder(interrupted),
+      in_fresh_folder(taken_up_again),
+  };
+  return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
+}
