@@ -30,6 +30,7 @@ static pmn_extract_options folder_options(void) {
   options.format = "csv";
   options.parts = PARTS;
   options.batch = 2;
+  options.width = options.height = 64; /* little to compute */
   return options;
 }
 
@@ -69,7 +70,7 @@ static void who_stops_tells_what_is_kept(void **state) {
   (void)state;
   static const char goes_on[] = "; what was done is kept in %s/.out.pomona: go on with --resume and more rejects "
                                 "allowed, or remove it with pomona clean";
-  char expected[256], name[256];
+  char expected[256], name[256], output[512];
   pmn_summary *summary;
   pmn_err err;
   snprintf(expected, sizeof expected, goes_on, folder);
@@ -86,13 +87,17 @@ static void who_stops_tells_what_is_kept(void **state) {
   options.statistics.pca_components = LISTED;
   check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "12 of 13 pictures became rows");
   assert_non_null(strstr(err.message, ".out.pomona: go on with --resume, or remove it with pomona clean"));
-  /* A picture's name may be long: the line ends with what to do all the same. */
+  /* Names may be long: the line ends with what to do all the same. */
   memset(name, 'x', 240);
   strcpy(name + 240, ".jpg");
-  shell("mv '%s' '%s/%s'", picture("bad.jpg"), pics, name);
+  shell("mv '%s' '%s/%s' && mkdir '%s/%.80s'", picture("bad.jpg"), pics, name, folder, name);
   options = folder_options();
-  options.overwrite = options.stop_on_error = true;
-  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, expected);
+  snprintf(output, sizeof output, "%s/%.80s/out/", folder, name);
+  options.output = output;
+  options.stop_on_error = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "xx.jpg: decode: ");
+  assert_non_null(strstr(err.message, "x/.out.pomona: go on with --resume and more rejects allowed, or remove it with "
+                                      "pomona clean"));
 }
 
 /* Before anything was kept there is nothing to tell, and nothing stays. */
@@ -138,17 +143,18 @@ static void only_what_a_run_does_is_its_rate(void **state) {
   assert_int_equal(pmn_summary_counts(summary).restored, LISTED);
   assert_int_equal(seen.progresses, 0);
   pmn_summary_destroy(summary);
-  /* With a fit: the rows of the second pass are all this run's. */
+  /* With a fit: the rows of the second pass are all this run's, here fewer than the pictures that were done before. */
+  shell("cd '%s' && for i in 3 4 5 6 7 8; do echo 'a text' >0$i.jpg; done", pics);
   options.overwrite = true;
   options.resume = false;
-  options.stop_on_error = true;
+  options.max_rejects = 6;
   options.statistics.pca_components = 2;
   check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "go on with --resume");
-  options.stop_on_error = false;
+  options.max_rejects = -1;
   options.resume = true;
   check_ok(extract(&options, &summary, &err));
   assert_string_equal(seen.phases, "features fit project");
-  assert_int_equal(seen.last.done, PICTURES);
+  assert_int_equal(seen.last.done, PICTURES - 6);
   assert_true(seen.last.images_per_second > 0);
   assert_int_equal(pmn_summary_counts(summary).restored, DONE_BEFORE);
   pmn_summary_destroy(summary);
