@@ -1,9 +1,9 @@
-/* job_check.h - what the tests of the room job share: a folder for each test, and a small job that does what the
+/* job_check.h - what the tests of the room job share: what lies in a folder, and a small job that does what the
  * pipeline does: parts, each with an entry in the journal, then the commit. */
 #ifndef JOB_CHECK_H
 #define JOB_CHECK_H
 
-#include "check.h"
+#include "check_files.h"
 
 #include "pmn_job.h"
 #include "pmn_mem.h"
@@ -15,31 +15,6 @@
 #include <sys/wait.h>
 
 enum { PARTS = 3 };
-
-static char folder[64]; /* of this test */
-
-/* A path in the folder of this test; eight live at a time. */
-static inline const char *in_folder(const char *name) {
-  static char paths[8][512];
-  static int turn;
-  turn = (turn + 1) % 8;
-  snprintf(paths[turn], sizeof paths[turn], "%s/%s", folder, name);
-  return paths[turn];
-}
-
-static inline void put_text(const char *path, const char *text) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) fail_msg("cannot write %s", path);
-}
-
-static inline void check_text(const char *path, const char *expected) {
-  char text[4096] = "";
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) fail_msg("cannot open %s", path);
-  text[fread(text, 1, sizeof text - 1, file)] = '\0';
-  fclose(file);
-  if (strcmp(text, expected) != 0) fail_msg("%s holds \"%s\", not \"%s\"", path, text, expected);
-}
 
 static inline int by_name(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -66,18 +41,6 @@ static inline const char *names_in(const char *path) {
     free(names[i]);
   }
   return text;
-}
-
-static inline int make_folder(void **state) {
-  (void)state;
-  check_folder(folder);
-  return 0;
-}
-
-static inline int remove_folder(void **state) {
-  (void)state;
-  check_folder_remove(folder);
-  return 0;
 }
 
 static inline pmn_status open_job(const char *output, bool overwrite, bool resume, pmn_job **job, pmn_err *err) {

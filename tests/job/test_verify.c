@@ -3,7 +3,7 @@
  * Outputs are made by pmn_reduce from a small matrix with a row that is rejected, whose name holds a newline, quotes
  * and commas. Damage is done to copies.
  */
-#include "check.h"
+#include "check_files.h"
 #include "pmn_mem.h"
 
 #include <fcntl.h>
@@ -11,47 +11,12 @@
 
 enum { ROWS = 9, COLUMNS = 3, BAD_ROW = 4 };
 
-static char home[64]; /* outputs as they were written */
-static char copy[80]; /* of `home`, to be damaged: made anew by each test */
+static char copy[80]; /* of `folder`, which holds outputs as they were written; to be damaged, made anew by each test */
 
 static const char *const outputs[] = {"t.csv", "t.npy", "t.parquet", "csv/", "npy/", "parquet/"};
 enum { OUTPUTS = sizeof outputs / sizeof *outputs };
 
 /* ------------------------------------------------------------------------------------------------------ tools -- */
-
-static void PMN_PRINTF(1, 2) shell(const char *format, ...) {
-  char command[2048];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(command, sizeof command, format, args);
-  va_end(args);
-  if (system(command) != 0) fail_msg("%s: failed", command);
-}
-
-static const char *at(const char *folder, const char *name) {
-  static char paths[4][512];
-  static int turn;
-  turn = (turn + 1) % 4;
-  snprintf(paths[turn], sizeof paths[turn], "%s/%s", folder, name);
-  return paths[turn];
-}
-
-static char *read_all(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) fail_msg("cannot open %s", path);
-  fseek(file, 0, SEEK_END);
-  *size = (size_t)ftell(file);
-  rewind(file);
-  char *bytes = calloc(1, *size + 1);
-  if (bytes == NULL || fread(bytes, 1, *size, file) != *size) fail_msg("cannot read %s", path);
-  fclose(file);
-  return bytes;
-}
-
-static void put(const char *path, const char *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) fail_msg("cannot write %s", path);
-}
 
 static pmn_status verify(const char *output, pmn_verified *verified, pmn_err *err) {
   pmn_verify_options options = PMN_VERIFY_OPTIONS_INIT;
@@ -85,7 +50,7 @@ static void missing(const char *output, const char *text) {
 }
 
 static void fresh(void) {
-  shell("rm -rf '%s' && cp -r '%s' '%s'", copy, home, copy);
+  shell("rm -rf '%s' && cp -r '%s' '%s'", copy, folder, copy);
 }
 
 static json_t *record_of(const char *path) {
@@ -106,9 +71,9 @@ static void reduce(const char *output, const char *rejects) {
   pmn_summary *summary = NULL;
   pmn_err err = PMN_ERR_INIT;
   char path[512];
-  snprintf(path, sizeof path, "%s", at(home, output));
-  options.matrix = at(home, "x.npy");
-  options.index = at(home, "x.csv");
+  snprintf(path, sizeof path, "%s", in_folder(output));
+  options.matrix = in_folder("x.npy");
+  options.index = in_folder("x.csv");
   options.output = path;
   options.format = strchr(output, '/') == NULL ? NULL : strncmp(output, "csv", 3) == 0 ? "csv" : "npy";
   if (strcmp(output, "parquet/") == 0) options.format = "parquet";
@@ -127,14 +92,14 @@ static int make_outputs(void **state) {
   static const char form[] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (9, 3), }";
   char header[128], index[1024] = "path,label\n";
   float x[ROWS * COLUMNS];
-  check_folder(home);
-  snprintf(copy, sizeof copy, "%s-copy", home);
+  check_folder(folder);
+  snprintf(copy, sizeof copy, "%s-copy", folder);
   memset(header, ' ', sizeof header);
   memcpy(header, form, sizeof form - 1);
   header[127] = '\n';
   for (int i = 0; i < ROWS * COLUMNS; i++) x[i] = (float)(i * i % 17) / 3;
   x[BAD_ROW * COLUMNS + 1] = __builtin_nanf("");
-  FILE *file = fopen(at(home, "x.npy"), "wb");
+  FILE *file = fopen(in_folder("x.npy"), "wb");
   assert_non_null(file);
   fwrite(header, 1, sizeof header, file);
   fwrite(x, sizeof *x, ROWS * COLUMNS, file);
@@ -142,7 +107,7 @@ static int make_outputs(void **state) {
   for (int i = 0; i < ROWS; i++) {
     snprintf(index + strlen(index), sizeof index - strlen(index), "\"%d \"\"a\"\",\nb\",\"l,\n\"\n", i);
   }
-  put(at(home, "x.csv"), index, strlen(index));
+  put(in_folder("x.csv"), index, strlen(index));
   for (int i = 0; i < OUTPUTS; i++) reduce(outputs[i], NULL);
   return 0;
 }
@@ -150,7 +115,7 @@ static int make_outputs(void **state) {
 static int remove_outputs(void **state) {
   (void)state;
   shell("rm -rf '%s'", copy);
-  check_folder_remove(home);
+  check_folder_remove(folder);
   return 0;
 }
 
@@ -524,7 +489,7 @@ static void other_places(void **state) {
   good("u", "");
 
   char elsewhere[128];
-  snprintf(elsewhere, sizeof elsewhere, "%s/bad \\ \xff.csv", home);
+  snprintf(elsewhere, sizeof elsewhere, "%s/bad \\ \xff.csv", folder);
   reduce("r.csv", elsewhere);
   fresh();
   good("r.csv", "");
@@ -535,7 +500,7 @@ static void other_places(void **state) {
   differs("r.csv", "lists 0 rejects");
   unlink(elsewhere);
   differs("r.csv", "is not there");
-  unlink(at(home, "r.csv"));
+  unlink(in_folder("r.csv"));
 }
 
 static void wrong_calls(void **state) {

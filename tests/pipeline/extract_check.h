@@ -6,7 +6,7 @@
 #ifndef EXTRACT_CHECK_H
 #define EXTRACT_CHECK_H
 
-#include "check.h"
+#include "check_files.h"
 
 #include <jansson.h>
 
@@ -15,66 +15,12 @@ enum { PICTURES = 12, WIDTH = 1280 };
 static char orchard[64];     /* orchard/Training/KIND/VIEW.jpg: 3 kinds of 4 views */
 static char training[80];    /* orchard/Training */
 static char mixed[80];       /* the same pictures with bad ones between them, see make_mixed */
-static char folder[64];      /* outputs of one test */
 static char base_output[80]; /* all pictures of the orchard, made once with the default batch */
 static float *base;          /* [PICTURES, WIDTH] */
 static const char *const mixed_bad[] = {
     "00_a.jpg", "00_z.jpg", "03_z.jpg", "04_z.jpg", "05_z.jpg", "05_zz.jpg", "07_z.jpg", "11_z.jpg"};
 static const char *const mixed_stage[] = {"decode", "decode", "decode", "decode", "read", "decode", "decode", "decode"};
 enum { MIXED_BAD = sizeof mixed_bad / sizeof *mixed_bad };
-
-/* A shell command that must succeed: fixtures only. */
-static void PMN_PRINTF(1, 2) shell(const char *format, ...) {
-  char command[2048];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(command, sizeof command, format, args);
-  va_end(args);
-  if (system(command) != 0) fail_msg("%s: failed", command);
-}
-
-/* A path in the folder of this test; four live at a time. */
-static inline const char *in_folder(const char *name) {
-  static char paths[4][512];
-  static int turn;
-  turn = (turn + 1) % 4;
-  snprintf(paths[turn], sizeof paths[turn], "%s/%s", folder, name);
-  return paths[turn];
-}
-
-/* All of a file, NUL-terminated; free(). */
-static char *read_all(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) fail_msg("cannot open %s", path);
-  fseek(file, 0, SEEK_END);
-  *size = (size_t)ftell(file);
-  rewind(file);
-  char *text = malloc(*size + 1);
-  if (text == NULL || fread(text, 1, *size, file) != *size) fail_msg("cannot read %s", path);
-  text[*size] = '\0';
-  fclose(file);
-  return text;
-}
-
-static inline void put_file(const char *path, const char *text) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) fail_msg("cannot write %s", path);
-}
-
-static inline void check_text(const char *path, const char *expected) {
-  size_t size;
-  char *text = read_all(path, &size);
-  assert_string_equal(text, expected);
-  free(text);
-}
-
-static inline void check_same_file(const char *path, const char *expected_path) {
-  size_t size, expected_size;
-  char *bytes = read_all(path, &size), *expected = read_all(expected_path, &expected_size);
-  if (size != expected_size || memcmp(bytes, expected, size) != 0) fail_msg("%s is not %s", path, expected_path);
-  free(bytes);
-  free(expected);
-}
 
 /* What the callbacks saw of the last run. */
 static struct {
@@ -193,20 +139,12 @@ static int remove_orchard(void **state) {
   return 0;
 }
 
-static int make_folder(void **state) {
-  (void)state;
-  check_folder(folder);
+static int start_test(void **state) {
   seen.stop_phase = NULL;
   seen.stop_late = false;
-  return 0;
+  return make_folder(state);
 }
 
-static int remove_folder(void **state) {
-  (void)state;
-  check_folder_remove(folder);
-  return 0;
-}
-
-#define in_fresh_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define in_fresh_folder(test) cmocka_unit_test_setup_teardown(test, start_test, remove_folder)
 
 #endif

@@ -171,7 +171,7 @@ static void names_in_messages(void **state) {
   shell("mkdir -p '%s/x/%s/%s'", folder, name, name);
   char path[1024];
   snprintf(path, sizeof path, "%s/x/%s/%s/%s", folder, name, name, name);
-  put_file(path, "no picture");
+  put_text(path, "no picture");
   pmn_extract_options options = options_for(in_folder("x"), "out.npy");
   assert_int_equal(extract_counts(&options).rejects, 1);
   int lines = 0;

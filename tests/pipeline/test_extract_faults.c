@@ -122,7 +122,7 @@ static void output_exists(void **state) {
     pmn_extract_options options = options_for("/nowhere", "out.npy"); /* a source that would fail later */
     pmn_summary *summary;
     pmn_err err;
-    put_file(in_folder(in_the_way[i]), "old");
+    put_text(in_folder(in_the_way[i]), "old");
     check_fails(extract(&options, &summary, &err), PMN_STATUS_EXISTS, in_the_way[i]);
     assert_int_equal(seen.messages + seen.progresses, 0);
     assert_string_equal(left_behind(), in_the_way[i]);
@@ -133,8 +133,8 @@ static void output_exists(void **state) {
 
 static void overwrite(void **state) {
   (void)state;
-  put_file(in_folder("out.npy"), "old");
-  put_file(in_folder("out.npy.rejects.csv"), "of an earlier run");
+  put_text(in_folder("out.npy"), "old");
+  put_text(in_folder("out.npy.rejects.csv"), "of an earlier run");
   pmn_extract_options options = options_for(training, "out.npy");
   options.overwrite = true;
   pmn_summary *summary;
@@ -309,7 +309,7 @@ static void weights(void **state) {
   extract_fails(&options, PMN_STATUS_MODEL, "weights");
   overwrite_bytes(path, 0, &(uint64_t){UINT64_MAX}, 8);
   extract_fails(&options, PMN_STATUS_MODEL, "weights");
-  put_file(path, "");
+  put_text(path, "");
   extract_fails(&options, PMN_STATUS_MODEL, "weights");
   unlink(path);
   extract_fails(&options, PMN_STATUS_NOT_FOUND, "weights");

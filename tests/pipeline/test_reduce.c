@@ -367,8 +367,8 @@ static void a_failed_run_keeps_nothing(void **state) {
     options.statistics.save_projection = kept;
     options.statistics.save_moments = moments;
     options.overwrite = overwrite;
-    if (overwrite) put_file(kept, "an old projection");
-    if (overwrite) put_file(moments, "old moments");
+    if (overwrite) put_text(kept, "an old projection");
+    if (overwrite) put_text(moments, "old moments");
     seen.stop_phase = "project";
     assert_int_equal(extract(&options, &summary, &err), PMN_STATUS_INTERRUPTED);
     if (overwrite) {
@@ -399,8 +399,8 @@ static void files_are_one_thing(void **state) {
   const float x[] = {1, 5, 3, 5, 8, 5};
   char link[512], hard[512], here[512];
   put_matrix("m.npy", x, 3, 2);
-  put_file(in_folder("m.csv"), "path\na\nb\nc\n");
-  put_file(in_folder("out.npy.index.csv"), "path\na\nb\nc\n");
+  put_text(in_folder("m.csv"), "path\na\nb\nc\n");
+  put_text(in_folder("out.npy.index.csv"), "path\na\nb\nc\n");
   shell("cd '%s' && ln -s . link && ln m.npy hard.npy && cp m.npy copy.npy", folder);
   snprintf(link, sizeof link, "%s/link/m.npy", folder);
   snprintf(hard, sizeof hard, "%s/hard.npy", folder);

@@ -9,6 +9,7 @@ import re
 import signal
 import ssl
 import threading
+import time
 import urllib.parse
 import xml.sax.saxutils
 

@@ -6,9 +6,11 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 
 import serving
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from running import run  # noqa: E402, F401
 
 PROBE = sys.argv[1]
 ARGUMENT, NOT_FOUND, WRITE, NETWORK, INTERRUPTED = 1, 20, 24, 40, 90  # of pmn_status
@@ -67,15 +69,3 @@ def taken(variables, bucket, prefix, ahead=100, bytes_max=10**8, object_max=10**
 
 def md5(data):
     return hashlib.md5(data).hexdigest()
-
-
-def run(tests):
-    """Runs the functions of a module that are named test_..."""
-    count = 0
-    for name, test in list(tests.items()):
-        if name.startswith("test_"):
-            start = time.monotonic()
-            test()
-            print(f"good: {name}, {time.monotonic() - start:.1f} s", flush=True)
-            count += 1
-    assert count > 0

@@ -2,7 +2,7 @@
 #ifndef SINK_CHECK_H
 #define SINK_CHECK_H
 
-#include "check.h"
+#include "check_files.h"
 #include "pmn_sink.h"
 
 #include <dirent.h>
@@ -16,11 +16,11 @@ static inline pmn_row_block sample_block(void) {
   return (pmn_row_block){SAMPLE_ROWS, keys, labels, features};
 }
 
-/* Names in the folder, sorted and joined by spaces, into `names`; those that begin with a dot only if `hidden`. */
-static inline const char *folder_names(const char *folder, bool hidden, char names[1024]) {
+/* Names in a folder, sorted and joined by spaces, into `names`; those that begin with a dot only if `hidden`. */
+static inline const char *folder_names(const char *where, bool hidden, char names[1024]) {
   struct dirent **list;
-  int count = scandir(folder, &list, NULL, alphasort);
-  if (count < 0) fail_msg("cannot list %s", folder);
+  int count = scandir(where, &list, NULL, alphasort);
+  if (count < 0) fail_msg("cannot list %s", where);
   size_t used = 0;
   names[0] = '\0';
   for (int i = 0; i < count; i++) {
@@ -32,21 +32,6 @@ static inline const char *folder_names(const char *folder, bool hidden, char nam
   }
   free(list);
   return names;
-}
-
-static inline void check_text(const char *path, const char *expected) {
-  char text[4096];
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) fail_msg("cannot open %s", path);
-  size_t size = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[size] = '\0';
-  assert_string_equal(text, expected);
-}
-
-static inline void put_text(const char *path, const char *text) {
-  FILE *file = fopen(path, "wb");
-  if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) fail_msg("cannot write %s", path);
 }
 
 /* The whole life of a sink with the sample in it, until the first call that fails. */

@@ -13,7 +13,7 @@ static int fail_at = -1, calls;
 static int rename_new_code, link_code; /* not 0: renameat2 and linkat always fail with this */
 static bool folder_synced;             /* the last call of fsync was for a folder */
 static bool trickle;                   /* write takes few bytes and is interrupted often */
-static char folder[64], names[1024], path[512];
+static char names[1024];
 
 static bool fails(void) {
   if (calls++ != fail_at) return false;
@@ -98,23 +98,14 @@ static void reset_faults(void) {
   trickle = false;
 }
 
-static int make_folder(void **state) {
-  (void)state;
+static int make_place(void **state) {
   reset_faults();
-  check_folder(folder);
-  return 0;
+  return make_folder(state);
 }
 
-static int remove_folder(void **state) {
-  (void)state;
+static int remove_place(void **state) {
   reset_faults();
-  check_folder_remove(folder);
-  return 0;
-}
-
-static const char *in_folder(const char *name) {
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return path;
+  return remove_folder(state);
 }
 
 static const char *const outputs[] = {
@@ -349,7 +340,7 @@ static void mode_is_that_of_any_new_file(void **state) {
   assert_int_equal(info.st_mode & 0777, 0640);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, remove_place)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

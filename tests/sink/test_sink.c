@@ -23,24 +23,7 @@ static const struct {
 };
 enum { FORMATS = sizeof formats / sizeof *formats };
 
-static char folder[64], names[1024], path[256];
-
-static int make_folder(void **state) {
-  (void)state;
-  check_folder(folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  check_folder_remove(folder);
-  return 0;
-}
-
-static const char *in_folder(const char *name) {
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  return path;
-}
+static char names[1024];
 
 static void formats_by_name(void **state) {
   (void)state;

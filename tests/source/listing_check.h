@@ -11,17 +11,14 @@
 
 /* A file that holds its own name, with the folders it needs. */
 static inline void make_file(const char *path) {
-  char folder[PATH_MAX];
+  char parent[PATH_MAX];
   for (size_t i = 1; path[i] != '\0'; i++) {
     if (path[i] != '/') continue;
-    memcpy(folder, path, i);
-    folder[i] = '\0';
-    if (mkdir(folder, 0755) != 0) assert_int_equal(errno, EEXIST);
+    memcpy(parent, path, i);
+    parent[i] = '\0';
+    if (mkdir(parent, 0755) != 0) assert_int_equal(errno, EEXIST);
   }
-  FILE *file = fopen(path, "wb");
-  if (file == NULL) fail_msg("cannot make %s", path);
-  assert_int_equal(fwrite(path, 1, strlen(path), file), strlen(path));
-  assert_int_equal(fclose(file), 0);
+  put_text(path, path);
 }
 
 #define LIST(bytes) put("list", bytes, sizeof(bytes) - 1)

@@ -1,30 +1,21 @@
-/* source_check.h - for tests of what is read: a temporary folder for each, files of given bytes, and damage. */
+/* source_check.h - for tests of what is read: a temporary folder for each, and damage. */
 #ifndef SOURCE_CHECK_H
 #define SOURCE_CHECK_H
 
-#include "check.h"
+#include "check_files.h"
 
 #define GOLDEN(name) PMN_SOURCE_DIR "/tests/golden/" name
 
-static char home[64]; /* the temporary folder of the running test, also its working folder */
-
+/* The folder of a test is also its working folder. */
 static inline int enter(void **state) {
-  (void)state;
-  check_folder(home);
-  return chdir(home);
+  make_folder(state);
+  return chdir(folder);
 }
 
 /* Only after success: the folder of a failed test is left behind. */
 static inline void leave(void) {
   assert_int_equal(chdir("/"), 0);
-  check_folder_remove(home);
-}
-
-static inline void put(const char *path, const void *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  assert_non_null(file);
-  assert_int_equal(fwrite(bytes, 1, size, file), size);
-  assert_int_equal(fclose(file), 0);
+  check_folder_remove(folder);
 }
 
 enum { VARIANTS = 600, DAMAGED_MAX = 1024 };

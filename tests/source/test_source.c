@@ -24,7 +24,7 @@ static void test_keys_by_kind_of_source(void **state) {
   check_keys(list(OPTIONS(SOURCES("s/a/1.jpg"))), 0, 0, "s/a/1.jpg");
   check_keys(list(OPTIONS(SOURCES("./t/1.jpg"))), 0, 0, "./t/1.jpg");
   check_keys(list(OPTIONS(SOURCES("t//", "s"))), 0, 0, "s/a/1.jpg", "t/1.jpg");
-  snprintf(absolute, sizeof absolute, "%s/t/1.jpg", home);
+  snprintf(absolute, sizeof absolute, "%s/t/1.jpg", folder);
   check_keys(list(OPTIONS(SOURCES("t/1.jpg", absolute))), 0, 0, absolute, "t/1.jpg");
   *strrchr(absolute, '/') = '\0';
   check_keys(list(OPTIONS(SOURCES(absolute))), 0, 0, "1.jpg");
@@ -209,7 +209,7 @@ static void test_labels_by_level(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const level_case *c = &cases[i];
     pmn_listing *listing = list(OPTIONS(SOURCES(c->source), .label_level = c->level));
-    const char *label = pmn_listing_item(listing, 0).label, *expected = c->label == NULL ? home + 5 : c->label;
+    const char *label = pmn_listing_item(listing, 0).label, *expected = c->label == NULL ? folder + 5 : c->label;
     if (strcmp(label, expected) != 0) fail_msg("case %zu, %s at %d: \"%s\"", i, c->source, (int)c->level, label);
     pmn_listing_destroy(listing);
   }
@@ -235,15 +235,15 @@ static void test_labels_of_the_working_folder_and_of_several_sources(void **stat
   check_label(OPTIONS(SOURCES("."), .label_level = -2), 1, "a/2.jpg", "t");
   check_label(OPTIONS(SOURCES("."), .label_level = 0), 0, "3.jpg", "");
   check_label(OPTIONS(SOURCES("../t"), .label_level = -1), 0, "3.jpg", "t");
-  check_label(OPTIONS(SOURCES("../t"), .label_level = -2), 0, "3.jpg", home + 5);
+  check_label(OPTIONS(SOURCES("../t"), .label_level = -2), 0, "3.jpg", folder + 5);
   check_label(OPTIONS(SOURCES("a/.."), .label_level = -1), 0, "3.jpg", "t");
-  check_label(OPTIONS(SOURCES("../t/3.jpg"), .label_level = 0), 0, "../t/3.jpg", home + 5);
+  check_label(OPTIONS(SOURCES("../t/3.jpg"), .label_level = 0), 0, "../t/3.jpg", folder + 5);
   assert_int_equal(chdir(".."), 0);
   check_label(OPTIONS(SOURCES("s", "t"), .label_level = 0), 0, "s/a/1.jpg", "s");
   check_label(OPTIONS(SOURCES("s", "t"), .label_level = 0), 1, "t/3.jpg", "t");
   check_label(OPTIONS(SOURCES("s", "t"), .label_level = 1), 1, "t/3.jpg", "");
   check_label(OPTIONS(SOURCES("s", "t"), .label_level = -1), 2, "t/a/2.jpg", "a");
-  snprintf(absolute, sizeof absolute, "%s/t", home);
+  snprintf(absolute, sizeof absolute, "%s/t", folder);
   check_label(OPTIONS(SOURCES(absolute), .label_level = -1), 0, "3.jpg", "t");
   check_label(OPTIONS(SOURCES(absolute), .label_level = -3), 0, "3.jpg", "tmp");
   check_label(OPTIONS(SOURCES(absolute), .label_level = -4), 0, "3.jpg", "");

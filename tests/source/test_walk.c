@@ -197,7 +197,7 @@ static void test_unreadable_folders(void **state) {
   (void)state;
   make_file("s/a/1.jpg");
   make_file("s/2.jpg");
-  assert_int_equal(chmod(home, 0755), 0);
+  assert_int_equal(chmod(folder, 0755), 0);
   assert_int_equal(mkdir("t", 0755), 0);
   assert_int_equal(symlink("../s/a/1.jpg", "t/link.jpg"), 0); /* may be a folder of pictures: who knows */
   assert_int_equal(chmod("s/a", 0), 0);

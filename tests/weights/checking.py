@@ -8,10 +8,12 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 import h5py
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from running import run  # noqa: E402, F401
 
 POMONA = pathlib.Path(sys.argv[1])
 HDF5 = POMONA.with_name("pomona-hdf5")
@@ -147,15 +149,3 @@ def same(got, wanted):
     assert got.keys() == wanted.keys(), sorted(got.keys() ^ wanted.keys())[:5]
     for name, array in wanted.items():
         assert got[name].shape == array.shape and np.array_equal(got[name], array), name
-
-
-def run(tests):
-    """Runs the functions of a module that are named test_..."""
-    count = 0
-    for name, test in list(tests.items()):
-        if name.startswith("test_"):
-            start = time.monotonic()
-            test()
-            print(f"good: {name}, {time.monotonic() - start:.1f} s", flush=True)
-            count += 1
-    assert count > 0
