@@ -402,7 +402,8 @@ def test_regions():
     there = lambda r: None if scope(r)[1] == "eu-west-3" else error(
         400, "AuthorizationHeaderMalformed", "<Region>eu-west-3</Region>")
     assert read_with(there) == GOOD
-    e = SERVER.reset(lambda r: error(307, "TemporaryRedirect", x_amz_bucket_region="eu-west-3", Location=SERVER.url + "/x"))
+    elsewhere = error(307, "TemporaryRedirect", x_amz_bucket_region="eu-west-3", Location=SERVER.url + "/x")
+    e = SERVER.reset(lambda r: elsewhere)
     listed(e, "bucket", "", code=ARGUMENT, says="--region and --endpoint-url")
     assert len(SERVER.requests) == 2
     e = SERVER.reset(lambda r: error(301, "PermanentRedirect", x_amz_bucket_region=f"eu-west-{len(SERVER.requests)}"))

@@ -2,7 +2,8 @@
 
 Usage: check_extract.py POMONA POMONA_ORCHARD moto|swift
 
-moto is for breadth, Swift for truth. POMONA_S3_ROUNDS: how often a run is broken off at random (default 12, with the slower Swift 4).
+moto is for breadth, Swift for truth. POMONA_S3_ROUNDS: how often a run is broken off at random (default 12, with the
+slower Swift 4).
 """
 
 import contextlib
@@ -122,7 +123,8 @@ def check_files():
     assert rows(table) == expected
     assert len(expected) == 1 + len(lab.pictures) - 2
     rejects = rows((lab.folder / "table.csv.rejects.csv").read_bytes())
-    assert [line[:2] for line in rejects[1:]] == [[lab.uri(f"pics/{n}.jpg"), "decode"] for n in ("empty", "page")], rejects
+    bad = [[lab.uri(f"pics/{n}.jpg"), "decode"] for n in ("empty", "page")]
+    assert [line[:2] for line in rejects[1:]] == bad, rejects
     lab.extract(lab.uri("pics"), lab.uri("files/table.csv"))
     assert lab.get("files/table.csv") == table
     lab.extract(lab.disk, lab.uri("files/disk.csv"))
@@ -156,7 +158,8 @@ def check_folders():
     assert all((lab.folder / "fetched" / name).read_bytes() == lab.get("folder/" + name) for name in names[2:])
     whole = lab.output("folder/")
     lab.extract(lab.uri("pics/"), lab.uri("folder/"), code=WRITE, says="holds an output")
-    lab.extract(lab.uri("pics/"), lab.uri("folder/"), "--parts", 3, "--format", "csv", "--resume", says="nothing is left")
+    lab.extract(lab.uri("pics/"), lab.uri("folder/"), "--parts", 3, "--format", "csv", "--resume",
+                says="nothing is left")
     assert lab.output("folder/") == whole
     lab.extract(lab.uri("pics/"), lab.uri("folder/"), "--parts", 2, "--include", "*/*.jpg", "--overwrite", code=OK)
     assert lab.keys("folder/") == ["_SUCCESS", "_record.json", "part-00000.parquet", "part-00001.parquet"]
@@ -187,15 +190,16 @@ def check_sources():
     lab.extract("s3://no-such-bucket-here/", "none.csv", code=MISSING, says="no such bucket")
 
     local = str(lab.pictures[3])
-    lines = [lab.uri("pics/" + str(lab.pictures[7].relative_to(lab.disk))), local, lab.uri("odd/사과/배.jpg"), "/no/such.jpg",
-             lab.uri("odd/lost.jpg"), lab.uri("odd/a+b.jpg"), "zzz.jpg"]
+    lines = [lab.uri("pics/" + str(lab.pictures[7].relative_to(lab.disk))), local, lab.uri("odd/사과/배.jpg"),
+             "/no/such.jpg", lab.uri("odd/lost.jpg"), lab.uri("odd/a+b.jpg"), "zzz.jpg"]
     (lab.folder / "list").write_text("\n".join(lines) + "\n")
     lab.extract("@list", lab.uri("lists/list.csv"))
     kept = [line[0] for line in rows(lab.get("lists/list.csv"))[1:]]
     assert kept == sorted((line for line in lines if "/no/" not in line and "lost" not in line and line != "zzz.jpg"),
                           key=str.encode), kept
     rejects = rows(lab.get("lists/list.csv.rejects.csv"))[1:]
-    assert [line[:2] for line in rejects] == [["/no/such.jpg", "read"], [lab.uri("odd/lost.jpg"), "read"], ["zzz.jpg", "read"]]
+    lost = ["/no/such.jpg", lab.uri("odd/lost.jpg"), "zzz.jpg"]
+    assert [line[:2] for line in rejects] == [[path, "read"] for path in lost]
     assert "no such object" in rejects[1][2], rejects
 
     lab.extract(lab.uri("pics/"), "some.csv", "--include", "*/0_*.jpg", "--label-level", 0, "--limit", 4, code=OK)
@@ -284,7 +288,8 @@ def check_termination():
         _, err = child.communicate(timeout=60)
         assert child.returncode == GO_ON and b"--resume" in err, (child.returncode, err)
         lab.extract(lab.uri("pics/"), out, *plan, code=WRITE, says="--resume")
-        lab.extract(lab.uri("pics/"), out, "--parts", 5, "--format", "csv", "--resume", code=USAGE, says="another job's")
+        lab.extract(lab.uri("pics/"), out, "--parts", 5, "--format", "csv", "--resume", code=USAGE,
+                    says="another job's")
         lab.extract(lab.uri("pics/"), out, *plan, "--resume", says="going on")
         assert lab.output("ended/") == whole
 
@@ -397,8 +402,9 @@ def check_reading_faults():
     """The network's faults are no picture's: the same bytes."""
     lab.extract(lab.uri("pics/"), "calm.csv")
     calm = [(lab.folder / name).read_bytes() for name in ("calm.csv", "calm.csv.rejects.csv")]
-    faults = [("half", {}), ("reset", {"at": 100}), ("lost", {}), ("short", {}), ("long", {}), ("stall", {"seconds": 0.3}),
-              ("error", {"status": 503}), ("error", {"status": 500, "code": "InternalError"})]
+    faults = [("half", {}), ("reset", {"at": 100}), ("lost", {}), ("short", {}), ("long", {}),
+              ("stall", {"seconds": 0.3}), ("error", {"status": 503}),
+              ("error", {"status": 500, "code": "InternalError"})]
     with FaultyProxy(lab.server.port) as line:
         for kind, options in faults:
             line.reset()
@@ -424,7 +430,8 @@ def check_changed_objects():
         lab.boto.delete_object(Bucket=lab.bucket, Key="moving/lost.jpg")
         _, err = child.communicate(timeout=120)
         assert child.returncode == REJECTS, err
-    reasons = {line[0].split("/")[-1]: line[2] for line in rows((lab.folder / "moving.csv.rejects.csv").read_bytes())[1:]}
+    rejects = rows((lab.folder / "moving.csv.rejects.csv").read_bytes())[1:]
+    reasons = {line[0].split("/")[-1]: line[2] for line in rejects}
     assert sorted(reasons) == ["changed.jpg", "denied.jpg", "lost.jpg"], reasons
     assert "has changed" in reasons["changed.jpg"], reasons
     assert "denied" in reasons["denied.jpg"] and "no such object" in reasons["lost.jpg"], reasons
@@ -458,7 +465,8 @@ def check_commit_faults():
             for status, code in ((503, GO_ON), (403, WRITE)):
                 with fresh("step/") as out:
                     line.reset()
-                    line.fault(method, target, "error", times=100, status=status, code="SlowDown" if status == 503 else "AccessDenied")
+                    line.fault(method, target, "error", times=100, status=status,
+                               code="SlowDown" if status == 503 else "AccessDenied")
                     lab.extract(lab.uri("pics/"), out, *plan, code=code, says="--resume", AWS_ENDPOINT_URL_S3=line.url,
                                 AWS_MAX_ATTEMPTS="2")
                     seen = [key for key in lab.keys("step/") if not key.startswith("_temporary/")]
@@ -479,7 +487,7 @@ def check_commit_faults():
             assert lab.keys("over/") == ["_SUCCESS", "_record.json", *parts], lab.keys("over/")
 
 
-# ------------------------------------------------------------------------------------------------------ readers and keys
+# ----------------------------------------------------------------------------------------------------- readers and keys
 
 
 def check_readers():
@@ -502,14 +510,16 @@ def check_readers():
 def check_refusals():
     """Lines that a user understands, and no reject for what is no picture's fault."""
     none = {name: "" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="no AWS credentials", AWS_EC2_METADATA_DISABLED="true", **none)
+    lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="no AWS credentials", AWS_EC2_METADATA_DISABLED="true",
+                **none)
     if lab.server.checks_signatures:
         lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
         lab.extract(lab.disk, lab.uri("no/"), code=USAGE, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
     with FaultyProxy(lab.server.port) as line:
         for target in ("list-type", r"/pics/.*jpg"):  # at once, and in the middle of a run
             line.reset()
-            line.fault("GET", target, "error", nth=1 if target == "list-type" else 5, times=1000, status=400, code="ExpiredToken")
+            line.fault("GET", target, "error", nth=1 if target == "list-type" else 5, times=1000, status=400,
+                       code="ExpiredToken")
             lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="expired", AWS_ENDPOINT_URL_S3=line.url)
     assert not list(lab.folder.glob("no.csv*"))
 

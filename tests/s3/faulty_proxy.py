@@ -22,8 +22,8 @@ or it has answered, and
     more            a listing says that it goes on
     long, short     Content-Length says 10 bytes more or fewer than there are; the connection ends
 and for everybody:
-    cut             the line is dead for `seconds` from this request on: what is under way never gets an answer, what comes
-                    is not forwarded; connections are reset when the time is over (`refuse`: at once)
+    cut             the line is dead for `seconds` from this request on: what is under way never gets an answer, what
+                    comes is not forwarded; connections are reset when the time is over (`refuse`: at once)
 """
 
 import http.client

@@ -10,7 +10,8 @@ import traceback
 
 SKIPPED = 77  # exit code of a visible skip
 
-# A child that asks the kernel to be killed with its parent (prctl 1 is PR_SET_PDEATHSIG), then becomes what it should be.
+# A child that asks the kernel to be killed with its parent (prctl 1 is PR_SET_PDEATHSIG), then becomes what it should
+# be.
 _BOUND = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -5,8 +5,8 @@
         swift.client()      a boto3 client
         swift.environment() the AWS_... variables
 
-Four servers of Debian's packages, one folder as their only device, as an ordinary user (nobody, when the tests are root).
-As a script: runs until it is stopped.
+Four servers of Debian's packages, one folder as their only device, as an ordinary user (nobody, when the tests are
+root). As a script: runs until it is stopped.
 """
 
 import errno

@@ -36,7 +36,8 @@ def file_of(data):
 
 
 def probe(*words, code=OK, says="", url=None, **environment):
-    """Runs the probe against the server, or a line in front of it; the exit code and a part of the message must be these."""
+    """Runs the probe against the server, or a line in front of it; the exit code and a part of the message must be
+    these."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables |= {"AWS_EC2_METADATA_DISABLED": "true", **SERVER.environment(url), **environment}
     done = subprocess.run([PROBE, *map(str, words)], capture_output=True, env=variables, timeout=120)
