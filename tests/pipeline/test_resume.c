@@ -17,7 +17,7 @@ static const char *picture(const char *name) {
 }
 
 static int make_pictures(void **state) {
-  make_folder(state);
+  start_test(state);
   snprintf(pics, sizeof pics, "%s/pics", folder);
   shell("mkdir '%s' && i=0 && find '%s' -name '*.jpg' | LC_ALL=C sort | while read -r f; do "
         "cp \"$f\" '%s'/\"$(printf %%02d.jpg $i)\"; i=$((i+1)); done && echo 'a text' >'%s/bad.jpg'",
@@ -224,7 +224,7 @@ static void what_was_not_saved_is_refused(void **state) {
   snprintf(other, sizeof other, "%s/other", folder);
   extract_counts(&options);
   extract_counts(&options); /* finished already */
-  put_file(other, "another's");
+  put_text(other, "another's");
   for (int there = 0; there < 2; there++) {
     options.statistics.save_projection = there ? other : projection;
     check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "no projection was saved with it");
@@ -248,7 +248,7 @@ static void what_was_not_saved_is_refused(void **state) {
   assert_non_null(strstr(seen.text, "nothing is left to do"));
   shell("mv '%s' '%s'", projection, other);
   check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "/p is not what was saved with it");
-  put_file(projection, "another's");
+  put_text(projection, "another's");
   check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "/p is not what was saved with it");
   options.statistics.save_projection = other; /* the same under another name */
   extract_counts(&options);
