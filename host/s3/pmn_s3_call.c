@@ -309,7 +309,8 @@ static void judge(attempt *one) {
   }
   if (st == PMN_STATUS_NETWORK) {
     snprintf(last, sizeof last, "%s", outcome->error.message);
-    pmn_err_set(&outcome->error, st, answer->code, "%.440s; given up after %d tries", last, (int)outcome->tries);
+    pmn_err_set(&outcome->error, st, answer->code, "%.440s; given up after %d %s", last, (int)outcome->tries,
+        outcome->tries == 1 ? "try" : "tries");
   }
   outcome->error.status = st;
   finish(one, st);
