@@ -28,6 +28,14 @@ static void copy_to(char copy[512], const char *path) {
   snprintf(copy, 512, "%s", path);
 }
 
+static void check_other_file(const char *path, const char *than) {
+  size_t sizes[2];
+  char *a = read_all(path, &sizes[0]), *b = read_all(than, &sizes[1]);
+  assert_true(sizes[0] != sizes[1] || memcmp(a, b, sizes[0]) != 0);
+  free(a);
+  free(b);
+}
+
 /* The same table for any number of threads and any batch, learnt or taken from a file, as one file or as parts. */
 static void one_table(const char *features) {
   char first[512], other[512], vocabulary[512];
@@ -50,14 +58,14 @@ static void one_table(const char *features) {
   check_same_file(other, first);
   options.vocabulary = NULL;
   options.words = WORDS;
-  options.seed = 1; /* nothing else would show that the words depend on what was given */
+  /* Nothing else would show that the words depend on what was given. */
+  options.seed = 1;
+  extract_counts(&options);
+  check_other_file(other, first);
+  options.seed = 0;
   options.start = "random";
   extract_counts(&options);
-  size_t sizes[2];
-  char *a = read_all(first, &sizes[0]), *b = read_all(other, &sizes[1]);
-  assert_true(sizes[0] != sizes[1] || memcmp(a, b, sizes[0]) != 0);
-  free(a);
-  free(b);
+  check_other_file(other, first);
 }
 
 static void one_table_sift(void **state) {
@@ -91,13 +99,20 @@ static void every_keypoint_counts(void **state) {
   check_npy table = check_npy_read(keypoints);
   assert_int_equal(table.shape[0], (int64_t)sum);
   assert_int_equal(table.shape[1], 6 + 128);
+  float right = 0, low = 0, turned = 0;
   for (int64_t i = 0; i < table.shape[0]; i++) {
     const float *row = (const float *)table.data + i * (6 + 128);
     assert_true(row[0] >= 0 && row[0] < 100 && row[1] >= 0 && row[1] < 100); /* x and y, in pixels */
+    assert_true(row[2] > 1 && row[2] < 40 && row[3] >= 0 && row[3] < 360);   /* size and angle */
+    assert_true(row[4] > 0 && row[4] < 1 && row[5] >= -1 && row[5] < 5);     /* response and octave */
+    right = fmaxf(right, row[0]);
+    low = fmaxf(low, row[1]);
+    turned = fmaxf(turned, row[3]);
     double norm = 0;
     for (int b = 0; b < 128; b++) norm += (double)row[6 + b] * (double)row[6 + b];
     assert_true(norm > 400.0 * 400.0 && norm < 600.0 * 600.0); /* 512, rounded to bytes */
   }
+  assert_true(right > 50 && low > 50 && turned > 180); /* they are spread over the pictures, and directions */
   free(table.data);
   free(rows);
 }
