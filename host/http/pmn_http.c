@@ -273,9 +273,12 @@ static pmn_status judge(const job *self, CURLcode result) {
   }
 }
 
-static const char *reason_of(const job *self, CURLcode result) {
-  if (result == CURLE_OUT_OF_MEMORY) return "the answer's header is too large, or there is no memory for it";
-  return self->reason[0] != '\0' ? self->reason : curl_easy_strerror(result);
+static void tell_reason(job *self, CURLcode result) {
+  const char *said = self->reason[0] != '\0' ? self->reason : curl_easy_strerror(result);
+  if (result == CURLE_OUT_OF_MEMORY) said = "the answer's header is too large, or there is no memory for it";
+  /* OpenSSL's own words, "wrong version number", are no help alone. */
+  snprintf(self->answer->reason, sizeof self->answer->reason, "%s%.240s",
+      result == CURLE_SSL_CONNECT_ERROR ? "no TLS there: " : "", said);
 }
 
 static void end_finished(pmn_http *self) {
@@ -289,8 +292,9 @@ static void end_finished(pmn_http *self) {
     pmn_status st = judge(one, result);
     curl_easy_getinfo(one->curl, CURLINFO_REDIRECT_URL, &redirect);
     if (redirect != NULL && (one->answer->redirect = pmn_strdup(redirect)) == NULL) st = PMN_STATUS_NO_MEMORY;
+    if (st != PMN_STATUS_OK && one->failed == PMN_STATUS_OK) tell_reason(one, result);
     leave_multi(self, one);
-    end_job(one, st, st == PMN_STATUS_OK || one->failed != PMN_STATUS_OK ? NULL : reason_of(one, result));
+    end_job(one, st, NULL);
   }
 }
 

@@ -4,8 +4,9 @@
  * (fewer requests at once from then on), RequestTimeout, expired keys, a clock that is off (once), a bucket of another
  * region (once). Tries end after attempts_max or when the client's budget of retries is spent.
  *
- * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, refused, bad name), PMN_STATUS_NOT_FOUND (no such bucket or
- * key, access denied on reading), PMN_STATUS_WRITE (denied on writing), PMN_STATUS_NETWORK (gave up; may pass),
+ * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, refused, bad name; pmn_s3_get and pmn_s3_head also: access
+ * denied, which must not pass for "there is none"), PMN_STATUS_NOT_FOUND (no such bucket or key; listings and readers
+ * also: access denied), PMN_STATUS_WRITE (nowhere to write to, denied), PMN_STATUS_NETWORK (gave up; may pass),
  * PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY.
  */
 #ifndef PMN_S3_H

@@ -267,6 +267,30 @@ static bool cure(attempt *one, const pmn_s3_refusal *refusal, bool *refused) {
   return false;
 }
 
+/* No answer came. */
+static pmn_status judge_silence(attempt *one, const char *name) {
+  pmn_err *err = &one->outcome->error;
+  const pmn_http_answer *answer = &one->outcome->answer;
+  const char *etag = pmn_http_answer_header(answer, "etag");
+  bool another = one->call->etag == NULL || (etag[0] != '\0' && !pmn_s3_etag_equal(one->call->etag, etag));
+  if (answer->status == PMN_STATUS_INTERRUPTED) return pmn_err_set(err, answer->status, 0, "interrupted");
+  if (answer->status == PMN_STATUS_ARGUMENT) { /* addresses of ours are good: it is the certificate */
+    return pmn_err_set(err, answer->status, 0,
+        "%s: %s; is this machine's clock right, and does AWS_CA_BUNDLE name the certificates to trust?", name,
+        answer->reason);
+  }
+  return pmn_err_set(
+      err, answer->too_large && another ? PMN_STATUS_NOT_FOUND : answer->status, 0, "%s: %s", name, answer->reason);
+}
+
+static void tell_given_up(pmn_s3_outcome *outcome) {
+  char last[sizeof outcome->error.message];
+  snprintf(last, sizeof last, "%s", outcome->error.message);
+  pmn_err_set(&outcome->error, PMN_STATUS_NETWORK, outcome->answer.code, "%.400s; given up after %d %s%s", last,
+      (int)outcome->tries, outcome->tries == 1 ? "try" : "tries",
+      outcome->answer.code == 0 ? "; is the network there, and are --region and --endpoint-url right?" : "");
+}
+
 /* Ends the call or sends it again, according to the answer. */
 static void judge(attempt *one) {
   pmn_s3_caller *self = one->caller;
@@ -278,12 +302,8 @@ static void judge(attempt *one) {
   bool refused = false;
   pmn_status st = answer->status;
   pmn_s3_call_name(one->call, name);
-  if (st == PMN_STATUS_INTERRUPTED) {
-    pmn_err_set(&outcome->error, st, 0, "interrupted");
-  } else if (st != PMN_STATUS_OK) {
-    pmn_err_set(&outcome->error, st, 0, "%s: %s", name, answer->reason);
-    const char *etag = pmn_http_answer_header(answer, "etag");
-    if (answer->too_large && !pmn_s3_etag_equal(one->call->etag, etag)) st = PMN_STATUS_NOT_FOUND;
+  if (st != PMN_STATUS_OK) {
+    st = judge_silence(one, name);
   } else if (answer->code >= 200 && answer->code < 300) {
     if (one->call->check != NULL) st = one->call->check(one->call->check_arg, answer, &outcome->error);
     if (st != PMN_STATUS_OK) {
@@ -307,11 +327,7 @@ static void judge(attempt *one) {
     send_or_finish(one, false);
     return;
   }
-  if (st == PMN_STATUS_NETWORK) {
-    snprintf(last, sizeof last, "%s", outcome->error.message);
-    pmn_err_set(&outcome->error, st, answer->code, "%.440s; given up after %d %s", last, (int)outcome->tries,
-        outcome->tries == 1 ? "try" : "tries");
-  }
+  if (st == PMN_STATUS_NETWORK) tell_given_up(outcome);
   outcome->error.status = st;
   finish(one, st);
 }

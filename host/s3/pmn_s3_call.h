@@ -19,11 +19,13 @@ typedef struct pmn_s3_call {
   const void *body;
   size_t body_size;
   size_t answer_max;
-  /* ETag that the body is to have, NULL: any. A body with it that is larger than answer_max was damaged on its way, and
-   * is asked for again; with another it is another object. */
+  /* ETag that the body is to have, NULL: any. A body with it, or with none, that is larger than answer_max was damaged
+   * on its way or is not S3's, and is asked for again; with another it is another object. */
   const char *etag;
   const volatile sig_atomic_t *stop; /* non-zero: it ends with PMN_STATUS_INTERRUPTED; may be NULL */
-  bool writes;                       /* how denial is told: PMN_STATUS_WRITE */
+  /* What denial is: PMN_STATUS_WRITE of all that writes, where a bucket that is not there is the same;
+   * PMN_STATUS_NOT_FOUND where the input lacks something; PMN_STATUS_ARGUMENT where it must not pass for "none". */
+  pmn_status denied;
   /* A 2xx answer is looked at before it is believed: PMN_STATUS_NETWORK from here means try again (a body that is not
    * what was promised, an error inside a 200); other errors are final. NULL: it is believed. */
   pmn_status (*check)(void *arg, pmn_http_answer *answer, pmn_err *err);

@@ -77,10 +77,10 @@ static void decide(pmn_s3_credentials *self, const pmn_s3_profiles *profiles) {
     text = "nobody: requests are not signed";
   } else if (environment && (pmn_s3_env("AWS_ACCESS_KEY_ID") != NULL || pmn_s3_env("AWS_SECRET_ACCESS_KEY") != NULL)) {
     self->origin = ENVIRONMENT;
-    text = "environment";
+    text = "the environment";
   } else if (environment && pmn_s3_env("AWS_WEB_IDENTITY_TOKEN_FILE") != NULL) {
     self->origin = WEB_IDENTITY;
-    text = "web identity of the environment";
+    text = "the environment's web identity";
   } else if (of_profile != KIND_NONE) {
     self->origin = PROFILE;
     snprintf(self->source, sizeof self->source, "profile %.100s (%s)", config->profile, kinds[of_profile]);
@@ -88,10 +88,10 @@ static void decide(pmn_s3_credentials *self, const pmn_s3_profiles *profiles) {
   } else if (pmn_s3_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL ||
              pmn_s3_env("AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL) {
     self->origin = CONTAINER;
-    text = "container";
+    text = "the container";
   } else {
     self->origin = INSTANCE;
-    text = "EC2 instance";
+    text = "the EC2 instance";
   }
   snprintf(self->source, sizeof self->source, "%s", text);
 }
@@ -314,7 +314,7 @@ pmn_status pmn_s3_credentials_get(pmn_s3_credentials *self, bool refused, pmn_s3
       if (self->failure.status != PMN_STATUS_OK) {
         PMN_FAIL_CODE(err, self->failure.status, self->failure.foreign, "%s", self->failure.message);
       }
-      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the server calls the keys expired; renew them", self->source);
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the server calls the keys of %s expired; renew them", self->source);
     }
     if (self->renewing)
       pthread_cond_wait(&self->renewed, &self->lock);

@@ -113,6 +113,7 @@ static pmn_status ask_for_page(listing *self, page *one, const char *token, pmn_
           {"continuation-token", one->asked}},
       .query_count = one->asked[0] != '\0' ? 4 : 3,
       .answer_max = PAGE_MAX,
+      .denied = PMN_STATUS_NOT_FOUND,
       .stop = &self->stop,
       .check = check_page,
       .check_arg = one,

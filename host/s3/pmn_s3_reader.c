@@ -54,14 +54,16 @@ static pmn_status check_object(void *arg, pmn_http_answer *answer, pmn_err *err)
   unsigned char said[16];
   size_t size = answer->body.size;
   const char *etag = pmn_http_answer_header(answer, "etag");
-  bool as_listed = self->etag[0] == '\0' || etag[0] == '\0' || pmn_s3_etag_equal(self->etag, etag);
+  if (self->etag[0] != '\0' && etag[0] == '\0') {
+    return pmn_err_set(err, PMN_STATUS_NETWORK, 0, "the answer names no ETag: it is not S3's");
+  }
   /* Without MD5, as in FIPS mode, its length has to do. */
   if (pmn_s3_md5_of_answer(answer, said) && pmn_s3_md5_compute(answer->body.data, size, &md5, NULL) == PMN_STATUS_OK &&
       memcmp(md5.bytes, said, 16) != 0) {
     return pmn_err_set(
         err, PMN_STATUS_NETWORK, 0, "%zu bytes came with MD5 %s where ETag %.40s was said", size, md5.hex, etag);
   }
-  if (!as_listed) {
+  if (self->etag[0] != '\0' && !pmn_s3_etag_equal(self->etag, etag)) {
     return pmn_err_set(
         err, PMN_STATUS_NOT_FOUND, 0, "it has changed since it was listed (ETag %.40s, now %.40s)", self->etag, etag);
   }
@@ -72,7 +74,7 @@ static pmn_status check_object(void *arg, pmn_http_answer *answer, pmn_err *err)
   return PMN_STATUS_OK;
 }
 
-static void prepare(fetch *self, const char *bucket, const pmn_s3_object *object, size_t max) {
+static void prepare(fetch *self, const char *bucket, const pmn_s3_object *object, size_t max, pmn_status denied) {
   bool known = object->size >= 0 && (uint64_t)object->size <= max;
   self->size = object->size;
   self->etag = object->etag != NULL ? object->etag : "";
@@ -81,6 +83,7 @@ static void prepare(fetch *self, const char *bucket, const pmn_s3_object *object
       .bucket = bucket,
       .key = object->key,
       .answer_max = known ? (size_t)object->size : max,
+      .denied = denied,
       .etag = self->etag[0] != '\0' ? self->etag : NULL,
       .check = check_object,
       .check_arg = self,
@@ -119,7 +122,7 @@ pmn_status pmn_s3_get(
   const pmn_s3_object object = {.key = key, .size = size, .etag = etag};
   fetch self = {.size = -1};
   if (size >= 0 && (uint64_t)size > bytes->max) return fail_size(bucket, key, size, bytes->max, err);
-  prepare(&self, bucket, &object, bytes->max);
+  prepare(&self, bucket, &object, bytes->max, PMN_STATUS_ARGUMENT);
   pmn_status st = pmn_s3_call_run(s3, &self.call, &self.outcome, err);
   if (st == PMN_STATUS_OK) {
     move_body(&self, bytes);
@@ -159,7 +162,7 @@ static void start_more(pmn_s3_reader *self) {
       end_slot(one, fail_size(bucket, object.key, object.size, o->object_max, &err), &err);
       continue;
     }
-    prepare(&one->fetch, bucket, &object, o->object_max);
+    prepare(&one->fetch, bucket, &object, o->object_max, PMN_STATUS_NOT_FOUND);
     one->fetch.call.stop = &self->stop;
     one->state = UNDER_WAY;
     pmn_status st = pmn_s3_call_start(self->s3, &one->fetch.call, &one->fetch.outcome, on_object, one, &err);

@@ -77,6 +77,7 @@ void pmn_s3_refusal_read(const pmn_http_answer *answer, bool head, bool with_tok
   const char *region = pmn_http_answer_header(answer, "x-amz-bucket-region");
   if (region[0] != '\0') snprintf(refusal->region, sizeof refusal->region, "%.255s", region);
   if (!pmn_s3_region_valid(refusal->region)) refusal->region[0] = '\0';
+  if (answer->redirect != NULL && !pmn_http_host(answer->redirect, refusal->other)) refusal->other[0] = '\0';
   const known *entry = find(refusal->code);
   refusal->cure = entry != NULL ? entry->cure : cure_by_number(answer->code);
   if (head && answer->code == 400 && with_token) refusal->cure = PMN_S3_CURE_KEYS;
@@ -88,14 +89,42 @@ void pmn_s3_call_name(const pmn_s3_call *call, char name[PMN_S3_NAME]) {
       call->key != NULL ? call->key : "");
 }
 
-static pmn_status tell_denied(const char *name, const pmn_s3_call *call, const char *source, pmn_err *err) {
-  pmn_status status = call->writes ? PMN_STATUS_WRITE : PMN_STATUS_NOT_FOUND;
-  const char *right = call->writes ? "s3:PutObject" : call->key != NULL ? "s3:GetObject" : "s3:ListBucket";
-  if (source == NULL) {
-    return pmn_err_set(err, status, 403, "%s: access without keys is denied; leave out --no-sign-request", name);
+/* What the account must allow for this. */
+static const char *right_of(const pmn_s3_call *call) {
+  const char *first = call->query_count > 0 ? call->query[0].name : "";
+  if (strcmp(call->method, "DELETE") == 0) return first[0] != '\0' ? "s3:AbortMultipartUpload" : "s3:DeleteObject";
+  if (call->key == NULL) return strcmp(first, "uploads") == 0 ? "s3:ListBucketMultipartUploads" : "s3:ListBucket";
+  if (strcmp(call->method, "HEAD") == 0) return "s3:GetObject and s3:ListBucket"; /* to be told that there is none */
+  return call->denied == PMN_STATUS_WRITE ? "s3:PutObject" : "s3:GetObject";
+}
+
+static pmn_status tell_denied(
+    const pmn_s3_refusal *refusal, const pmn_s3_call *call, const char *name, const char *source, pmn_err *err) {
+  bool head = strcmp(call->method, "HEAD") == 0, get = call->key != NULL && strcmp(call->method, "GET") == 0;
+  if (refusal->code[0] == '\0' && !head) {
+    return pmn_err_set(err, call->denied, 403,
+        "%s: access denied (403), but not by S3: does a proxy or another server answer in its place?", name);
   }
-  return pmn_err_set(err, status, 403,
-      "%s: access denied with the keys of %.100s; is it the right account, and does it allow %s?", name, source, right);
+  if (source == NULL) {
+    return pmn_err_set(err, call->denied, 403, "%s: access without keys is denied; leave out --no-sign-request", name);
+  }
+  /* Of late S3 says who lacks which right, and whose policy it is. */
+  if (refusal->message[0] != '\0' && strncmp(refusal->message, "Access Denied", 13) != 0) {
+    return pmn_err_set(
+        err, call->denied, 403, "%s: access denied with the keys of %.100s: %s", name, source, refusal->message);
+  }
+  return pmn_err_set(err, call->denied, 403,
+      "%s: access denied with the keys of %.100s; is it the right account, does it allow %s%s?", name, source,
+      right_of(call), get ? ", and is the object there" : "");
+}
+
+/* The server sends elsewhere, and the region that it may have named was tried. */
+static pmn_status tell_redirected(const pmn_s3_refusal *refusal, const char *name, pmn_err *err) {
+  bool region = refusal->region[0] != '\0';
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, refusal->http_code,
+      "%s: the server refers to %.100s%s%.63s (%d), which is not followed; are --region and --endpoint-url right?",
+      name, refusal->other[0] != '\0' ? refusal->other : "another one", region ? " in region " : "", refusal->region,
+      (int)refusal->http_code);
 }
 
 pmn_status pmn_s3_refusal_tell(
@@ -103,20 +132,29 @@ pmn_status pmn_s3_refusal_tell(
   char name[PMN_S3_NAME];
   int32_t code = refusal->http_code;
   const known *entry = find(refusal->code);
+  bool writes = call->denied == PMN_STATUS_WRITE;
   pmn_s3_call_name(call, name);
-  if (entry != NULL && entry->status == PMN_STATUS_ARGUMENT && source != NULL) {
-    return pmn_err_set(
-        err, entry->status, code, "%s: %s (%s; keys of %.100s)", name, entry->text, refusal->code, source);
+  if (entry != NULL) {
+    pmn_status status = writes && entry->status == PMN_STATUS_NOT_FOUND ? PMN_STATUS_WRITE : entry->status;
+    bool keys = status == PMN_STATUS_ARGUMENT && source != NULL;
+    return pmn_err_set(err, status, code, "%s: %s (%s%s%.100s)", name, entry->text, refusal->code,
+        keys ? "; keys of " : "", keys ? source : "");
   }
-  if (entry != NULL) return pmn_err_set(err, entry->status, code, "%s: %s (%s)", name, entry->text, refusal->code);
-  if (code == 403) return tell_denied(name, call, source, err);
-  if (code == 404) return pmn_err_set(err, PMN_STATUS_NOT_FOUND, code, "%s: there is none", name);
-  if (code >= 300 && code < 400) {
+  bool denied = refusal->code[0] == '\0' || strcmp(refusal->code, "AccessDenied") == 0;
+  if (code == 403 && denied) return tell_denied(refusal, call, name, source, err);
+  if (code == 404)
+    return pmn_err_set(err, writes ? call->denied : PMN_STATUS_NOT_FOUND, code, "%s: there is none", name);
+  if (code >= 300 && code < 400) return tell_redirected(refusal, name, err);
+  if (code == 407) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, code,
-        "%s: the server refers to another one (%d) that is not followed; are --region and --endpoint-url right?", name,
-        (int)code);
+        "%s: the proxy asks for a name and a password: http://NAME:PASSWORD@HOST:PORT in http_proxy or https_proxy",
+        name);
   }
-  bool may_pass = cure_by_number(code) != PMN_S3_CURE_NONE;
-  return pmn_err_set(err, may_pass ? PMN_STATUS_NETWORK : PMN_STATUS_ARGUMENT, code, "%s: the server answers %d %s%s%s",
-      name, (int)code, refusal->code, refusal->message[0] != '\0' ? ": " : "", refusal->message);
+  /* S3's word on one object is about that object. */
+  bool one = call->key != NULL && refusal->code[0] != '\0';
+  pmn_status status = cure_by_number(code) != PMN_S3_CURE_NONE ? PMN_STATUS_NETWORK
+                      : writes || one                          ? call->denied
+                                                               : PMN_STATUS_ARGUMENT;
+  return pmn_err_set(err, status, code, "%s: the server answers %d%s%s%s%s", name, (int)code,
+      refusal->code[0] != '\0' ? " " : "", refusal->code, refusal->message[0] != '\0' ? ": " : "", refusal->message);
 }

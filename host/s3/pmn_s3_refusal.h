@@ -15,8 +15,9 @@ typedef enum pmn_s3_cure {
 typedef struct pmn_s3_refusal {
   int32_t http_code;
   char code[PMN_S3_CODE];     /* S3's; "" if it says none, as to HEAD */
-  char message[200];          /* S3's */
+  char message[320];          /* S3's */
   char region[PMN_HTTP_TEXT]; /* where the bucket is; "" if it does not say, or nonsense */
+  char other[PMN_HTTP_TEXT];  /* host that a 3xx refers to; "" if it does not say */
   pmn_s3_cure cure;
 } pmn_s3_refusal;
 

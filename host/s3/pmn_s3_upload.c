@@ -141,7 +141,7 @@ static pmn_status send_part(pmn_s3_upload *self, part *p, pmn_err *err) {
       .body = p->bytes.data,
       .body_size = p->bytes.size,
       .answer_max = ANSWER_MAX,
-      .writes = true,
+      .denied = PMN_STATUS_WRITE,
       .check = check_part,
       .check_arg = p,
   };
@@ -208,7 +208,7 @@ static pmn_status start_upload(pmn_s3_upload *self, pmn_err *err) {
       .headers = {{"content-type", "application/octet-stream"}},
       .header_count = 1,
       .answer_max = ANSWER_MAX,
-      .writes = true,
+      .denied = PMN_STATUS_WRITE,
       .check = check_created,
       .check_arg = self,
   };

@@ -24,7 +24,8 @@ static pmn_status look(pmn_s3 *s3, const char *bucket, const char *key, int64_t 
     bool *missing, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_s3_outcome outcome = {0};
-  const pmn_s3_call call = {.method = "HEAD", .bucket = bucket, .key = key, .answer_max = ANSWER_MAX};
+  const pmn_s3_call call = {
+      .method = "HEAD", .bucket = bucket, .key = key, .answer_max = ANSWER_MAX, .denied = PMN_STATUS_ARGUMENT};
   PMN_TRY(pmn_s3_call_run(s3, &call, &outcome, err));
   if (outcome.answer.content_length < 0) {
     PMN_FAIL(err, PMN_STATUS_NETWORK, "s3://%.60s/%.200s: the server does not say how large it is", bucket, key);
@@ -58,7 +59,7 @@ static pmn_status put_once(pmn_s3 *s3, const char *bucket, const char *key, cons
       .body = bytes,
       .body_size = size,
       .answer_max = ANSWER_MAX,
-      .writes = true,
+      .denied = PMN_STATUS_WRITE,
       .check = check_put,
       .check_arg = (void *)(uintptr_t)md5,
   };
@@ -111,7 +112,7 @@ static pmn_status delete_or_gone(
       .query = {{"uploadId", upload_id}},
       .query_count = upload_id != NULL ? 1 : 0,
       .answer_max = ANSWER_MAX,
-      .writes = true,
+      .denied = PMN_STATUS_WRITE,
   };
   pmn_status st = pmn_s3_call_run(s3, &call, &outcome, err);
   if (st != PMN_STATUS_OK && strcmp(outcome.code, gone) == 0) st = PMN_STATUS_OK;
@@ -253,7 +254,7 @@ pmn_status pmn_s3_complete(pmn_s3 *s3, const char *bucket, const char *key, cons
       .body = self.body.data,
       .body_size = self.body.size,
       .answer_max = ANSWER_MAX,
-      .writes = true,
+      .denied = PMN_STATUS_WRITE,
       .check = check_completed,
       .check_arg = &self,
   };
@@ -326,6 +327,7 @@ static pmn_status list_page(pmn_s3 *s3, const char *bucket, const char *prefix, 
       .query = {{"uploads", ""}, {"prefix", prefix}, {"encoding-type", "url"}},
       .query_count = 3,
       .answer_max = PAGE_MAX,
+      .denied = PMN_STATUS_NOT_FOUND,
       .check = check_page,
       .check_arg = page,
   };

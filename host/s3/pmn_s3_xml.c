@@ -7,8 +7,11 @@
 #include <expat.h>
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 enum { DEPTH_MAX = 16, PATH_MAX_SIZE = 512, TEXT_MAX = 16 << 10 };
+
+static const char web_page[] = "a web page; does a proxy or another server answer in its place?";
 
 typedef struct reading {
   XML_Parser parser;
@@ -42,7 +45,7 @@ static void on_start(void *arg, const char *name, const char **attributes) {
   (void)attributes;
   size_t end = self->depth > 0 ? self->ends[self->depth - 1] : 0, length = strlen(name), slash = end > 0;
   if (self->depth == 0 && self->root != NULL && strcmp(name, self->root) != 0) {
-    stop(self, "another root element");
+    stop(self, strcasecmp(name, "html") == 0 ? web_page : "another root element");
   } else if (self->depth == DEPTH_MAX || length >= PATH_MAX_SIZE - end - slash) {
     stop(self, "nested too deeply");
   } else {
@@ -79,11 +82,10 @@ static void on_end(void *arg, const char *name) {
 }
 
 static void on_doctype(void *arg, const char *name, const char *system, const char *public, int internal) {
-  (void)name;
   (void)system;
   (void)public;
   (void)internal;
-  stop(arg, "a document type");
+  stop(arg, strcasecmp(name, "html") == 0 ? web_page : "a document type");
 }
 
 pmn_status pmn_s3_xml_parse(const pmn_buf *document, const char *root, pmn_s3_xml_text *text, void *arg, pmn_err *err) {

@@ -126,6 +126,23 @@ def test_multipart():
           says="1 bytes came where 2 were")
 
 
+def test_states():
+    """Archived objects; versions, of which only the last is seen, and keys that were deleted, of which none is."""
+    if KIND != "moto":
+        return
+    BOTO.put_bucket_versioning(Bucket="states", VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"older", b"newer"):
+        BOTO.put_object(Bucket="states", Key="a", Body=body)
+    BOTO.put_object(Bucket="states", Key="archived", Body=b"cold", StorageClass="GLACIER")
+    BOTO.put_object(Bucket="states", Key="deleted", Body=b"x")
+    BOTO.delete_object(Bucket="states", Key="deleted")
+    e = SERVER.environment()
+    assert [row[0] for row in listed(e, "states", "")] == [b"a", b"archived"]
+    found = taken(e, "states", "")
+    assert found == {0: md5(b"newer"), 1: (NOT_FOUND, "s3://states/archived: the object is archived; restore it first "
+                                           "(InvalidObjectState)")}, found
+
+
 def test_refusals():
     e = SERVER.environment()
     probe(e, "list", "nobucket", "", code=NOT_FOUND, says="s3://nobucket: there is no such bucket")
@@ -146,7 +163,7 @@ def main():
     global BOTO
     with SERVER:
         BOTO = SERVER.client()
-        for bucket in ("odd", "empty", "sizes", "changed", "parts"):
+        for bucket in ("odd", "empty", "sizes", "changed", "parts", "states"):
             BOTO.create_bucket(Bucket=bucket)
         fill(BOTO, "odd", ODD)
         fill(BOTO, "fruit", [f"many/{i:05d}.jpg" for i in range(COUNT)] + ["a/b", "a/b/c", "a/bc", "a/a"])

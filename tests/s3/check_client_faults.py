@@ -4,6 +4,7 @@ Usage: check_client_faults.py PROBE
 """
 
 import collections
+import datetime
 import http.server
 import re
 import signal
@@ -13,15 +14,19 @@ import time
 import urllib.parse
 import xml.sax.saxutils
 
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
 from checking import *
 
-Request = collections.namedtuple("Request", "method path query headers body")
+Request = collections.namedtuple("Request", "method path query headers body target")
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 KEYS = {"AWS_ACCESS_KEY_ID": "apple", "AWS_SECRET_ACCESS_KEY": "canary-secret", "AWS_REGION": "us-east-1"}
 
 
-def error(status, code, more="", **headers):
-    body = f"{HEAD}<Error><Code>{code}</Code><Message>of the test</Message>{more}</Error>" if code else ""
+def error(status, code, more="", message="of the test", **headers):
+    body = f"{HEAD}<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>" if code else ""
     return status, {k.replace("_", "-"): v for k, v in headers.items()}, body.encode()
 
 
@@ -79,7 +84,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        request = Request(self.command, urllib.parse.unquote(url.path), query, self.headers, body)
+        request = Request(self.command, urllib.parse.unquote(url.path), query, self.headers, body, self.path)
         with server.lock:
             server.requests.append(request)
             server.busy += 1
@@ -90,7 +95,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with server.lock:
                 server.busy -= 1
 
-    do_GET = do_HEAD = do_PUT = do_POST = serve
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve
 
     def own(self, request):
         key = request.path.removeprefix("/bucket").removeprefix("/")
@@ -182,7 +187,9 @@ def test_listing_damaged():
     cases = {
         "cut": (good[:-30], "no XML as S3 writes it"),
         "empty": (b"", "it is empty"),
-        "page of a proxy": (b"<html><body>log in</body></html>", "another root"),
+        "page of a proxy": (b"<html><body>log in</body></html>", "a web page; does a proxy"),
+        "page with a type": (b"<!DOCTYPE HTML><html><body>log in</body></html>", "a web page; does a proxy"),
+        "other XML": (b"<rss></rss>", "another root"),
         "bomb": (good.replace(b"?>\n", b"?>" + bomb).replace(b">a<", b">&m;<"), "document type"),
         "entity": (good.replace(b">a<", b">&a;<"), "undefined entity"),
         "deep": (good.replace(b"<Name>", b"<x>" * 20 + b"</x>" * 20 + b"<Name>"), "too deeply"),
@@ -252,6 +259,8 @@ def test_read_damaged():
         "429": (429, {}, b""),
         "400": error(400, "RequestTimeout"),
         "empty": (200, {}, b""),
+        "page of a proxy": (200, {}, b"<html>log in</html>"),
+        "long page of a proxy": (200, {}, b"<html>" + b"x" * 100_000),
     }
     for name, fault in faults.items():
         assert read_with(once("005", fault)) == GOOD, name
@@ -402,10 +411,10 @@ def test_regions():
     there = lambda r: None if scope(r)[1] == "eu-west-3" else error(
         400, "AuthorizationHeaderMalformed", "<Region>eu-west-3</Region>")
     assert read_with(there) == GOOD
-    elsewhere = error(307, "TemporaryRedirect", x_amz_bucket_region="eu-west-3", Location=SERVER.url + "/x")
-    e = SERVER.reset(lambda r: elsewhere)
-    listed(e, "bucket", "", code=ARGUMENT, says="--region and --endpoint-url")
+    e = SERVER.reset(lambda r: error(307, "TemporaryRedirect", x_amz_bucket_region="eu-west-3", Location="http://x.example/?k"))
+    listed(e, "bucket", "", code=ARGUMENT, says="refers to x.example in region eu-west-3 (307), which is not followed; are --region")
     assert len(SERVER.requests) == 2
+    listed(SERVER.reset(lambda r: (301, {}, b"")), "bucket", "", code=ARGUMENT, says="refers to another one (301), which is not")
     e = SERVER.reset(lambda r: error(301, "PermanentRedirect", x_amz_bucket_region=f"eu-west-{len(SERVER.requests)}"))
     listed(e, "bucket", "", code=ARGUMENT, says="--region and --endpoint-url")
     assert len(SERVER.requests) == 2  # not for ever
@@ -454,19 +463,87 @@ def test_clock():
     listed(e, "bucket", "", code=ARGUMENT, says="clock")
 
 
+def test_denied():
+    """Who lacks which right; and no denial passes for "there is none"."""
+    no = lambda r: error(403, "AccessDenied", message="Access Denied.")
+    call = lambda *words, **expected: probe(SERVER.reset(no), *words, **expected)
+    call("list", "bucket", "", code=NOT_FOUND, says="keys of the environment; is it the right account, does it allow s3:ListBucket?")
+    call("list", "bucket", "", code=NOT_FOUND, says="leave out --no-sign-request", flags="a")
+    call("get", "bucket", "x", "-1", code=ARGUMENT, says="does it allow s3:GetObject, and is the object there?")
+    call("put", "bucket", "x", "text", code=WRITE, says="does it allow s3:PutObject?")
+    call("head", "bucket", "x", code=ARGUMENT, says="does it allow s3:GetObject and s3:ListBucket?")
+    call("delete", "bucket", "x", code=WRITE, says="does it allow s3:DeleteObject?")
+    call("abort", "bucket", "x", "id", code=WRITE, says="does it allow s3:AbortMultipartUpload?")
+    call("uploads", "bucket", "", code=NOT_FOUND, says="does it allow s3:ListBucketMultipartUploads?")
+    assert len(SERVER.requests) == 1
+    found = read_with(lambda r: no(r) if r.path == "/bucket/003" else None)
+    assert found[3][0] == NOT_FOUND and "access denied" in found[3][1] and len(found) == 20, found[3]
+    words = "User: farmer is not authorized to perform: kms:Decrypt on the resource"
+    e = SERVER.reset(lambda r: error(403, "AccessDenied", message=words))
+    probe(e, "get", "bucket", "x", "-1", code=ARGUMENT, says="keys of the environment: " + words)
+    page = lambda r: (403, {}, b"<html>" + b"x" * 100_000)
+    for verb in (("list", "bucket", ""), ("get", "bucket", "x", "-1")):
+        probe(SERVER.reset(page), *verb, code=(NOT_FOUND, ARGUMENT), says="access denied (403), but not by S3: does a proxy")
+        assert len(SERVER.requests) == 1
+
+
 def test_refusals():
-    for flags, status, says in (("", "list", "allow s3:ListBucket"), ("a", "list", "leave out --no-sign-request")):
-        e = SERVER.reset(lambda r: error(403, "AccessDenied"))
-        listed(e, "bucket", "", code=NOT_FOUND, says=says, flags=flags)
-    probe(e, "get", "bucket", "x", "-1", code=NOT_FOUND, says="s3:GetObject")
-    probe(e, "put", "bucket", "x", "text", code=WRITE, says="s3:PutObject")
-    assert len(SERVER.requests) == 3
     for code in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken"):
         e = SERVER.reset(lambda r: error(403, code, "<StringToSign>canary</StringToSign>"))
-        listed(e, "bucket", "", code=ARGUMENT, says=f"({code}; keys of ")
+        listed(e, "bucket", "", code=ARGUMENT, says=f"({code}; keys of the environment)")
         assert len(SERVER.requests) == 1
-    e = SERVER.reset(lambda r: error(400, "InvalidRequest"))
-    listed(e, "bucket", "", code=ARGUMENT, says="400 InvalidRequest: of the test")
+    cases = [  # status, code, of a list, of one object, of a write
+        (400, "InvalidRequest", ARGUMENT, NOT_FOUND, WRITE),
+        (400, "KMS.DisabledException", ARGUMENT, NOT_FOUND, WRITE),
+        (403, "QuotaExceeded", ARGUMENT, NOT_FOUND, WRITE),
+        (405, "MethodNotAllowed", ARGUMENT, NOT_FOUND, WRITE),
+        (501, "NotImplemented", ARGUMENT, NOT_FOUND, WRITE),
+    ]
+    for status, code, of_list, of_one, of_write in cases:
+        says = f"the server answers {status} {code}: of the test"
+        e = SERVER.reset(lambda r: error(status, code))
+        listed(e, "bucket", "", code=of_list, says=says)
+        probe(e, "put", "bucket", "x", "text", code=of_write, says=says)
+        found = read_with(lambda r: error(status, code) if r.path == "/bucket/003" else None)
+        assert found.pop(3) == (of_one, "s3://bucket/003: " + says) and len(found) == 19, found
+    gone = SERVER.reset(lambda r: error(404, "NoSuchBucket"))
+    listed(gone, "bucket", "", code=NOT_FOUND, says="s3://bucket: there is no such bucket")
+    probe(gone, "put", "bucket", "x", "text", code=WRITE, says="s3://bucket/x: there is no such bucket")
+    probe(SERVER.reset(lambda r: (407, {}, b"")), "list", "bucket", "", code=ARGUMENT, says="the proxy asks for a name")
+    probe(SERVER.reset(lambda r: (400, {}, b"")), "get", "bucket", "x", "-1", code=ARGUMENT, says="bucket/x: the server answers 400\n")
+
+
+def by_botocore(request):
+    """The Authorization that botocore would have sent with this request, keys and region as in KEYS."""
+    host, sent = request.headers["Host"], request.headers["Authorization"]
+    when = datetime.datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
+    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: when
+    names = set(re.search("SignedHeaders=([^,]+)", sent)[1].split(";")) - {"host", "x-amz-date", "x-amz-content-sha256"}
+    theirs = botocore.awsrequest.AWSRequest(request.method, f"http://{host}{request.target}",
+                                            {name: request.headers[name] for name in names}, request.body)
+    credentials = botocore.credentials.Credentials(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"])
+    botocore.auth.S3SigV4Auth(credentials, "s3", KEYS["AWS_REGION"]).add_auth(theirs)
+    return theirs.headers["Authorization"]
+
+
+def test_bucket_in_host():
+    """The bucket is part of the host's name, of which every one below localhost is this machine; and so it is signed."""
+    (WORK / "virtual").write_text("[default]\ns3 =\n  addressing_style = virtual\n")
+    objects = {"a b+c%20/사과.jpg": b"apple", "line\n\rfeed": b"plum", "plain": b"pear"}
+    e = SERVER.reset(objects=objects) | {"AWS_CONFIG_FILE": str(WORK / "virtual"),
+                                         "AWS_ENDPOINT_URL_S3": f"http://s3.localhost:{SERVER.server_port}"}
+    assert [row[0].decode() for row in listed(e, "bucket", "")] == sorted(objects)
+    assert taken(e, "bucket", "") == {i: md5(objects[key]) for i, key in enumerate(sorted(objects))}
+    probe(e, "put", "bucket", "a b", "text")
+    assert {r.headers["Host"] for r in SERVER.requests} == {f"bucket.s3.localhost:{SERVER.server_port}"}
+    assert {r.path for r in SERVER.requests} == {"/", "/a b", *("/" + key for key in objects)}
+    probe(e, "get", "bucket", "no\nsuch", "-1", code=NOT_FOUND, says="s3://bucket/no such: there is no such object")
+    for dotted in ("my.bucket", "Bucket"):  # no label of a host's name
+        probe(e, "put", dotted, "x", "text")
+        assert SERVER.requests[-1].path == f"/{dotted}/x"
+        assert SERVER.requests[-1].headers["Host"] == f"s3.localhost:{SERVER.server_port}"
+    for request in SERVER.requests:
+        assert request.headers["Authorization"] == by_botocore(request), (request, by_botocore(request))
 
 
 def test_tls():

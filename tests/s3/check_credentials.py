@@ -21,7 +21,7 @@ import serving
 
 PROBE = os.path.abspath(sys.argv[1])
 ARN = "arn:aws:iam::123456789012:role/"
-METHODS = {"env": "environment", "container-role": "container", "iam-role": "EC2 instance"}
+METHODS = {"env": "the environment", "container-role": "the container", "iam-role": "the EC2 instance"}
 PROFILE = {"assume-role": "role_arn", "assume-role-with-web-identity": "web_identity_token_file",
            "custom-process": "credential_process",
            "shared-credentials-file": "keys", "config-file": "keys"}
@@ -191,7 +191,7 @@ def test_same(place):
         try:
             # The one difference of names: botocore has one method for web identities of profile and environment.
             web = "AWS_WEB_IDENTITY_TOKEN_FILE" in env and not profile and env.keys().isdisjoint(ENV_KEYS)
-            place.same(profile, "web identity of the environment" if web else None)
+            place.same(profile, "the environment's web identity" if web else None)
         except Exception as problem:
             raise AssertionError(what) from problem
     return f"{len(SAME)} cases"
@@ -342,7 +342,7 @@ def test_instance(place):
 def test_refused(place):
     """Keys that the server calls expired."""
     place.set(env=ENV_KEYS)
-    place.fails("refused", status=1, says=["environment", "the server calls the keys expired"])
+    place.fails("refused", status=1, says=["the server calls the keys of the environment expired; renew"])
     place.set(credentials=DEFAULT)
     place.fails("refused", status=1, says=["profile default (keys)", "renew them"])
     (place.folder / "count.py").write_text(

@@ -223,11 +223,11 @@ def conditions(line):
         assert read(key) == b"mine"
     line.fault("HEAD", "denied", "error", status=403, code="AccessDenied", times=10**6)
     line.fault("PUT", "denied", "error", status=501, code="NotImplemented")
-    probe("put", "fruit", "denied", file_of(b"mine"), "new", url=line.url, code=NOT_FOUND, says="denied")
+    probe("put", "fruit", "denied", file_of(b"mine"), "new", url=line.url, code=ARGUMENT, says="denied")
     assert line.count("PUT", "denied") == 1 and not is_there("denied")
     description = upload("denied", b"x", end="describe")
     line.fault("POST", "denied", "error", status=404, code="NoSuchUpload")
-    probe("complete", "fruit", "denied", description, url=line.url, code=NOT_FOUND, says="access denied")
+    probe("complete", "fruit", "denied", description, url=line.url, code=ARGUMENT, says="access denied")
 
 
 def several(line):

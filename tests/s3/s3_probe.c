@@ -2,16 +2,19 @@
  * server is and who asks is in the AWS_... variables. The exit code is the pmn_status, the message goes to standard
  * error. Keys are written in hex.
  *
- *   list BUCKET PREFIX                   a line "KEY SIZE ETAG" for every object
- *   get BUCKET KEY SIZE                  the bytes
- *   range BUCKET KEY AT SIZE ETAG        some of them; "-" for any ETag
+ *   list BUCKET PREFIX        a line "KEY SIZE ETAG" for every object
+ *   get BUCKET KEY SIZE       the bytes
+ *   range BUCKET KEY AT SIZE ETAG   some of them; "-" for any ETag
+ *   put BUCKET KEY TEXT       one request, signed as all are
  *   read BUCKET PREFIX AHEAD BYTES_MAX OBJECT_MAX THREADS TAKEN
- *                                        lists, says "listed N" and waits for a line, then takes the first TAKEN
- * objects by the reader: a line "INDEX MD5" or "INDEX STATUS MESSAGE" for each. A negative AHEAD does not tell the
- * reader sizes and ETags put BUCKET KEY TEXT                  one request, signed as all are describe - -
+ *                             lists, says "listed N" and waits for a line, then takes the first TAKEN objects by the
+ *                             reader: a line "INDEX MD5" or "INDEX STATUS MESSAGE" for each. A negative AHEAD does not
+ *                             tell the reader sizes and ETags
+ *   head BUCKET KEY, delete BUCKET KEY, abort BUCKET KEY ID, uploads BUCKET PREFIX
+ *                             for what is said when they are refused; write_probe.c has them in earnest
+ *   describe - -
  *
- * PROBE_FLAGS, an environment variable: the letter "a" for --no-sign-request. SIGUSR1 raises
- * the stop flag.
+ * PROBE_FLAGS, an environment variable: the letter "a" for --no-sign-request. SIGUSR1 raises the stop flag.
  */
 #include "pmn_mem.h"
 #include "pmn_s3_call.h"
@@ -141,7 +144,7 @@ static pmn_status put(pmn_s3 *s3, const char *bucket, const char *key, const cha
       .body = text,
       .body_size = strlen(text),
       .answer_max = 1024,
-      .writes = true};
+      .denied = PMN_STATUS_WRITE};
   pmn_status st = pmn_s3_call_run(s3, &call, &outcome, err);
   pmn_s3_outcome_reset(&outcome);
   return st;
@@ -152,6 +155,7 @@ static pmn_status run(pmn_s3 *s3, int count, char **words, pmn_err *err) {
   const char *verb = words[1], *bucket = words[2], *key = words[3];
   pmn_buf bytes;
   pmn_buf_init(&bytes, 64 << 20);
+  char etag[PMN_S3_ETAG];
   int64_t left = count == 5 ? atoll(words[4]) : -1;
   if (strcmp(verb, "list") == 0) {
     st = pmn_s3_list(s3, bucket, key, print_object, &left, err);
@@ -166,6 +170,14 @@ static pmn_status run(pmn_s3 *s3, int count, char **words, pmn_err *err) {
     st = read_all(s3, bucket, key, words + 4, err);
   } else if (count == 5 && strcmp(verb, "put") == 0) {
     st = put(s3, bucket, key, words[4], err);
+  } else if (strcmp(verb, "head") == 0) {
+    st = pmn_s3_head(s3, bucket, key, &left, etag, err);
+  } else if (strcmp(verb, "delete") == 0) {
+    st = pmn_s3_delete(s3, bucket, key, err);
+  } else if (count == 5 && strcmp(verb, "abort") == 0) {
+    st = pmn_s3_abort(s3, bucket, key, words[4], err);
+  } else if (strcmp(verb, "uploads") == 0) {
+    st = pmn_s3_list_uploads(s3, bucket, key, NULL, NULL, err);
   } else if (strcmp(verb, "describe") == 0) {
     puts(pmn_s3_describe(s3));
   } else {

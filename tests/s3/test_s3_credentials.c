@@ -80,7 +80,7 @@ static int set_up(void **state) {
   lifetime = 3600;
   slow = false;
   check_ok(pmn_s3_credentials_create(&config, NULL, &credentials, &err));
-  assert_string_equal(pmn_s3_credentials_source(credentials), "container");
+  assert_string_equal(pmn_s3_credentials_source(credentials), "the container");
   return 0;
 }
 
