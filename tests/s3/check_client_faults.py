@@ -309,7 +309,8 @@ def test_dead_server():
     assert 300 + 90 <= len(SERVER.requests) <= 1 + 300 + 101, len(SERVER.requests)
     e = SERVER.reset(lambda r: error(500, "InternalError"))
     listed(e | FEW, "bucket", "", code=NETWORK, says="cannot do it now (InternalError); given up after 3 tries")
-    listed({**e, **FEW, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, "bucket", "", code=NETWORK, says="given up")
+    listed({**e, **FEW, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, "bucket", "", code=NETWORK,
+           says="given up after 3 tries; is the network there, and are --region and --endpoint-url right?")
 
 
 def test_slow_down():
@@ -557,8 +558,10 @@ def test_tls():
     server = Server(context)
     e = server.reset(objects=OBJECTS)
     start = time.monotonic()
-    listed(e, "bucket", "", code=ARGUMENT, says="certificate")
+    listed(e, "bucket", "", code=ARGUMENT, says="certificate; is this machine's clock right, and does AWS_CA_BUNDLE name")
     assert time.monotonic() - start < 5
+    plain = {**e, **FEW, "AWS_ENDPOINT_URL_S3": SERVER.url.replace("http:", "https:")}
+    listed(plain, "bucket", "", code=NETWORK, says="no TLS there: ")
     trusted = {**e, "AWS_CA_BUNDLE": str(certificate)}
     assert taken(trusted, "bucket", "") == GOOD
     probe(trusted, "put", "bucket", "x", "text")
