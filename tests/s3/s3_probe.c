@@ -163,8 +163,8 @@ static pmn_status run(pmn_s3 *s3, int count, char **words, pmn_err *err) {
     PMN_TRY(pmn_s3_get(s3, bucket, key, left, NULL, &bytes, err));
     if (bytes.size > 0) fwrite(bytes.data, 1, bytes.size, stdout);
   } else if (count == 7 && strcmp(verb, "range") == 0) {
-    const char *etag = strcmp(words[6], "-") == 0 ? NULL : words[6];
-    PMN_TRY(pmn_s3_get_range(s3, bucket, key, atoll(words[4]), (size_t)atoll(words[5]), etag, &bytes, err));
+    const char *same = strcmp(words[6], "-") == 0 ? NULL : words[6];
+    PMN_TRY(pmn_s3_get_range(s3, bucket, key, atoll(words[4]), (size_t)atoll(words[5]), same, &bytes, err));
     fwrite(bytes.data, 1, bytes.size, stdout);
   } else if (count == 9 && strcmp(verb, "read") == 0) {
     st = read_all(s3, bucket, key, words + 4, err);
