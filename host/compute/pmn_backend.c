@@ -25,12 +25,16 @@ pmn_status pmn_device_open(
         "device %d with %d threads: a device is -1 or more, threads 1 or more", options->index, options->threads);
   }
   pmn_status st = backend->open(options, device, err);
-  if (st == PMN_STATUS_OK) (*device)->backend = backend;
-  return st;
+  if (st != PMN_STATUS_OK) return st;
+  (*device)->backend = backend;
+  pthread_mutex_init(&(*device)->lock, NULL);
+  return PMN_STATUS_OK;
 }
 
 void pmn_device_close(pmn_device *device) {
-  if (device != NULL) device->backend->close(device);
+  if (device == NULL) return;
+  pthread_mutex_destroy(&device->lock);
+  device->backend->close(device);
 }
 
 pmn_status pmn_network_create(
@@ -51,7 +55,11 @@ pmn_status pmn_network_run(pmn_network *network, const void *input, int32_t n, f
     return pmn_err_set(
         err, PMN_STATUS_ARGUMENT, 0, "a batch of %d pictures on a network made for 1 to %d", n, network->batch_max);
   }
-  return network->device->backend->network_run(network, input, n, output, err);
+  pmn_device *device = network->device;
+  pthread_mutex_lock(&device->lock);
+  pmn_status st = device->backend->network_run(network, input, n, output, err);
+  pthread_mutex_unlock(&device->lock);
+  return st;
 }
 
 void pmn_network_destroy(pmn_network *network) {
@@ -69,7 +77,10 @@ pmn_status pmn_device_syrk(pmn_device *device, const double *x, int32_t n, int32
   if (n < 1 || d < 1) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "syrk of %d rows and %d columns: both must be 1 or more", n, d);
   }
-  return device->backend->syrk(device, x, n, d, c, err);
+  pthread_mutex_lock(&device->lock);
+  pmn_status st = device->backend->syrk(device, x, n, d, c, err);
+  pthread_mutex_unlock(&device->lock);
+  return st;
 }
 
 pmn_status pmn_device_gemm(
@@ -78,7 +89,10 @@ pmn_status pmn_device_gemm(
     return pmn_err_set(
         err, PMN_STATUS_ARGUMENT, 0, "gemm of [%d, %d] by [%d, %d]': sizes must be 1 or more", n, k, m, k);
   }
-  return device->backend->gemm(device, a, b, n, k, m, y, err);
+  pthread_mutex_lock(&device->lock);
+  pmn_status st = device->backend->gemm(device, a, b, n, k, m, y, err);
+  pthread_mutex_unlock(&device->lock);
+  return st;
 }
 
 double pmn_device_syrk_bytes(const pmn_device *device, int32_t n, int32_t d) {

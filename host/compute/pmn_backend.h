@@ -13,8 +13,12 @@
 #include "pmn_err.h"
 #include "pmn_program.h"
 
-typedef struct pmn_device pmn_device;   /* a device that was opened; one thread at a time */
-typedef struct pmn_network pmn_network; /* a program compiled for a device; one thread at a time */
+#include <pthread.h>
+
+/* A device that was opened, and a program compiled for it. Any number of threads may run networks and products on one
+ * device: a call waits for those before it. One thread at a time opens, creates and closes. */
+typedef struct pmn_device pmn_device;
+typedef struct pmn_network pmn_network;
 
 typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
@@ -49,6 +53,7 @@ struct pmn_device {
   const pmn_backend *backend;
   pmn_device_info info;  /* what was opened, for the record */
   char kernels_hash[65]; /* SHA-256 of kernels compiled at run time and their options; "" if there are none */
+  pthread_mutex_t lock;  /* held by the call under way; a backend finds it locked, or is alone */
 };
 struct pmn_network {
   pmn_device *device;
