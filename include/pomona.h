@@ -194,7 +194,7 @@ typedef enum pmn_level { PMN_LEVEL_WARNING, PMN_LEVEL_INFO, PMN_LEVEL_DETAIL } p
 typedef struct pmn_progress {
   int64_t done, total, rejects;           /* pictures; done counts rows and rejects */
   double images_per_second, seconds_left; /* of what this run does: not of what a broken one had done */
-  const char *phase;                      /* "features" (of a matrix "moments"), "fit" or "project" */
+  const char *phase; /* "features" (of a matrix "moments"), "describe", "words", "fit", "project" or "train" */
 } pmn_progress;
 
 /* Options of one run. Start from PMN_EXTRACT_OPTIONS_INIT; everything is borrowed for the call. */
@@ -346,6 +346,92 @@ typedef struct pmn_reduce_options {
  * cannot be decoded; a row whose result no 32-bit float can hold ends the run. Status and *summary as of pmn_extract.
  */
 PMN_API PMN_MUST_USE pmn_status pmn_reduce(const pmn_reduce_options *options, pmn_summary **summary, pmn_err *err);
+
+/* -------------------------------------------------------------------------------------------------- classify -- */
+
+/* Options of pmn_train. Start from PMN_TRAIN_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_train_options {
+  size_t struct_size; /* set by the INIT macro */
+  /* Pictures, their features and what is done to those, as in pmn_extract; `output` is the model's file, which holds
+   * the vocabulary and the projection too. Every picture needs a label, and there are two labels at least. `fit_on`,
+   * `format`, `parts`, `resume`, `pause`, `save_vocabulary` and, of `statistics`, `projection`, `save_projection` and
+   * `save_moments` are of tables, and not to be set. `seed` draws the first weights and the rows that are held out too.
+   */
+  pmn_extract_options rows;
+  const int32_t *hidden;  /* widths of the hidden layers, 16 at most */
+  int32_t hidden_count;   /* 0: none, which is logistic regression; -1: one of 100 */
+  const char *activation; /* of hidden layers: "sigmoid" or "relu"; NULL: "sigmoid" */
+  const char *solver;     /* "lbfgs" or "adam"; NULL: "lbfgs" */
+  int32_t iterations;     /* at most; of Adam epochs; 0: 100 */
+  double penalty;         /* on squared weights; 0: none */
+  double held_out;        /* share of the rows of every class that is kept from the training, from 0, below 1 */
+  int32_t patience;       /* iterations without a smaller loss of these rows, after which the training ends; 0: 10 */
+} pmn_train_options;
+#define PMN_TRAIN_OPTIONS_INIT                                                                                         \
+  { .struct_size = sizeof(pmn_train_options), .rows = PMN_EXTRACT_OPTIONS_INIT, .hidden_count = -1, .held_out = 0.1 }
+
+/* What came of it. */
+typedef struct pmn_training {
+  int64_t rows, held_out_rows; /* that were trained, and held out */
+  int32_t width, classes;      /* of a row, after the projection; labels */
+  int32_t iterations;
+  double loss,
+      held_out_loss; /* mean -ln p[label] of the weights kept, the first with the penalty; NaN: none held out */
+} pmn_training;
+
+/* Trains a multilayer perceptron on the features of labelled pictures. On PMN_STATUS_OK the model is whole under its
+ * name; on any other status nothing is there that was not there before. Pictures that cannot be decoded are rejects, as
+ * in pmn_extract. The same options and pictures give the same model, whatever the threads. *training may be NULL.
+ * Errors: those of pmn_extract but PMN_STATUS_PAUSED; PMN_STATUS_ARGUMENT: a picture without a label, too few labels,
+ * or too few rows to hold any out. */
+PMN_API PMN_MUST_USE pmn_status pmn_train(
+    const pmn_train_options *options, pmn_training *training, pmn_summary **summary, pmn_err *err);
+
+/* Options of pmn_predict and pmn_evaluate. Start from PMN_CLASSIFY_OPTIONS_INIT; everything is borrowed for the call.
+ */
+typedef struct pmn_classify_options {
+  size_t struct_size; /* set by the INIT macro */
+  const char *model;  /* a file of pmn_train */
+  /* Pictures, and how they are run, as in pmn_extract. What the features are, the model says; but `weights` may say
+   * where the network's weights, or the .onnx file, are now. */
+  pmn_extract_options rows;
+} pmn_classify_options;
+#define PMN_CLASSIFY_OPTIONS_INIT                                                                                      \
+  { .struct_size = sizeof(pmn_classify_options), .rows = PMN_EXTRACT_OPTIONS_INIT }
+
+/* Writes path, label, class and its probability of every picture to the .csv file `output`. Status and *summary as of
+ * pmn_extract; PMN_STATUS_MODEL: the file is no model, or damaged; PMN_STATUS_ARGUMENT: the weights are others than
+ * those that it was trained with. */
+PMN_API PMN_MUST_USE pmn_status pmn_predict(const pmn_classify_options *options, pmn_summary **summary, pmn_err *err);
+
+typedef struct pmn_evaluation pmn_evaluation;
+
+/* precision = correct / predicted, recall = correct / rows; NaN for 0 / 0. Only rows with a known label count. */
+typedef struct pmn_class_scores {
+  const char *label; /* any bytes, as in the path */
+  int64_t rows, predicted, correct;
+  double precision, recall;
+} pmn_class_scores;
+
+typedef struct pmn_evaluation_totals {
+  int64_t rows, correct; /* whose label the training knew, and of these the ones that got it */
+  int64_t unseen_rows;   /* whose label it did not know, or that have none: they are in no other number */
+  double accuracy;       /* correct / rows; NaN for 0 / 0 */
+} pmn_evaluation_totals;
+
+/* Predicts the class of every picture and holds it against its label. `output`, if it is not NULL, becomes a .csv file
+ * with the confusion matrix: a line for each label, a column for each prediction. Without it and without `rejects` no
+ * list of rejects is written. Status and *summary as of pmn_predict; *evaluation is NULL when *summary is. */
+PMN_API PMN_MUST_USE pmn_status pmn_evaluate(
+    const pmn_classify_options *options, pmn_evaluation **evaluation, pmn_summary **summary, pmn_err *err);
+PMN_API pmn_evaluation_totals pmn_evaluation_get(const pmn_evaluation *evaluation);
+/* The classes of the model, by their labels' bytes. */
+PMN_API const pmn_class_scores *pmn_evaluation_classes(const pmn_evaluation *evaluation, int32_t *count);
+/* [classes, classes] rows of each label, by what was predicted. */
+PMN_API const int64_t *pmn_evaluation_confusion(const pmn_evaluation *evaluation);
+/* The labels that the training did not know, with `rows` alone. */
+PMN_API const pmn_class_scores *pmn_evaluation_unseen(const pmn_evaluation *evaluation, int32_t *count);
+PMN_API void pmn_evaluation_destroy(pmn_evaluation *evaluation);
 
 /* Options of pmn_clean. Start from PMN_CLEAN_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_clean_options {

@@ -42,6 +42,29 @@ done:
   return st;
 }
 
+/* Value of a digit as pmn_text_escape writes it; -1 for anything else. */
+static int hex_digit(char digit) {
+  return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+}
+
+bool pmn_text_unescape(const char *text, char *name) {
+  while (*text != '\0') {
+    if (*text != '\\') {
+      *name++ = *text++;
+    } else if (text[1] == '\\') {
+      *name++ = '\\';
+      text += 2;
+    } else {
+      int high = text[1] == 'x' ? hex_digit(text[2]) : -1, low = high >= 8 ? hex_digit(text[3]) : -1;
+      if (low < 0) return false; /* and no byte below 0x80 is escaped */
+      *name++ = (char)(high << 4 | low);
+      text += 4;
+    }
+  }
+  *name = '\0';
+  return true;
+}
+
 bool pmn_text_int64(const char *text, int64_t min, int64_t max, int64_t *value) {
   if (!isdigit((unsigned char)text[0]) && text[0] != '-') return false;
   char *end = NULL;

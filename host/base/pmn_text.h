@@ -8,6 +8,9 @@
  * is part of none becomes \xHH, a backslash becomes \\. Newlines and quotes stay: quoting them is the format's
  * business. */
 PMN_MUST_USE pmn_status pmn_text_escape(pmn_buf *out, const char *name, size_t size, pmn_err *err);
+/* The name that pmn_text_escape made `text` of, to `name`, which has room for strlen(text) + 1 bytes. False: it can
+ * have made it of none. */
+bool pmn_text_unescape(const char *text, char *name);
 /* Length in bytes (1 to 4) of the valid UTF-8 sequence at p, at most `size` long; 0 if there is none. */
 int pmn_text_utf8_length(const char *p, size_t size);
 

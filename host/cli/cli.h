@@ -22,6 +22,9 @@ enum {
 /* Commands: argv[0] is the command's name. They return an exit code. */
 int cmd_extract(int argc, char **argv);
 int cmd_reduce(int argc, char **argv);
+int cmd_train(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
+int cmd_predict(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
 int cmd_verify(int argc, char **argv);

@@ -37,21 +37,25 @@ int cli_choice(const char *command, const char *name, const char *text, const ch
 
 /* ------------------------------------------------------------------------------------------------ statistics -- */
 
-#define FIT_HELP                                                                                                       \
+#define COLUMNS_HELP                                                                                                   \
   "Statistics:\n"                                                                                                      \
   "      --standardize[=HOW] subtract each column's mean and divide by its deviation; HOW: mean or std, only one of\n" \
   "                          the two\n"                                                                                \
   "      --pca K             reduce to K principal components; a number below 1 (0.95) takes as many as explain\n"     \
   "                          that share of the variance\n"                                                             \
   "      --compat WHOSE      sklearn (default) or spark: the deviation of the sample (n - 1), columns without\n"       \
-  "                          variance become 0, rows are projected as they are unless their mean is subtracted\n"      \
+  "                          variance become 0, rows are projected as they are unless their mean is subtracted\n"
+#define SAVE_HELP                                                                                                      \
   "      --save-projection FILE\n"                                                                                     \
   "                          keep what was fitted, to use it on other rows\n"                                          \
-  "      --save-moments FILE keep the sums behind it; pomona merge adds those of several runs\n"                       \
+  "      --save-moments FILE keep the sums behind it; pomona merge adds those of several runs\n"
+#define MEMORY_HELP                                                                                                    \
   "      --memory SIZE       what this may take, such as 8G (default: a quarter of the machine), beside the "          \
   "program's\n"                                                                                                        \
   "                          own 30 MB, or 150 with OpenCL\n"
+#define FIT_HELP COLUMNS_HELP SAVE_HELP MEMORY_HELP
 
+const char cli_columns_help[] = COLUMNS_HELP MEMORY_HELP;
 const char cli_fit_help[] = FIT_HELP;
 const char cli_statistics_help[] = FIT_HELP
     "      --projection FILE   use what another run has kept, in one pass; features of another kind are refused\n";

@@ -38,15 +38,17 @@ enum {
   CLI_OPT_JSON,
 };
 
-/* What fits, for every command; then what only those with rows have; then the whole of what these share. */
+/* In pieces, for commands that take some of them. */
 /* clang-format off */
-#define CLI_FIT_OPTIONS                                                                                                \
+#define CLI_COLUMNS_OPTIONS                                                                                            \
   {"standardize", optional_argument, NULL, CLI_OPT_STANDARDIZE},                                                       \
   {"pca", required_argument, NULL, CLI_OPT_PCA},                                                                       \
   {"compat", required_argument, NULL, CLI_OPT_COMPAT},                                                                 \
-  {"save-projection", required_argument, NULL, CLI_OPT_SAVE_PROJECTION},                                               \
-  {"save-moments", required_argument, NULL, CLI_OPT_SAVE_MOMENTS},                                                     \
   {"memory", required_argument, NULL, CLI_OPT_MEMORY}
+#define CLI_FIT_OPTIONS                                                                                                \
+  CLI_COLUMNS_OPTIONS,                                                                                                 \
+  {"save-projection", required_argument, NULL, CLI_OPT_SAVE_PROJECTION},                                               \
+  {"save-moments", required_argument, NULL, CLI_OPT_SAVE_MOMENTS}
 #define CLI_STATISTICS_OPTIONS                                                                                         \
   CLI_FIT_OPTIONS,                                                                                                     \
   {"projection", required_argument, NULL, CLI_OPT_PROJECTION}
@@ -55,13 +57,9 @@ enum {
   {"endpoint-url", required_argument, NULL, CLI_OPT_ENDPOINT_URL},                                                     \
   {"profile", required_argument, NULL, CLI_OPT_PROFILE},                                                               \
   {"no-sign-request", no_argument, NULL, CLI_OPT_NO_SIGN_REQUEST}
-#define CLI_ROWS_OPTIONS                                                                                               \
-  CLI_STATISTICS_OPTIONS,                                                                                              \
+#define CLI_RUN_OPTIONS                                                                                                \
   CLI_S3_OPTIONS,                                                                                                      \
-  {"output", required_argument, NULL, 'o'},                                                                            \
-  {"format", required_argument, NULL, CLI_OPT_FORMAT},                                                                 \
   {"rejects", required_argument, NULL, CLI_OPT_REJECTS},                                                               \
-  {"parts", required_argument, NULL, CLI_OPT_PARTS},                                                                   \
   {"overwrite", no_argument, NULL, CLI_OPT_OVERWRITE},                                                                 \
   {"backend", required_argument, NULL, CLI_OPT_BACKEND},                                                               \
   {"device", required_argument, NULL, CLI_OPT_DEVICE},                                                                 \
@@ -73,8 +71,15 @@ enum {
   {"quiet", no_argument, NULL, 'q'},                                                                                   \
   {"verbose", no_argument, NULL, 'v'},                                                                                 \
   {"help", no_argument, NULL, 'h'}
+#define CLI_ROWS_OPTIONS                                                                                               \
+  CLI_STATISTICS_OPTIONS,                                                                                              \
+  CLI_RUN_OPTIONS,                                                                                                     \
+  {"output", required_argument, NULL, 'o'},                                                                            \
+  {"format", required_argument, NULL, CLI_OPT_FORMAT},                                                                 \
+  {"parts", required_argument, NULL, CLI_OPT_PARTS}
 /* clang-format on */
 
+extern const char cli_columns_help[];    /* of CLI_COLUMNS_OPTIONS */
 extern const char cli_fit_help[];        /* of CLI_FIT_OPTIONS */
 extern const char cli_statistics_help[]; /* of CLI_STATISTICS_OPTIONS */
 extern const char cli_s3_help[];         /* of CLI_S3_OPTIONS */
@@ -87,7 +92,8 @@ bool cli_take_s3(int option, pmn_s3_access *access);
 
 /* ------------------------------------------------------------------------------------------------------ rows -- */
 
-#define CLI_ROWS_LETTERS ":o:qvh" /* of CLI_ROWS_OPTIONS, for getopt_long */
+#define CLI_RUN_LETTERS ":qvh"    /* of CLI_RUN_OPTIONS, for getopt_long */
+#define CLI_ROWS_LETTERS ":o:qvh" /* of CLI_ROWS_OPTIONS */
 
 /* A command that writes rows. pmn_reduce's options are a part of pmn_extract's, by the same names. */
 typedef struct cli_rows {

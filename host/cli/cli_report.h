@@ -21,6 +21,7 @@ void cli_report_progress(void *report, const pmn_progress *progress);
 void cli_report_message(void *report, pmn_level level, const char *text);
 /* Leaves the terminal on a fresh line. */
 void cli_report_end(cli_report *report);
+/* output: NULL where there is none */
 void cli_report_summary(const cli_report *report, const pmn_summary *summary, const char *output);
 
 #endif

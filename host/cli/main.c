@@ -11,6 +11,9 @@ static const struct {
 } commands[] = {
     {"extract", "features of pictures to a table", cmd_extract},
     {"reduce", "features from elsewhere, standardised and reduced", cmd_reduce},
+    {"train", "a model of labelled pictures", cmd_train},
+    {"evaluate", "how often a model is right", cmd_evaluate},
+    {"predict", "the class of every picture", cmd_predict},
     {"merge", "the statistics of several runs made one", cmd_merge},
     {"clean", "what broken runs have left of an output, removed", cmd_clean},
     {"verify", "an output held against its record", cmd_verify},

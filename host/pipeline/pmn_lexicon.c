@@ -2,12 +2,13 @@
 #include "pmn_lexicon.h"
 
 #include "pmn_mem.h"
-#include "pmn_store_file.h"
+#include "pmn_store_parts.h"
 
 #include <jansson.h>
 #include <string.h>
 
 enum { T_WORDS, T_IDF, T_COUNT };
+_Static_assert((int)T_COUNT == (int)PMN_LEXICON_TENSORS, "as pmn_store_parts.h has it");
 
 void pmn_lexicon_reset(pmn_lexicon *words) {
   pmn_vocabulary_destroy(words->vocabulary);
@@ -27,40 +28,50 @@ pmn_status pmn_lexicon_hash(pmn_lexicon *words, pmn_err *err) {
   return pmn_sha256_hex(parts, sizes, 2, words->sha256, err);
 }
 
-static void list(const pmn_lexicon *words, pmn_store_tensor tensors[T_COUNT]) {
+void pmn_lexicon_list(const pmn_lexicon *words, const double *values, pmn_store_tensor tensors[PMN_LEXICON_TENSORS]) {
   const pmn_vocabulary *v = words->vocabulary;
-  tensors[T_WORDS] =
-      (pmn_store_tensor){.name = "words", .rows = v->k, .columns = v->width, .rule = PMN_VALUE_NOT_NEGATIVE};
+  tensors[T_WORDS] = (pmn_store_tensor){
+      .name = "words", .rows = v->k, .columns = v->width, .rule = PMN_VALUE_NOT_NEGATIVE, .values = values};
   tensors[T_IDF] = (pmn_store_tensor){.name = "idf", .columns = v->k, .rule = PMN_VALUE_POSITIVE};
+  if (values != NULL) tensors[T_IDF].values = values + value_count(v);
+}
+
+pmn_status pmn_lexicon_values(const pmn_lexicon *words, double **result, pmn_err *err) {
+  const pmn_vocabulary *v = words->vocabulary;
+  size_t count = value_count(v), k = (size_t)v->k;
+  double *values = *result = pmn_alloc(count + k, sizeof *values);
+  if (values == NULL) return pmn_err_memory(err, (count + k) * sizeof *values, "a vocabulary");
+  for (size_t i = 0; i < count; i++) values[i] = v->binary ? v->bits[i] : (double)v->centres[i];
+  for (size_t i = 0; i < k; i++) values[count + i] = (double)words->idf[i];
+  return PMN_STATUS_OK;
+}
+
+json_t *pmn_lexicon_describe(const pmn_lexicon *words) {
+  const pmn_vocabulary *v = words->vocabulary;
+  return json_pack("{s:{s:s}, s:i, s:I, s:I, s:i, s:f}", "features", "descriptor",
+      pmn_descriptor_name(words->descriptor), "k", v->k, "pictures", (json_int_t)words->pictures, "descriptors",
+      (json_int_t)v->points, "iterations", v->iterations, "inertia", v->inertia);
 }
 
 pmn_status pmn_lexicon_save(
     const char *path, bool overwrite, const pmn_lexicon *words, pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_vocabulary *v = words->vocabulary;
-  size_t count = value_count(v), k = (size_t)v->k;
   pmn_store_tensor tensors[T_COUNT];
-  double *values = pmn_alloc(count + k, sizeof *values);
-  if (values == NULL) PMN_TRY(pmn_err_memory(err, (count + k) * sizeof *values, "a vocabulary"));
-  for (size_t i = 0; i < count; i++) values[i] = v->binary ? v->bits[i] : (double)v->centres[i];
-  for (size_t i = 0; i < k; i++) values[count + i] = (double)words->idf[i];
-  list(words, tensors);
-  tensors[T_WORDS].values = values;
-  tensors[T_IDF].values = values + count;
-  json_t *record = json_pack("{s:{s:s}, s:i, s:I, s:I, s:i, s:f}", "features", "descriptor",
-      pmn_descriptor_name(words->descriptor), "k", v->k, "pictures", (json_int_t)words->pictures, "descriptors",
-      (json_int_t)v->points, "iterations", v->iterations, "inertia", v->inertia);
-  PMN_TRY(pmn_store_write(path, overwrite, PMN_STORE_VOCABULARY, record, tensors, T_COUNT, file, err));
+  double *values = NULL;
+  PMN_TRY(pmn_lexicon_values(words, &values, err));
+  pmn_lexicon_list(words, values, tensors);
+  PMN_TRY(
+      pmn_store_write(path, overwrite, PMN_STORE_VOCABULARY, pmn_lexicon_describe(words), tensors, T_COUNT, file, err));
 done:
   pmn_free(values);
   return st;
 }
 
-static pmn_status read_record(const pmn_stored *stored, pmn_lexicon *words, pmn_err *err) {
+pmn_status pmn_lexicon_read(const pmn_stored *stored, pmn_lexicon *words, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_vocabulary *v = words->vocabulary;
   pmn_descriptor_kind theirs;
-  const char *name = json_string_value(json_object_get(json_object_get(stored->record, "features"), "descriptor"));
+  const char *name = json_string_value(json_object_get(json_object_get(stored->section, "features"), "descriptor"));
   if (name == NULL || !pmn_descriptor_find(name, &theirs))
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record names no descriptor that is known", stored->path);
   if (theirs != words->descriptor) {
@@ -71,7 +82,7 @@ static pmn_status read_record(const pmn_stored *stored, pmn_lexicon *words, pmn_
   PMN_TRY(pmn_stored_integer(stored, "pictures", 1, PMN_STORE_ROWS_MAX, &words->pictures, err));
   PMN_TRY(pmn_stored_integer(stored, "descriptors", v->k, PMN_STORE_ROWS_MAX, &v->points, err));
   PMN_TRY(pmn_stored_count(stored, "iterations", 0, INT32_MAX, &v->iterations, err));
-  v->inertia = json_number_value(json_object_get(stored->record, "inertia"));
+  v->inertia = json_number_value(json_object_get(stored->section, "inertia"));
   v->binary = words->descriptor == PMN_DESCRIPTOR_ORB;
   v->width = pmn_descriptor_bytes(words->descriptor);
 done:
@@ -79,8 +90,8 @@ done:
 }
 
 /* Numbers from a file to what they were. */
-static pmn_status take_values(
-    const pmn_stored *stored, const pmn_store_tensor *tensors, pmn_lexicon *words, pmn_err *err) {
+pmn_status pmn_lexicon_take(
+    const pmn_stored *stored, const pmn_store_tensor tensors[PMN_LEXICON_TENSORS], pmn_lexicon *words, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_vocabulary *v = words->vocabulary;
   size_t count = value_count(v), k = (size_t)v->k;
@@ -103,6 +114,7 @@ static pmn_status take_values(
       v->centres[i] = (float)values[i];
   }
   for (size_t i = 0; i < k; i++) words->idf[i] = (float)tensors[T_IDF].loaded[i];
+  PMN_TRY(pmn_lexicon_hash(words, err));
 done:
   return st;
 }
@@ -114,11 +126,10 @@ pmn_status pmn_lexicon_load(const char *path, pmn_descriptor_kind descriptor, pm
   *words = (pmn_lexicon){.descriptor = descriptor, .vocabulary = pmn_calloc(1, sizeof *words->vocabulary)};
   if (words->vocabulary == NULL) PMN_TRY(pmn_err_memory(err, sizeof *words->vocabulary, "a vocabulary"));
   PMN_TRY(pmn_stored_open(&stored, PMN_STORE_VOCABULARY, err));
-  PMN_TRY(read_record(&stored, words, err));
-  list(words, tensors);
+  PMN_TRY(pmn_lexicon_read(&stored, words, err));
+  pmn_lexicon_list(words, NULL, tensors);
   PMN_TRY(pmn_stored_tensors(&stored, tensors, T_COUNT, err));
-  PMN_TRY(take_values(&stored, tensors, words, err));
-  PMN_TRY(pmn_lexicon_hash(words, err));
+  PMN_TRY(pmn_lexicon_take(&stored, tensors, words, err));
 done:
   for (int i = 0; i < T_COUNT; i++) pmn_free(tensors[i].loaded);
   pmn_stored_reset(&stored);

@@ -81,6 +81,10 @@ bool pmn_maker_wants_words(const pmn_maker *maker) {
   return maker->kind == &kind && ((const bag *)maker)->words.vocabulary == NULL;
 }
 
+const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker) {
+  return maker->kind == &kind ? &((const bag *)maker)->words : NULL;
+}
+
 pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *err) {
   bag *self = (bag *)maker;
   self->words = *words;

@@ -7,6 +7,8 @@
 
 /* Is this a maker of words that has no vocabulary yet? */
 bool pmn_maker_wants_words(const pmn_maker *maker);
+/* The words of a maker of words, which has them; NULL for any other. */
+const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker);
 /* The words from now on; they are the maker's own then, and *words is empty. */
 PMN_MUST_USE pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *err);
 

@@ -17,6 +17,7 @@ typedef enum pmn_stage_kind {
   PMN_STAGE_WRITE,
   PMN_STAGE_FIT,
   PMN_STAGE_PROJECT,
+  PMN_STAGE_CLASSIFIER, /* trained or asked */
   PMN_STAGE_COUNT
 } pmn_stage_kind;
 

@@ -62,6 +62,8 @@ void pmn_outlet_destroy(pmn_outlet *outlet) {
 
 /* At most ROWS rows as they leave. */
 static pmn_status write_rows(pmn_outlet *self, const int64_t *indices, const float *rows, int32_t n, pmn_err *err) {
+  const pmn_row_taker *taker = &self->options.taker;
+  if (taker->take != NULL) return taker->take(taker->arg, indices, rows, n, err);
   double start = pmn_clock_seconds();
   for (int32_t i = 0; i < n; i++) {
     self->options.name(self->options.arg, indices[i], self->numbers[i], &self->names[i], &self->names[ROWS + i]);

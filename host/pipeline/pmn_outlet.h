@@ -1,4 +1,5 @@
-/* pmn_outlet.h - finished rows on their way to the sink: through the fitted transform if there is one, and named. */
+/* pmn_outlet.h - finished rows on their way to the sink: through the fitted transform if there is one, and named. Or to
+ * whoever takes them in its place. */
 #ifndef PMN_OUTLET_H
 #define PMN_OUTLET_H
 
@@ -8,9 +9,16 @@
 
 enum { PMN_OUTLET_NUMBER = 24 };
 
+/* n rows as they leave, and the indices that they would be named by. */
+typedef struct pmn_row_taker {
+  pmn_status (*take)(void *arg, const int64_t *indices, const float *rows, int32_t n, pmn_err *err);
+  void *arg;
+} pmn_row_taker;
+
 /* All borrowed until destroy. */
 typedef struct pmn_outlet_options {
   pmn_sink *sink;
+  pmn_row_taker taker;      /* if there is one, there is no sink; it measures its time itself */
   pmn_projector *projector; /* NULL: rows go to the sink as they are */
   int32_t width, out_width; /* of rows as they come, and as they leave */
   /* Key and label of row `index`; they live until the next call, and may use `number` for that. */

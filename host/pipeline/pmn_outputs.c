@@ -91,8 +91,10 @@ static size_t list_outputs(const pmn_run *run, pmn_place outputs[OUTPUTS_MAX]) {
   bool saves = o->save_keypoints != NULL && pmn_format_of_path(o->save_keypoints, &keypoints);
   for (size_t i = 0; saves && (suffix = pmn_format_suffix(keypoints, i)) != NULL; i++)
     outputs[count++] = (pmn_place){.path = o->save_keypoints, .suffix = suffix, .what = "the keypoints"};
-  if (run->job != NULL) {
-    outputs[count++] = (pmn_place){.path = o->output, .what = "the output", .is_folder = true};
+  if (run->job != NULL || run->product != NULL) {
+    bool is_folder = run->job != NULL;
+    outputs[count++] =
+        (pmn_place){.path = o->output, .what = is_folder ? "the output" : run->product, .is_folder = is_folder};
     return count;
   }
   for (size_t i = 0; (suffix = pmn_format_suffix(run->format, i)) != NULL; i++) {
@@ -115,7 +117,8 @@ static pmn_status check_places(const pmn_run *run, pmn_err *err) {
   pmn_place outputs[OUTPUTS_MAX];
   const pmn_place inputs[] = {{.path = run->reduce != NULL ? run->reduce->matrix : NULL},
       {.path = run->reduce != NULL ? run->reduce->index : NULL}, {.path = o->statistics.projection},
-      {.path = o->vocabulary}, {.path = o->weights}, {.path = is_file ? o->features : NULL}, source_place(o->fit_on)};
+      {.path = o->weights}, {.path = is_file ? o->features : NULL}, {.path = run->model}, {.path = o->vocabulary},
+      source_place(o->fit_on)};
   count = list_outputs(run, outputs);
   PMN_TRY(pmn_places_check(outputs, count, inputs, sizeof inputs / sizeof *inputs, err));
   for (size_t i = 0; i < o->source_count; i++) {
@@ -159,7 +162,9 @@ static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   const pmn_extract_options *o = run->options;
   const char *const kept[] = {o->statistics.save_projection, o->statistics.save_moments, o->save_vocabulary};
   PMN_TRY(check_places(run, err));
-  if (run->job == NULL) {
+  if (run->product != NULL) {
+    if (o->output != NULL) PMN_TRY(pmn_outfile_check(run->s3, o->output, "", o->overwrite, err));
+  } else if (run->job == NULL) {
     /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
     PMN_TRY(open_sink(run, o->output, 1, err));
     pmn_sink_destroy(run->sink);
@@ -183,9 +188,10 @@ static pmn_status guard_output(pmn_run *run, pmn_err *err) {
 static pmn_status name_rejects(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  size_t size = strlen(o->output);
+  size_t size = o->output != NULL ? strlen(o->output) : 0;
   pmn_buf path;
   pmn_buf_init(&path, 1 << 16);
+  if (o->output == NULL && o->rejects == NULL) return PMN_STATUS_OK; /* they are counted, and told as they come */
   run->rejects_inside = run->job != NULL && o->rejects == NULL;
   while (run->rejects_inside && size > 0 && o->output[size - 1] == '/') size--;
   if (o->rejects != NULL)
@@ -203,6 +209,7 @@ static pmn_status open_rejects(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_buf path;
   pmn_buf_init(&path, 1 << 16);
+  if (run->rejects_path == NULL) return PMN_STATUS_OK;
   if (run->rejects_inside) PMN_TRY(pmn_job_output_path(run->job, "_rejects.csv", &path, err));
   PMN_TRY(pmn_rejects_create(run->s3, run->rejects_inside ? path.data : run->rejects_path,
       run->options->overwrite || run->rejects_inside, &run->rejects, err));
@@ -214,14 +221,14 @@ done:
 pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  if (pmn_s3_is_uri(o->output) || (o->rejects != NULL && pmn_s3_is_uri(o->rejects))) {
+  if ((o->output != NULL && pmn_s3_is_uri(o->output)) || (o->rejects != NULL && pmn_s3_is_uri(o->rejects))) {
     PMN_TRY(pmn_run_open_s3(run, err));
   }
-  if (pmn_job_is_folder(o->output)) PMN_TRY(pmn_parts_open(run, err));
+  if (run->product == NULL && pmn_job_is_folder(o->output)) PMN_TRY(pmn_parts_open(run, err));
   run->replaces = o->overwrite || (run->job != NULL && pmn_job_goes_on(run->job));
   PMN_TRY(name_rejects(run, err));
   PMN_TRY(check_outputs(run, err));
-  if (run->job == NULL) PMN_TRY(guard_output(run, err));
+  if (run->job == NULL && o->output != NULL) PMN_TRY(guard_output(run, err));
   if (o->save_keypoints != NULL) PMN_TRY(pmn_keypoints_create(run, &run->keypoints, err));
   PMN_TRY(open_rejects(run, err));
 done:
@@ -232,11 +239,12 @@ pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
   run->counts.width = width;
-  PMN_TRY(open_sink(run, path, width, err));
+  if (run->taker.take == NULL) PMN_TRY(open_sink(run, path, width, err));
   if (run->fit != NULL && run->projector == NULL) {
     PMN_TRY(pmn_projector_create(run->device, run->fit, &run->projector, err));
   }
   pmn_outlet_options outlet = {.sink = run->sink,
+      .taker = run->taker,
       .projector = run->projector,
       .width = run->width,
       .out_width = width,
@@ -298,7 +306,7 @@ pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err) {
       continue;
     }
     PMN_TRY(pmn_parts_reject(run, r->index, r->stage, r->reason, err));
-    PMN_TRY(pmn_rejects_add(run->rejects, key, r->stage, r->reason, err));
+    if (run->rejects != NULL) PMN_TRY(pmn_rejects_add(run->rejects, key, r->stage, r->reason, err));
   }
 done:
   while (run->waiting_count > 0) pmn_free(run->waiting[--run->waiting_count].reason);

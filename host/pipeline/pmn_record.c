@@ -209,8 +209,13 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
       json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc, "features",
           json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts", counts_json(run));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
+  if (run->results != NULL && json_object_update(record, run->results) != 0) {
+    json_decref(record);
+    return NULL;
+  }
   set(&record, "options", json_pack("{s:i, s:i}", "threads", run->threads, "batch", run->batch));
-  set(&record, "rejects", run->counts.rejects > 0 ? pmn_json_name(run->rejects_path) : json_null());
+  set(&record, "rejects",
+      run->counts.rejects > 0 && run->rejects_path != NULL ? pmn_json_name(run->rejects_path) : json_null());
   if (run->kept_count > 0) set(&record, "saved", saved_json(run));
   if (counts_blank(run)) set(&record, "blank", blank_json(run));
   if (files != NULL) set(&record, "files", files_json(files));

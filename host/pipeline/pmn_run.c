@@ -40,6 +40,14 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
       pmn_job_work_folder(run->job));
 }
 
+static pmn_status check_stop(const void *run, pmn_err *err) {
+  return pmn_run_check_stop(run, err);
+}
+
+pmn_watch pmn_run_watch(const pmn_run *run) {
+  return (pmn_watch){check_stop, run};
+}
+
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) {
   char text[1024];
   va_list args;
@@ -105,6 +113,7 @@ static void close_run(pmn_run *run) {
   json_decref(run->rejected);
   json_decref(run->blank);
   json_decref(run->fit_rejected);
+  json_decref(run->results);
   pmn_free(run->finished);
   pmn_free(run->rows);
   pmn_free(run->rejects_path);
@@ -122,8 +131,9 @@ static pmn_status fill_summary(pmn_run *run, pmn_summary *summary, pmn_err *err)
     memcpy(summary->explained, run->fit->explained_ratio, k * sizeof *summary->explained);
     summary->explained_count = run->fit->k;
   }
-  if (run->counts.rejects > 0) summary->rejects_path = pmn_strdup(run->rejects_path);
-  bool good = run->counts.rejects == 0 || summary->rejects_path != NULL;
+  bool listed = run->counts.rejects > 0 && run->rejects_path != NULL;
+  if (listed) summary->rejects_path = pmn_strdup(run->rejects_path);
+  bool good = !listed || summary->rejects_path != NULL;
   return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the summary");
 }
 
@@ -222,6 +232,13 @@ done:
   return st;
 }
 
+/* One file that is no table, or none. */
+static pmn_status commit_product(pmn_run *run, pmn_summary *summary, pmn_err *err) {
+  pmn_status st = make_record(run, summary, NULL, err);
+  if (st == PMN_STATUS_OK && run->kept_count > 0) st = pmn_outfile_publish(run->kept, run->kept_count, err);
+  return st;
+}
+
 /* An output that was finished before. */
 static pmn_status find_summary(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -249,14 +266,17 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
   if (run->guard != NULL) PMN_TRY(pmn_job_guard_check(run->guard, err));
-  if (!shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  if (run->rejects != NULL && !shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
   if (run->keypoints != NULL) {
     PMN_TRY(make_record(run, summary, NULL, err));
     PMN_TRY(pmn_keypoints_commit(run->keypoints, summary->record, err));
   }
-  st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
+  if (run->product != NULL)
+    st = commit_product(run, summary, err);
+  else
+    st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
   /* A list of rejects without its table would only be in the way of the next run. */
-  bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL;
+  bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL && run->rejects != NULL;
   if (alone && pmn_outfile_remove_old(run->s3, run->rejects_path, NULL) != PMN_STATUS_OK) goto done;
 done:
   return st;

@@ -1,4 +1,4 @@
-/* pmn_run.h - one run of pmn_extract or pmn_reduce, private to the pipeline: what its steps share. */
+/* pmn_run.h - one run over pictures or over a matrix, private to the pipeline: what its steps share. */
 #ifndef PMN_RUN_H
 #define PMN_RUN_H
 
@@ -16,6 +16,12 @@ typedef struct pmn_run {
   const pmn_reduce_options *reduce;   /* of pmn_reduce, else NULL */
   double started;                     /* pmn_clock_seconds */
   char started_utc[32];
+
+  /* a run whose output is no table, but one file or none: pmn_train.c, pmn_classify.c */
+  const char *product;    /* what that file is, "the model"; NULL: a table */
+  const char *model;      /* a file that is read; or NULL */
+  pmn_row_taker taker;    /* of the rows */
+  struct json_t *results; /* for the record, by their keys */
 
   /* what is to be done: filled by pmn_extract.c or pmn_reduce.c */
   pmn_format format;
@@ -84,8 +90,18 @@ PMN_MUST_USE pmn_status pmn_statistics_open(pmn_run *run, int64_t rows, pmn_err 
 /* The saved projection, if it was made for these features. */
 PMN_MUST_USE pmn_status pmn_statistics_load(pmn_run *run, pmn_err *err);
 
+/* pmn_pictures.c: what every run over pictures begins with, in this order. */
+PMN_MUST_USE pmn_status pmn_pictures_check(const pmn_extract_options *options, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_pictures_open_maker(pmn_run *run, pmn_err *err);
+/* run->listing, of which no picture is an output. */
+PMN_MUST_USE pmn_status pmn_pictures_list(
+    pmn_run *run, const char *const *sources, size_t source_count, int64_t limit, pmn_err *err);
+/* Threads, meter, device, and the maker on it: the first picture can come. */
+PMN_MUST_USE pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err);
+
 /* PMN_STATUS_INTERRUPTED once the caller's stop flag is up. */
 PMN_MUST_USE pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err);
+pmn_watch pmn_run_watch(const pmn_run *run); /* that asks it */
 void pmn_run_message(const pmn_run *run, pmn_level level, const char *format, ...) PMN_PRINTF(3, 4);
 /* Tells the caller, at most ten times a second, and always for done == total. */
 void pmn_run_progress(pmn_run *run, const char *phase, int64_t done, int64_t total, double phase_started);

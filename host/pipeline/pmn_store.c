@@ -2,7 +2,7 @@
 #include "pmn_store.h"
 
 #include "pmn_mem.h"
-#include "pmn_store_file.h"
+#include "pmn_store_parts.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -11,9 +11,10 @@
 
 /* Tensors in the order of their data; the matrix last, because there may be none. */
 enum { P_MEAN, P_SHIFT, P_SCALE, P_VARIANCE, P_RATIO, P_SPECTRUM, P_COMPONENTS, P_COUNT };
+_Static_assert((int)P_COUNT == (int)PMN_PROJECTION_TENSORS, "as pmn_store_parts.h has it");
 enum { M_ORIGIN, M_OFFSET, M_SQUARES, M_M2, M_COUNT };
 
-static int32_t list_projection(const pmn_fit *fit, pmn_store_tensor tensors[P_COUNT]) {
+int32_t pmn_projection_list(const pmn_fit *fit, pmn_store_tensor tensors[PMN_PROJECTION_TENSORS]) {
   int32_t d = fit->d, k = fit->k;
   tensors[P_MEAN] = (pmn_store_tensor){.name = "mean", .columns = d, .values = fit->mean};
   tensors[P_SHIFT] = (pmn_store_tensor){.name = "shift", .columns = d, .values = fit->shift};
@@ -41,23 +42,33 @@ static int32_t list_moments(const pmn_moments_view *view, bool with_covariance, 
   return with_covariance ? M_COUNT : M_M2;
 }
 
+pmn_status pmn_projection_describe(const char *path, const pmn_fit *fit, json_t **record, pmn_err *err) {
+  *record = NULL;
+  if (!isfinite(fit->total_variance)) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "%s: the total variance is %g: it must be finite", path, fit->total_variance);
+  }
+  *record = json_pack("{s:I, s:i, s:i, s:b, s:b, s:s, s:f, s:i, s:s?}", "n", (json_int_t)fit->n, "d", fit->d, "k",
+      fit->k, "with_mean", fit->with_mean, "with_std", fit->with_std, "compat",
+      fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "total_variance", fit->total_variance, "constant_columns",
+      fit->constant_columns, "solver", fit->solver);
+  return *record != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "what is known of a projection");
+}
+
 pmn_status pmn_projection_save(
     const char *path, bool overwrite, const pmn_fit *fit, const char *features, pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_store_tensor tensors[P_COUNT];
-  json_t *object = NULL;
+  json_t *object = NULL, *record = NULL;
   PMN_TRY(pmn_store_parse(features, path, "features", PMN_STATUS_ARGUMENT, &object, err));
-  if (!isfinite(fit->total_variance)) {
-    json_decref(object);
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: the total variance is %g: it must be finite", path, fit->total_variance);
-  }
-  int32_t count = list_projection(fit, tensors);
-  json_t *record = json_pack("{s:I, s:i, s:i, s:b, s:b, s:s, s:f, s:i, s:s?, s:o}", "n", (json_int_t)fit->n, "d",
-      fit->d, "k", fit->k, "with_mean", fit->with_mean, "with_std", fit->with_std, "compat",
-      fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "total_variance", fit->total_variance, "constant_columns",
-      fit->constant_columns, "solver", fit->solver, "features", object);
-  PMN_TRY(pmn_store_write(path, overwrite, PMN_STORE_PROJECTION, record, tensors, count, file, err));
+  PMN_TRY(pmn_projection_describe(path, fit, &record, err));
+  if (json_object_set(record, "features", object) != 0) PMN_TRY(pmn_err_memory(err, 1, "features"));
+  int32_t count = pmn_projection_list(fit, tensors);
+  st = pmn_store_write(path, overwrite, PMN_STORE_PROJECTION, record, tensors, count, file, err);
+  record = NULL;
 done:
+  json_decref(object);
+  json_decref(record);
   return st;
 }
 
@@ -85,10 +96,10 @@ static const char *known_solver(const char *name) {
 }
 
 /* All of *fit but its arrays. */
-static pmn_status read_projection_record(const pmn_stored *self, pmn_fit *fit, pmn_err *err) {
+pmn_status pmn_projection_read(const pmn_stored *self, pmn_fit *fit, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const char *compat = json_string_value(json_object_get(self->record, "compat"));
-  const json_t *total = json_object_get(self->record, "total_variance");
+  const char *compat = json_string_value(json_object_get(self->section, "compat"));
+  const json_t *total = json_object_get(self->section, "total_variance");
   const pmn_weight *spectrum = pmn_safetensors_find(self->file, "spectrum");
   PMN_TRY(pmn_stored_integer(self, "n", 2, PMN_STORE_ROWS_MAX, &fit->n, err));
   PMN_TRY(pmn_stored_count(self, "d", 1, INT32_MAX, &fit->d, err));
@@ -105,7 +116,7 @@ static pmn_status read_projection_record(const pmn_stored *self, pmn_fit *fit, p
   if (!json_is_number(total) || !pmn_value_obeys(fit->total_variance, PMN_VALUE_NOT_NEGATIVE)) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record has no total_variance from 0", self->path);
   }
-  fit->solver = known_solver(json_string_value(json_object_get(self->record, "solver")));
+  fit->solver = known_solver(json_string_value(json_object_get(self->section, "solver")));
   if ((fit->solver != NULL) != (fit->k > 0)) {
     PMN_FAIL(
         err, PMN_STATUS_MODEL, "%s: its record has a solver without components, or the other way round", self->path);
@@ -126,6 +137,16 @@ static double *take(pmn_store_tensor *t) {
   return values;
 }
 
+void pmn_projection_take(pmn_fit *fit, pmn_store_tensor tensors[PMN_PROJECTION_TENSORS]) {
+  fit->mean = take(&tensors[P_MEAN]);
+  fit->shift = take(&tensors[P_SHIFT]);
+  fit->scale = take(&tensors[P_SCALE]);
+  fit->explained_variance = take(&tensors[P_VARIANCE]);
+  fit->explained_ratio = take(&tensors[P_RATIO]);
+  fit->spectrum = take(&tensors[P_SPECTRUM]);
+  fit->components = take(&tensors[P_COMPONENTS]);
+}
+
 static char *take_features(pmn_stored *self) {
   char *features = self->features;
   self->features = NULL;
@@ -141,15 +162,9 @@ pmn_status pmn_projection_load(const char *path, pmn_fit **result, char **featur
   pmn_fit *fit = pmn_calloc(1, sizeof *fit);
   if (fit == NULL) return pmn_err_memory(err, sizeof *fit, "a projection");
   PMN_TRY(pmn_stored_open(&self, PMN_STORE_PROJECTION, err));
-  PMN_TRY(read_projection_record(&self, fit, err));
-  PMN_TRY(pmn_stored_tensors(&self, tensors, list_projection(fit, tensors), err));
-  fit->mean = take(&tensors[P_MEAN]);
-  fit->shift = take(&tensors[P_SHIFT]);
-  fit->scale = take(&tensors[P_SCALE]);
-  fit->explained_variance = take(&tensors[P_VARIANCE]);
-  fit->explained_ratio = take(&tensors[P_RATIO]);
-  fit->spectrum = take(&tensors[P_SPECTRUM]);
-  fit->components = take(&tensors[P_COMPONENTS]);
+  PMN_TRY(pmn_projection_read(&self, fit, err));
+  PMN_TRY(pmn_stored_tensors(&self, tensors, pmn_projection_list(fit, tensors), err));
+  pmn_projection_take(fit, tensors);
   *features = take_features(&self);
   *result = fit;
   fit = NULL;

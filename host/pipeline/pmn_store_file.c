@@ -24,7 +24,8 @@ static const struct {
   const char *format, *name, *use;
 } kinds[] = {[PMN_STORE_PROJECTION] = {"pomona.projection", "a projection", "give it to --projection"},
     [PMN_STORE_MOMENTS] = {"pomona.moments", "moments", "use pomona merge"},
-    [PMN_STORE_VOCABULARY] = {"pomona.vocabulary", "a vocabulary", "give it to --vocabulary"}};
+    [PMN_STORE_VOCABULARY] = {"pomona.vocabulary", "a vocabulary", "give it to --vocabulary"},
+    [PMN_STORE_MODEL] = {"pomona.model", "a model", "use pomona evaluate or pomona predict"}};
 
 static int32_t row_count(const pmn_store_tensor *t) {
   return t->rows > 0 ? t->rows : 1;
@@ -193,6 +194,7 @@ pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) 
   PMN_TRY(check_format(self, kind, err));
   const char *text = pmn_safetensors_metadata(self->file, "record");
   PMN_TRY(pmn_store_parse(text, self->path, "record", PMN_STATUS_MODEL, &self->record, err));
+  self->section = self->record;
   const json_t *features = json_object_get(self->record, "features");
   if (!json_is_object(features)) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record does not say of which features it is", self->path);
@@ -203,9 +205,15 @@ done:
   return st;
 }
 
+pmn_status pmn_stored_enter(pmn_stored *self, const char *key, pmn_err *err) {
+  self->section = key != NULL ? json_object_get(self->record, key) : self->record;
+  if (json_is_object(self->section)) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: its record has no object %s", self->path, key);
+}
+
 pmn_status pmn_stored_integer(
     const pmn_stored *self, const char *key, int64_t min, int64_t max, int64_t *value, pmn_err *err) {
-  const json_t *json = json_object_get(self->record, key);
+  const json_t *json = json_object_get(self->section, key);
   *value = json_integer_value(json);
   if (json_is_integer(json) && *value >= min && *value <= max) return PMN_STATUS_OK;
   return pmn_err_set(
@@ -221,10 +229,26 @@ pmn_status pmn_stored_count(
 }
 
 pmn_status pmn_stored_bool(const pmn_stored *self, const char *key, bool *value, pmn_err *err) {
-  const json_t *json = json_object_get(self->record, key);
+  const json_t *json = json_object_get(self->section, key);
   *value = json_is_true(json);
   if (json_is_boolean(json)) return PMN_STATUS_OK;
   return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: its record has no %s that is true or false", self->path, key);
+}
+
+pmn_status pmn_stored_number(const pmn_stored *self, const char *key, double *value, pmn_err *err) {
+  const json_t *json = json_object_get(self->section, key);
+  *value = json_number_value(json);
+  if (json_is_number(json) && isfinite(*value)) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: its record has no %s that is a number", self->path, key);
+}
+
+pmn_status pmn_stored_choice(
+    const pmn_stored *self, const char *key, const char *const *words, int32_t count, int32_t *index, pmn_err *err) {
+  const char *text = json_string_value(json_object_get(self->section, key));
+  for (*index = 0; text != NULL && *index < count; (*index)++) {
+    if (strcmp(text, words[*index]) == 0) return PMN_STATUS_OK;
+  }
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s: its record has no %s that is known", self->path, key);
 }
 
 static pmn_status read_tensor(const pmn_stored *self, pmn_store_tensor *t, pmn_err *err) {

@@ -12,7 +12,12 @@
 
 struct json_t;
 
-typedef enum pmn_store_kind { PMN_STORE_PROJECTION, PMN_STORE_MOMENTS, PMN_STORE_VOCABULARY } pmn_store_kind;
+typedef enum pmn_store_kind {
+  PMN_STORE_PROJECTION,
+  PMN_STORE_MOMENTS,
+  PMN_STORE_VOCABULARY,
+  PMN_STORE_MODEL
+} pmn_store_kind;
 
 /* Up to here doubles count rows exactly, and a thousand files can be merged before an int64_t overflows. */
 #define PMN_STORE_ROWS_MAX ((int64_t)1 << 53)
@@ -43,19 +48,26 @@ typedef struct pmn_stored {
   const char *path; /* borrowed; the caller sets it */
   pmn_safetensors *file;
   struct json_t *record;
-  char *features; /* the record's, as text */
+  const struct json_t *section; /* of the record, that values are read from: the record itself at first */
+  char *features;               /* the record's, as text */
 } pmn_stored;
 
 /* Opens the file, checks what it is and parses its record. To be reset also after an error. PMN_STATUS_NOT_FOUND: it
  * cannot be read. PMN_STATUS_MODEL: it is no such file, or damaged. */
 PMN_MUST_USE pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err);
 void pmn_stored_reset(pmn_stored *self);
-/* A value of the record; PMN_STATUS_MODEL when it is not there or out of range. */
+/* Values are read from the record's object `key` from now on, or, for NULL, from the record itself. */
+PMN_MUST_USE pmn_status pmn_stored_enter(pmn_stored *self, const char *key, pmn_err *err);
+/* A value of the section; PMN_STATUS_MODEL when it is not there or out of range. */
 PMN_MUST_USE pmn_status pmn_stored_integer(
     const pmn_stored *self, const char *key, int64_t min, int64_t max, int64_t *value, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_stored_count(
     const pmn_stored *self, const char *key, int64_t min, int64_t max, int32_t *value, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_stored_bool(const pmn_stored *self, const char *key, bool *value, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_stored_number(const pmn_stored *self, const char *key, double *value, pmn_err *err);
+/* Index of the text among `words`. */
+PMN_MUST_USE pmn_status pmn_stored_choice(
+    const pmn_stored *self, const char *key, const char *const *words, int32_t count, int32_t *index, pmn_err *err);
 /* Fills `loaded` of all, which are all that is in the file; to be freed also after an error. */
 PMN_MUST_USE pmn_status pmn_stored_tensors(
     const pmn_stored *self, pmn_store_tensor *tensors, int32_t count, pmn_err *err);

@@ -17,15 +17,11 @@ static pmn_status check_rows(const pmn_run *run, int64_t count, pmn_err *err) {
       why.message, run->last_reject.message);
 }
 
-static pmn_status check_stop(const void *run, pmn_err *err) {
-  return pmn_run_check_stop(run, err);
-}
-
 pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
   pmn_fit_options options = pmn_statistics_fit_options(s, run->threads);
-  options.watch = (pmn_watch){check_stop, run};
+  options.watch = pmn_run_watch(run);
   char *features = NULL;
   double start = pmn_clock_seconds();
   PMN_TRY(pmn_moments_finish(run->moments, err));

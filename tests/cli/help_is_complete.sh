@@ -1,16 +1,28 @@
 # Every option that the parsers know is in the help, and every one in the help is known to the parser.
 cli=$SOURCE/host/cli
-macros() { sed -n "/define CLI_FIT_OPTIONS/,/define CLI_STATISTICS_OPTIONS/p; $1" "$cli/cli_options.h"; }
-for command in extract reduce merge; do
+# The options of a command's table, where a macro stands for those of its definition, and of others in that.
+expand() {
+  awk '
+    /^#define CLI_[A-Z0-9]*_OPTIONS/ { inside = $2; sub("#define " $2, "") }
+    inside { body[inside] = body[inside] $0; if ($0 !~ /\\$/) inside = ""; next }
+    /long_options\[\] = /, /^};/ { table = table $0 }
+    END {
+      while (match(table, /CLI_[A-Z0-9]*_OPTIONS/)) {
+        name = substr(table, RSTART, RLENGTH)
+        table = substr(table, 1, RSTART - 1) body[name] substr(table, RSTART + RLENGTH)
+      }
+      print table
+    }' "$cli"/cli_*.h "$cli/cmd_$1.c"
+}
+for command in extract reduce merge train evaluate predict; do
   pomona $command --help >help
-  statistics='/define CLI_STATISTICS_OPTIONS/,/^extern/p'
-  [ $command != merge ] || statistics=
-  { cat "$cli/cmd_$command.c"; macros "$statistics" | grep -v 'define CLI_STATISTICS'; } |
-    grep -oE '\{"[a-z-]+", (required|optional|no)_argument' | sed 's/{"/--/; s/",//; s/_argument//; s/optional/no/' | sort -u >parser
+  expand $command | grep -oE '\{"[a-z-]+", (required|optional|no)_argument' |
+    sed 's/{"/--/; s/",//; s/_argument//; s/optional/no/' | sort -u >parser
   sed -n 's/^  \(-[a-z],\|   \) \(--[a-z-]*\)\(\[=[A-Z]*\]\)\? \?\([A-Z]\)\?.*/\2 \4/p' help |
     sed 's/ [A-Z]$/ required/; s/ $/ no/' | sort >shown
   diff parser shown
   awk 'length($0) > 120 { print "too long: " $0 }' help
+  [ "$(grep -c . parser)" -gt 5 ] || echo "$command: only $(grep -c . parser) options"
 done
 pomona extract --help >help
 [ "$(grep -c -- '^      --' help)" -gt 20 ] && echo "at least 20 options"

@@ -1,0 +1,224 @@
+/* pmn_evaluate.c - pmn_evaluate of pomona.h: what is predicted, held against what is true.
+ *
+ * A row counts in the matrix if the training knew its label. The others cannot be right, and would make accuracy a
+ * number about the choice of pictures: they are counted apart, by their labels.
+ */
+#include "pmn_classify.h"
+
+#include "pmn_csv_text.h"
+#include "pmn_json.h"
+#include "pmn_mem.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+struct pmn_evaluation {
+  pmn_evaluation_totals totals;
+  pmn_classes known, unknown;
+  pmn_class_scores *classes, *unseen; /* [known.count], [unknown.count] */
+  int64_t *confusion;                 /* [known.count, known.count] */
+};
+
+typedef struct assessment {
+  pmn_classify classify; /* first: it is given to the calls below */
+  pmn_evaluation *made;
+  const char **unseen; /* [totals.unseen_rows] labels, borrowed from the listing */
+} assessment;
+
+void pmn_evaluation_destroy(pmn_evaluation *evaluation) {
+  if (evaluation == NULL) return;
+  pmn_classes_reset(&evaluation->known);
+  pmn_classes_reset(&evaluation->unknown);
+  pmn_free(evaluation->classes);
+  pmn_free(evaluation->unseen);
+  pmn_free(evaluation->confusion);
+  pmn_free(evaluation);
+}
+
+pmn_evaluation_totals pmn_evaluation_get(const pmn_evaluation *evaluation) {
+  return evaluation->totals;
+}
+
+const pmn_class_scores *pmn_evaluation_classes(const pmn_evaluation *evaluation, int32_t *count) {
+  *count = evaluation->known.count;
+  return evaluation->classes;
+}
+
+const int64_t *pmn_evaluation_confusion(const pmn_evaluation *evaluation) {
+  return evaluation->confusion;
+}
+
+const pmn_class_scores *pmn_evaluation_unseen(const pmn_evaluation *evaluation, int32_t *count) {
+  *count = evaluation->unknown.count;
+  return evaluation->unseen;
+}
+
+/* ------------------------------------------------------------------------------------------------------ count -- */
+
+static pmn_status begin(pmn_classify *classify, pmn_err *err) {
+  assessment *self = (assessment *)classify;
+  pmn_evaluation *made = self->made;
+  size_t count = (size_t)classify->model->classes.count, rows = (size_t)classify->run.counts.listed;
+  made->known = classify->model->classes;
+  classify->model->classes = (pmn_classes){0};
+  made->classes = pmn_calloc(count, sizeof *made->classes);
+  made->confusion = pmn_calloc(count, count * sizeof *made->confusion);
+  self->unseen = pmn_alloc(rows, sizeof *self->unseen);
+  if (made->classes == NULL || made->confusion == NULL || self->unseen == NULL)
+    return pmn_err_memory(err, count * count * sizeof *made->confusion, "the confusion matrix");
+  for (size_t i = 0; i < count; i++) made->classes[i].label = made->known.names[i];
+  return PMN_STATUS_OK;
+}
+
+static pmn_status took(pmn_classify *classify, int64_t index, int32_t class_number, double probability, pmn_err *err) {
+  (void)probability, (void)err;
+  assessment *self = (assessment *)classify;
+  pmn_evaluation *made = self->made;
+  const char *label = pmn_listing_item(classify->run.listing, index).label;
+  int32_t truth = pmn_classes_find(&made->known, label);
+  if (truth < 0) {
+    self->unseen[made->totals.unseen_rows++] = label;
+    return PMN_STATUS_OK;
+  }
+  made->confusion[(size_t)truth * (size_t)made->known.count + (size_t)class_number]++;
+  made->classes[truth].rows++;
+  made->classes[class_number].predicted++;
+  made->classes[truth].correct += truth == class_number;
+  return PMN_STATUS_OK;
+}
+
+static double ratio(int64_t part, int64_t whole) {
+  return whole > 0 ? (double)part / (double)whole : NAN;
+}
+
+static void score(pmn_evaluation *made) {
+  pmn_evaluation_totals *totals = &made->totals;
+  for (int32_t i = 0; i < made->known.count; i++) {
+    pmn_class_scores *c = &made->classes[i];
+    c->precision = ratio(c->correct, c->predicted);
+    c->recall = ratio(c->correct, c->rows);
+    totals->rows += c->rows;
+    totals->correct += c->correct;
+  }
+  totals->accuracy = ratio(totals->correct, totals->rows);
+}
+
+static pmn_status list_unseen(assessment *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_evaluation *made = self->made;
+  int64_t rows = made->totals.unseen_rows;
+  PMN_TRY(pmn_classes_collect(self->unseen, rows, &made->unknown, err));
+  size_t count = (size_t)made->unknown.count;
+  made->unseen = pmn_calloc(count, sizeof *made->unseen);
+  if (made->unseen == NULL) PMN_TRY(pmn_err_memory(err, count * sizeof *made->unseen, "labels"));
+  for (size_t i = 0; i < count; i++)
+    made->unseen[i] = (pmn_class_scores){.label = made->unknown.names[i], .precision = NAN, .recall = NAN};
+  for (int64_t i = 0; i < rows; i++) made->unseen[pmn_classes_find(&made->unknown, self->unseen[i])].rows++;
+  if (rows > 0) {
+    pmn_run_message(&self->classify.run, PMN_LEVEL_WARNING,
+        "%lld pictures have one of %d labels that the training did not know: they are counted apart", (long long)rows,
+        made->unknown.count);
+  }
+done:
+  return st;
+}
+
+/* ----------------------------------------------------------------------------------------------------- outputs -- */
+
+/* The matrix: label,CLASS,CLASS,... and a line for each label. */
+static pmn_status write_matrix(assessment *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_evaluation *made = self->made;
+  int32_t count = made->known.count;
+  pmn_outfile *file = NULL;
+  pmn_buf line;
+  pmn_buf_init(&line, SIZE_MAX); /* a class is a name of a file, and each was in memory before */
+  PMN_TRY(pmn_classify_open(&self->classify, &file, err));
+  PMN_TRY(pmn_buf_append(&line, "label", 5, err));
+  for (int32_t i = 0; i < count; i++) {
+    PMN_TRY(pmn_buf_append(&line, ",", 1, err));
+    PMN_TRY(pmn_csv_text_append(&line, made->known.names[i], err));
+  }
+  for (int32_t row = 0; row < count; row++) {
+    PMN_TRY(pmn_buf_append(&line, "\n", 1, err));
+    PMN_TRY(pmn_outfile_write(file, line.data, line.size, err));
+    pmn_buf_clear(&line);
+    PMN_TRY(pmn_csv_text_append(&line, made->known.names[row], err));
+    const int64_t *counts = made->confusion + (size_t)row * (size_t)count;
+    for (int32_t i = 0; i < count; i++) PMN_TRY(pmn_buf_printf(&line, err, ",%lld", (long long)counts[i]));
+  }
+  PMN_TRY(pmn_buf_append(&line, "\n", 1, err));
+  PMN_TRY(pmn_outfile_write(file, line.data, line.size, err));
+  PMN_TRY(pmn_outfile_seal(file, err));
+done:
+  pmn_buf_reset(&line);
+  return st;
+}
+
+static json_t *real_json(double value) {
+  return isnan(value) ? json_null() : json_real(value);
+}
+
+/* Takes the value; false when memory cannot be had. */
+static bool append(json_t *array, json_t *value) {
+  return json_array_append_new(array, value) == 0;
+}
+
+static json_t *evaluation_json(const pmn_evaluation *e) {
+  bool good = true;
+  json_t *classes = json_array(), *confusion = json_array(), *unseen = json_array();
+  for (int32_t i = 0; i < e->known.count; i++) {
+    const pmn_class_scores *c = &e->classes[i];
+    good = good && append(classes, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "label", pmn_json_name(c->label), "rows",
+                                       (json_int_t)c->rows, "predicted", (json_int_t)c->predicted, "correct",
+                                       (json_int_t)c->correct, "precision", real_json(c->precision), "recall",
+                                       real_json(c->recall)));
+    json_t *row = json_array();
+    for (int32_t j = 0; j < e->known.count; j++)
+      good =
+          good && append(row, json_integer((json_int_t)e->confusion[(size_t)i * (size_t)e->known.count + (size_t)j]));
+    good = append(confusion, row) && good;
+  }
+  for (int32_t i = 0; i < e->unknown.count; i++) {
+    const pmn_class_scores *c = &e->unseen[i];
+    good =
+        good && append(unseen, json_pack("{s:o, s:I}", "label", pmn_json_name(c->label), "rows", (json_int_t)c->rows));
+  }
+  json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "accuracy", real_json(e->totals.accuracy), "rows",
+      (json_int_t)e->totals.rows, "correct", (json_int_t)e->totals.correct, "unseen_rows",
+      (json_int_t)e->totals.unseen_rows, "classes", classes, "confusion", confusion, "unseen", unseen);
+  if (good) return json;
+  json_decref(json);
+  return NULL;
+}
+
+static pmn_status end(pmn_classify *classify, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  assessment *self = (assessment *)classify;
+  score(self->made);
+  PMN_TRY(list_unseen(self, err));
+  if (classify->options->rows.output != NULL) PMN_TRY(write_matrix(self, err));
+  if (json_object_set_new(classify->run.results, "evaluation", evaluation_json(self->made)) != 0)
+    st = pmn_err_memory(err, 1, "the run record");
+done:
+  return st;
+}
+
+pmn_status pmn_evaluate(
+    const pmn_classify_options *options, pmn_evaluation **evaluation, pmn_summary **summary, pmn_err *err) {
+  assessment self = {.classify = {.run = {.product = "the confusion matrix"}, .begin = begin, .took = took, .end = end},
+      .made = pmn_calloc(1, sizeof *self.made)};
+  *evaluation = NULL;
+  *summary = NULL;
+  if (self.made == NULL) return pmn_err_memory(err, sizeof *self.made, "an evaluation");
+  pmn_status st = pmn_classify_run(&self.classify, options, summary, err);
+  if (st == PMN_STATUS_OK) {
+    *evaluation = self.made;
+    self.made = NULL;
+  }
+  pmn_evaluation_destroy(self.made);
+  pmn_free(self.unseen);
+  pmn_classify_reset(&self.classify);
+  return st;
+}

@@ -1,0 +1,701 @@
+/* test_classify.c - pmn_train, pmn_evaluate and pmn_predict on pictures of pomona-orchard: what they give, that the
+ * same bits come of any number of threads, and what is refused. How good the models are, judge_classify.py asks. */
+#include "extract_check.h"
+
+#include "pmn_classifier.h"
+#include "pmn_mem.h"
+
+#include <dirent.h>
+#include <math.h>
+
+enum { KINDS = 3, VIEWS = PICTURES / KINDS };
+
+static const int32_t hidden[] = {6};
+
+/* Of pixels 8 x 8, to `output` in this test's folder; `source` stays where it is. */
+static pmn_train_options train_options(const char *source, const char *output) {
+  pmn_train_options options = PMN_TRAIN_OPTIONS_INIT;
+  options.rows = options_for(source, output);
+  options.rows.features = "pixels";
+  options.rows.width = options.rows.height = 8;
+  options.rows.preprocess = "unit";
+  options.hidden = hidden;
+  options.hidden_count = 1;
+  options.held_out = 0.25;
+  return options;
+}
+
+/* Before every run; the phase to stop at stays. */
+static void forget(void) {
+  const char *phase = seen.stop_phase;
+  memset(&seen, 0, sizeof seen);
+  seen.stop_phase = phase;
+}
+
+static pmn_status train(const pmn_train_options *options, pmn_training *made, pmn_summary **summary, pmn_err *err) {
+  forget();
+  *err = (pmn_err)PMN_ERR_INIT;
+  *summary = (pmn_summary *)(uintptr_t)1;
+  pmn_status st = pmn_train(options, made, summary, err);
+  if (st != PMN_STATUS_OK && *summary != NULL) fail_msg("a failed run has a summary");
+  return st;
+}
+
+/* A training that must succeed. */
+static pmn_training trained(const pmn_train_options *options) {
+  pmn_training made;
+  pmn_summary *summary;
+  pmn_err err;
+  check_ok(train(options, &made, &summary, &err));
+  pmn_summary_destroy(summary);
+  return made;
+}
+
+static void train_fails(const pmn_train_options *options, pmn_status status, const char *text) {
+  pmn_summary *summary;
+  pmn_err err;
+  check_fails(train(options, NULL, &summary, &err), status, text);
+}
+
+/* Only for one call: paths are those of options_for and in_folder. */
+static pmn_classify_options classify_options(const char *source, const char *model, const char *output) {
+  pmn_classify_options options = PMN_CLASSIFY_OPTIONS_INIT;
+  options.rows = options_for(source, output != NULL ? output : "none");
+  if (output == NULL) options.rows.output = NULL;
+  options.model = in_folder(model);
+  return options;
+}
+
+static void predicted(const pmn_classify_options *options) {
+  pmn_summary *summary;
+  pmn_err err = PMN_ERR_INIT;
+  forget();
+  check_ok(pmn_predict(options, &summary, &err));
+  pmn_summary_destroy(summary);
+}
+
+static pmn_evaluation *evaluated(const pmn_classify_options *options, pmn_counts *counts) {
+  pmn_evaluation *evaluation;
+  pmn_summary *summary;
+  pmn_err err = PMN_ERR_INIT;
+  forget();
+  check_ok(pmn_evaluate(options, &evaluation, &summary, &err));
+  *counts = pmn_summary_counts(summary);
+  pmn_summary_destroy(summary);
+  return evaluation;
+}
+
+static void predict_fails(const pmn_classify_options *options, pmn_status status, const char *text) {
+  pmn_summary *summary = (pmn_summary *)(uintptr_t)1;
+  pmn_err err = PMN_ERR_INIT;
+  forget();
+  check_fails(pmn_predict(options, &summary, &err), status, text);
+  assert_null(summary);
+}
+
+static int files_in(const char *path) {
+  int count = 0;
+  DIR *dir = opendir(path);
+  assert_non_null(dir);
+  for (struct dirent *entry; (entry = readdir(dir)) != NULL;) count += entry->d_name[0] != '.' || entry->d_name[1] != 0;
+  closedir(dir);
+  return count - 1; /* ".." */
+}
+
+/* ------------------------------------------------------------------------------------------------------- good -- */
+
+/* What is in the evaluation adds up; every row is right. */
+static void check_all_right(const pmn_evaluation *evaluation) {
+  pmn_evaluation_totals totals = pmn_evaluation_get(evaluation);
+  int32_t count, unseen;
+  const pmn_class_scores *classes = pmn_evaluation_classes(evaluation, &count);
+  const int64_t *confusion = pmn_evaluation_confusion(evaluation);
+  assert_int_equal(count, KINDS);
+  assert_int_equal(totals.rows, PICTURES);
+  assert_int_equal(totals.correct, PICTURES);
+  assert_int_equal(totals.unseen_rows, 0);
+  assert_true(totals.accuracy == 1.0);
+  pmn_evaluation_unseen(evaluation, &unseen);
+  assert_int_equal(unseen, 0);
+  for (int32_t i = 0; i < count; i++) {
+    assert_int_equal(classes[i].rows, VIEWS);
+    assert_true(classes[i].precision == 1.0 && classes[i].recall == 1.0);
+    if (i > 0) assert_true(strcmp(classes[i - 1].label, classes[i].label) < 0);
+    for (int32_t j = 0; j < count; j++) assert_int_equal(confusion[i * count + j], i == j ? VIEWS : 0);
+  }
+}
+
+/* 12 pictures that were learnt by heart are known again. */
+static void pixels_are_learnt(void **state) {
+  (void)state;
+  pmn_train_options options = train_options(training, "pixels.model");
+  pmn_training made = trained(&options);
+  assert_int_equal(made.classes, KINDS);
+  assert_int_equal(made.rows, PICTURES - KINDS);
+  assert_int_equal(made.held_out_rows, KINDS);
+  assert_int_equal(made.width, 8 * 8 * 3);
+  assert_in_range(made.iterations, 1, 100);
+  assert_true(made.loss < 0.5 && made.held_out_loss >= 0);
+  assert_string_equal(seen.phases, "features train");
+  assert_non_null(strstr(seen.text, "iteration 10: loss "));
+  options.held_out = 0;
+  options.rows.overwrite = true;
+  made = trained(&options);
+  assert_int_equal(made.rows, PICTURES);
+  assert_true(isnan(made.held_out_loss));
+  assert_int_equal(files_in(folder), 1);
+
+  pmn_counts counts;
+  pmn_classify_options asked = classify_options(training, "pixels.model", NULL);
+  pmn_evaluation *evaluation = evaluated(&asked, &counts);
+  check_all_right(evaluation);
+  pmn_evaluation_destroy(evaluation);
+  assert_int_equal(counts.rows, PICTURES);
+  assert_int_equal(files_in(folder), 1);
+}
+
+/* Lines of the table, each of which ends with a probability. */
+static int64_t check_predictions(const char *path, const char *first) {
+  size_t size;
+  int64_t lines = 0;
+  char *text = read_all(path, &size), *line = strtok(text, "\n");
+  assert_string_equal(line, "path,label,class,probability");
+  while ((line = strtok(NULL, "\n")) != NULL) {
+    char *end, *comma = strrchr(line, ',');
+    double p = strtod(comma + 1, &end);
+    if (*end != '\0' || !(p > 1.0 / KINDS && p <= 1.0)) fail_msg("%s", line);
+    if (lines++ == 0 && strncmp(line, first, strlen(first)) != 0) fail_msg("%s is not %s", line, first);
+  }
+  free(text);
+  return lines;
+}
+
+/* Any bytes make a label: it comes back as tables have it, in the matrix and in the predictions. */
+static void labels_of_any_bytes(void **state) {
+  (void)state;
+  char pictures[128], name[160];
+  snprintf(pictures, sizeof pictures, "%s/pictures", folder);
+  shell("cp -r '%s' '%s'", training, pictures);
+  shell("cd '%s' && set -- * && mv \"$1\" \"$(printf '0\\377\\\\x,\"')\" && mv \"$2\" \"$(printf 'A\\303\\274')\"",
+      pictures);
+  pmn_train_options options = train_options(pictures, "bytes.model");
+  options.held_out = 0;
+  trained(&options);
+  pmn_classify_options asked = classify_options(pictures, "bytes.model", "out.csv");
+  predicted(&asked);
+  snprintf(name, sizeof name, "%s/out.csv", folder);
+  size_t size;
+  char *text = read_all(name, &size);
+  if (strstr(text, ",\"0\\xFF\\\\x,\"\"\",\"0\\xFF\\\\x,\"\"\",") == NULL) fail_msg("%s", text);
+  free(text);
+  asked = classify_options(pictures, "bytes.model", "matrix.csv");
+  pmn_counts counts;
+  pmn_evaluation *evaluation = evaluated(&asked, &counts);
+  check_all_right(evaluation);
+  int32_t count;
+  assert_string_equal(pmn_evaluation_classes(evaluation, &count)[0].label, "0\xff\\x,\"");
+  assert_string_equal(pmn_evaluation_classes(evaluation, &count)[1].label, "A\xc3\xbc");
+  pmn_evaluation_destroy(evaluation);
+  text = read_all(in_folder("matrix.csv"), &size);
+  static const char head[] = "label,\"0\\xFF\\\\x,\"\"\",A\xc3\xbc,";
+  if (strncmp(text, head, sizeof head - 1) != 0) fail_msg("%s", text);
+  assert_non_null(strstr(text, "\n\"0\\xFF\\\\x,\"\"\",4,0,0\nA\xc3\xbc,0,4,0\n"));
+  free(text);
+}
+
+static const char *const described[] = {"sift", "orb"};
+
+/* The same file, and the same table, whatever the threads and the batch; words and projection are in it. */
+static void threads_change_nothing(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    pmn_train_options options = train_options(training, "one.model");
+    if (i < 2) {
+      options.rows.features = described[i];
+      options.rows.width = options.rows.height = 0;
+      options.rows.preprocess = NULL;
+      options.rows.words = 8;
+      options.rows.weighting = "tf-idf";
+      options.rows.norm = "l2";
+    }
+    options.rows.statistics.with_mean = options.rows.statistics.with_std = true;
+    options.rows.statistics.pca_components = 3;
+    options.rows.seed = 7;
+    options.rows.threads = options.rows.batch = 1;
+    options.rows.overwrite = true;
+    trained(&options);
+    char two[512];
+    snprintf(two, sizeof two, "%s/two.model", folder);
+    options.rows.output = two;
+    options.rows.threads = 2;
+    options.rows.batch = 5;
+    trained(&options);
+    check_same_file(in_folder("two.model"), in_folder("one.model"));
+
+    pmn_classify_options asked = classify_options(training, "one.model", "one.csv");
+    asked.rows.threads = asked.rows.batch = 1;
+    asked.rows.overwrite = true;
+    predicted(&asked);
+    asked = classify_options(training, "two.model", "two.csv");
+    asked.rows.batch = 5;
+    asked.rows.overwrite = true;
+    predicted(&asked);
+    check_same_file(in_folder("two.csv"), in_folder("one.csv"));
+    assert_int_equal(check_predictions(in_folder("one.csv"), ""), PICTURES);
+
+    options.rows.seed = 8;
+    trained(&options);
+    size_t size, other;
+    char *a = read_all(in_folder("one.model"), &size), *b = read_all(in_folder("two.model"), &other);
+    assert_true(size != other || memcmp(a, b, size) != 0);
+    free(a);
+    free(b);
+  }
+}
+
+/* A vocabulary of another run is in the model too: the file may go. */
+static void a_vocabulary_moves_in(void **state) {
+  (void)state;
+  char words[512];
+  snprintf(words, sizeof words, "%s/words", folder);
+  pmn_extract_options rows = options_for(training, "rows.npy");
+  rows.features = "orb";
+  rows.words = 6;
+  rows.save_vocabulary = words;
+  assert_int_equal(extract_counts(&rows).width, 6);
+  pmn_train_options options = train_options(training, "words.model");
+  options.rows.features = "orb";
+  options.rows.width = options.rows.height = 0;
+  options.rows.preprocess = NULL;
+  options.rows.vocabulary = words;
+  assert_int_equal(trained(&options).width, 6);
+  assert_int_equal(remove(words), 0);
+  pmn_classify_options asked = classify_options(training, "words.model", "out.csv");
+  predicted(&asked);
+}
+
+/* Labels that the training did not see are in no other number. */
+static void unseen_labels_are_apart(void **state) {
+  (void)state;
+  char pictures[128];
+  snprintf(pictures, sizeof pictures, "%s/pictures", folder);
+  pmn_train_options options = train_options(training, "pixels.model");
+  options.held_out = 0;
+  trained(&options);
+  shell("cp -r '%s' '%s'", training, pictures);
+  shell("cd '%s' && set -- * && mv \"$2\" Zzz && mkdir Yyy && set -- Zzz/* && mv \"$1\" Yyy", pictures);
+  pmn_counts counts;
+  pmn_classify_options asked = classify_options(pictures, "pixels.model", NULL);
+  pmn_evaluation *evaluation = evaluated(&asked, &counts);
+  pmn_evaluation_totals totals = pmn_evaluation_get(evaluation);
+  int32_t count;
+  const pmn_class_scores *unseen = pmn_evaluation_unseen(evaluation, &count);
+  assert_int_equal(count, 2);
+  assert_string_equal(unseen[0].label, "Yyy");
+  assert_string_equal(unseen[1].label, "Zzz");
+  assert_int_equal(unseen[0].rows, 1);
+  assert_int_equal(unseen[1].rows, VIEWS - 1);
+  assert_int_equal(totals.unseen_rows, VIEWS);
+  assert_int_equal(totals.rows, PICTURES - VIEWS);
+  assert_int_equal(totals.correct, PICTURES - VIEWS);
+  assert_true(totals.accuracy == 1.0);
+  const pmn_class_scores *classes = pmn_evaluation_classes(evaluation, &count);
+  assert_int_equal(count, KINDS);
+  assert_int_equal(classes[1].rows, 0);
+  assert_true(isnan(classes[1].recall) && isnan(classes[1].precision));
+  assert_true(classes[0].precision == 1.0);
+  pmn_evaluation_destroy(evaluation);
+  asked = classify_options(pictures, "pixels.model", NULL);
+  asked.rows.label_level = 5; /* no labels at all */
+  evaluation = evaluated(&asked, &counts);
+  totals = pmn_evaluation_get(evaluation);
+  assert_int_equal(totals.unseen_rows, PICTURES);
+  assert_int_equal(totals.rows, 0);
+  assert_true(isnan(totals.accuracy));
+  assert_string_equal(pmn_evaluation_unseen(evaluation, &count)[0].label, "");
+  pmn_evaluation_destroy(evaluation);
+}
+
+/* A picture of the first kind among those of the second is a mistake of the model, and has its place. */
+static void mistakes_have_their_place(void **state) {
+  (void)state;
+  char pictures[128];
+  snprintf(pictures, sizeof pictures, "%s/pictures", folder);
+  pmn_train_options options = train_options(training, "pixels.model");
+  options.held_out = 0;
+  trained(&options);
+  shell("cp -r '%s' '%s'", training, pictures);
+  shell("cd '%s' && set -- * && mv \"$1/0_100.jpg\" \"$2/strange.jpg\"", pictures);
+  pmn_counts counts;
+  int32_t count;
+  pmn_classify_options asked = classify_options(pictures, "pixels.model", "matrix.csv");
+  pmn_evaluation *evaluation = evaluated(&asked, &counts);
+  const pmn_class_scores *classes = pmn_evaluation_classes(evaluation, &count);
+  static const int64_t confusion[] = {VIEWS - 1, 0, 0, 1, VIEWS, 0, 0, 0, VIEWS};
+  assert_memory_equal(pmn_evaluation_confusion(evaluation), confusion, sizeof confusion);
+  assert_int_equal(pmn_evaluation_get(evaluation).correct, PICTURES - 1);
+  assert_true(classes[0].precision == 3.0 / 4 && classes[0].recall == 1.0);
+  assert_true(classes[1].precision == 1.0 && classes[1].recall == 4.0 / 5);
+  pmn_evaluation_destroy(evaluation);
+  size_t size;
+  char *text = read_all(in_folder("matrix.csv"), &size), *line = strchr(text, '\n');
+  assert_non_null(strstr(line, ",3,0,0\n"));
+  assert_non_null(strstr(line, ",1,4,0\n"));
+  free(text);
+}
+
+/* Pictures that cannot be read are rejects everywhere, and the classes are those of the others. */
+static void rejects(void **state) {
+  (void)state;
+  char list[512];
+  pmn_train_options options = train_options(mixed, "mixed.model");
+  options.rows.label_regex = "^(.)";
+  options.held_out = 0;
+  pmn_summary *summary;
+  pmn_training made;
+  pmn_err err;
+  check_ok(train(&options, &made, &summary, &err));
+  assert_int_equal(pmn_summary_counts(summary).rejects, MIXED_BAD);
+  assert_int_equal(made.rows, PICTURES);
+  assert_int_equal(made.classes, 2);
+  snprintf(list, sizeof list, "%s/mixed.model.rejects.csv", folder);
+  assert_string_equal(pmn_summary_rejects_path(summary), list);
+  pmn_summary_destroy(summary);
+
+  pmn_counts counts;
+  pmn_classify_options asked = classify_options(mixed, "mixed.model", NULL);
+  asked.rows.label_regex = "^(.)";
+  pmn_evaluation *evaluation = evaluated(&asked, &counts);
+  assert_int_equal(counts.rejects, MIXED_BAD);
+  assert_int_equal(pmn_evaluation_get(evaluation).rows, PICTURES);
+  pmn_evaluation_destroy(evaluation);
+  assert_int_equal(files_in(folder), 2); /* without an output no list of rejects */
+  asked = classify_options(mixed, "mixed.model", "out.csv");
+  predicted(&asked);
+  check_same_file(in_folder("out.csv.rejects.csv"), list);
+  assert_int_equal(check_predictions(in_folder("out.csv"), "00.jpg,mixed,"), PICTURES);
+
+  options.rows.max_rejects = 3;
+  options.rows.overwrite = true;
+  train_fails(&options, PMN_STATUS_REJECTED, "more rejects than the 3 allowed");
+  options.rows.max_rejects = -1;
+  options.rows.label_regex = "^[0-9]*(_|.)"; /* the bad ones have a label that no good one has */
+  assert_int_equal(remove(list), 0);
+  train_fails(&options, PMN_STATUS_REJECTED, "of 1 labels: at least two are needed");
+}
+
+/* --------------------------------------------------------------------------------------------------------- bad -- */
+
+static void wrong_options(void **state) {
+  (void)state;
+  static const int32_t none[] = {6, 0};
+  const pmn_train_options good = train_options(training, "x.model");
+  pmn_train_options o = good;
+  o.struct_size = 1;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "PMN_TRAIN_OPTIONS_INIT");
+  o = good, o.rows.struct_size = 1;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "PMN_EXTRACT_OPTIONS_INIT");
+  o = good, o.rows.output = NULL;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "no output");
+  o = good, o.rows.fit_on = "x";
+  train_fails(&o, PMN_STATUS_ARGUMENT, "fitted on its own pictures");
+  o = good, o.rows.statistics.save_projection = "x";
+  train_fails(&o, PMN_STATUS_ARGUMENT, "nothing is saved beside it");
+  o = good, o.activation = "tanh";
+  train_fails(&o, PMN_STATUS_ARGUMENT, "\"tanh\"");
+  o = good, o.solver = "sgd";
+  train_fails(&o, PMN_STATUS_ARGUMENT, "\"sgd\"");
+  o = good, o.hidden_count = 17;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "0 to 16");
+  o = good, o.hidden = none, o.hidden_count = 2;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "one neuron");
+  o = good, o.held_out = 1;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "out of range");
+  o = good, o.penalty = NAN;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "out of range");
+  o = good, o.held_out = 0.1;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "no label has more than 4 pictures, too few");
+  o = good, o.rows.label_regex = "^x";
+  train_fails(&o, PMN_STATUS_ARGUMENT, "12 pictures have no label, the first is ");
+  o = good, o.rows.label_level = -2;
+  train_fails(&o, PMN_STATUS_ARGUMENT, "all 12 pictures have the label Training");
+  o = good, o.rows.statistics.memory = 1000;
+  train_fails(&o, PMN_STATUS_NO_MEMORY, "training on 12 rows of 192 columns");
+  o = good, o.rows.output = "/nowhere/x.model";
+  train_fails(&o, PMN_STATUS_WRITE, "/nowhere");
+  assert_int_equal(files_in(folder), 0);
+
+  trained(&good);
+  train_fails(&good, PMN_STATUS_EXISTS, "x.model");
+  assert_string_equal(seen.phases, ""); /* not after hours */
+  pmn_classify_options p = classify_options(training, "x.model", "out.csv");
+  const pmn_classify_options fine = p;
+  p.struct_size = 1;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "PMN_CLASSIFY_OPTIONS_INIT");
+  p = fine, p.model = NULL;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "no model");
+  p = fine, p.rows.output = NULL;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "no output");
+  p = fine, p.rows.output = "x.parquet";
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "CSV");
+  p = fine, p.rows.features = "pixels";
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "those of the model");
+  p = fine, p.rows.statistics.pca_components = 2;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "those of the model");
+  p = fine, p.rows.weights = "w.safetensors";
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "pixels have none");
+  p = fine, p.model = "missing.model";
+  predict_fails(&p, PMN_STATUS_NOT_FOUND, "missing.model");
+  p = fine, p.rows.rejects = p.model, p.rows.overwrite = true;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "x.model");
+  assert_int_equal(files_in(folder), 1);
+  predicted(&fine);
+  predict_fails(&fine, PMN_STATUS_EXISTS, "out.csv");
+}
+
+/* A training that ends early leaves the old model as it was, and nothing else. */
+static void interrupted(void **state) {
+  (void)state;
+  static const char *const phases[] = {"describe", "words", "features", "fit", "project", "train"};
+  pmn_train_options options = train_options(training, "x.model");
+  options.rows.features = "orb";
+  options.rows.width = options.rows.height = 0;
+  options.rows.preprocess = NULL;
+  options.rows.words = 8;
+  options.rows.statistics.pca_components = 3;
+  for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+    seen.stop_phase = phases[i];
+    train_fails(&options, PMN_STATUS_INTERRUPTED, "interrupted");
+    if (strstr(seen.phases, phases[i]) == NULL) fail_msg("there was no phase %s: %s", phases[i], seen.phases);
+    assert_int_equal(files_in(folder), 0);
+    assert_null(strstr(seen.text, "iteration"));
+  }
+  seen.stop_phase = NULL;
+  put_text(in_folder("x.model"), "old");
+  options.rows.overwrite = true;
+  seen.stop_phase = "train";
+  train_fails(&options, PMN_STATUS_INTERRUPTED, "interrupted");
+  check_text(in_folder("x.model"), "old");
+  seen.stop_phase = NULL;
+  trained(&options);
+  seen.stop_phase = "features";
+  pmn_classify_options asked = classify_options(training, "x.model", "out.csv");
+  predict_fails(&asked, PMN_STATUS_INTERRUPTED, "interrupted");
+  assert_int_equal(files_in(folder), 1);
+}
+
+/* ------------------------------------------------------------------------------------------------------- files -- */
+
+typedef struct bytes {
+  size_t size;
+  char *data;
+} bytes;
+
+static void write_bytes(const char *path, const bytes *b, size_t size) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(b->data, 1, size, file), size);
+  fclose(file);
+}
+
+/* Puts `to` for the first `from` of the header; the length of the header is mended. */
+static void replace(bytes *b, const char *from, const char *to) {
+  uint64_t length;
+  size_t from_size = strlen(from), to_size = strlen(to);
+  memcpy(&length, b->data, sizeof length);
+  char *at = memmem(b->data + 8, length, from, from_size);
+  if (at == NULL) fail_msg("the header has no %s", from);
+  size_t place = (size_t)(at - b->data);
+  b->data = realloc(b->data, b->size + to_size + 1);
+  assert_non_null(b->data);
+  memmove(b->data + place + to_size, b->data + place + from_size, b->size - place - from_size);
+  memcpy(b->data + place, to, to_size);
+  b->size = b->size + to_size - from_size;
+  length = length + to_size - from_size;
+  memcpy(b->data, &length, sizeof length);
+}
+
+static const struct {
+  const char *from, *to, *text;
+} lies[] = {
+    {"pomona.model", "pomona.projection", "holds a projection, not a model; give it to --projection"},
+    {"\\\"classes\\\":[", "\\\"class\\\":[", "no list of 1 to 65536 classes"},
+    {"\\\"classes\\\":[", "\\\"classes\\\":[\\\"\\\",", "number 0 of its classes"},
+    {"\\\"classes\\\":[", "\\\"classes\\\":[\\\"zz\\\",", "number 1 of its classes"},
+    {"\\\"classes\\\":[", "\\\"classes\\\":[\\\" \\\\\\\\q\\\",", "number 0 of its classes"},
+    {"\\\"classes\\\":[", "\\\"classes\\\":[\\\" \\\",", "3 classes apart, but 4 have a name"},
+    {"\\\"options\\\":{", "\\\"opt\\\":{", "no object options"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"pool\\\":3,", "no text for pool"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"pool\\\":\\\"\\\\\\\\\\\",", "no text for pool"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"layers\\\":3,", "no list of 1 to 1024 layers"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"layers\\\":[\\\"a\\\",3],", "no text for layers"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"width\\\":0,", "no width between 1"},
+    {"\\\"options\\\":{", "\\\"options\\\":{\\\"gray\\\":1,", "no gray that is true or false"},
+    {"\\\"features\\\":\\\"orb\\\"", "\\\"features\\\":\\\"pixels\\\"", "it has words, but its features count none"},
+    {"\\\"features\\\":\\\"orb\\\"", "\\\"features\\\":\\\"sift\\\"", "holds words of orb, these descriptors are sift"},
+    {"\\\"words\\\":8", "\\\"words\\\":9", "its features count other words"},
+    {"\\\"vocabulary\\\":{", "\\\"dictionary\\\":{", "its features count words, but it has none"},
+    {"\\\"projection\\\":{", "\\\"rejection\\\":{", "more tensors than the 6 that belong there"},
+    {"\\\"perceptron\\\":{", "\\\"percept\\\":{", "no object perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,6,0]", "the widths of its perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3]", "the widths of its perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,6.5,3]", "the widths of its perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,2147483648,3]", "the widths of its perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,3]",
+        "the widths of its perceptron"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,6,4]", "4 classes apart, but 3 have a name"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,7,3]", "tensor weights.0 is not F64 of the shape"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[2,6,3]", "its projection gives 3 columns"},
+    {"\\\"widths\\\":[3,6,3]", "\\\"widths\\\":[3,3]", "tensor weights.0 is not F64 of the shape"},
+    {"\\\"activation\\\":\\\"sigmoid\\\"", "\\\"activation\\\":\\\"tanh\\\"", "no activation that is known"},
+    {"\\\"iterations\\\":", "\\\"iteration\\\":", "no iterations between"},
+    {"\\\"loss\\\":", "\\\"loss\\\":null,\\\"x\\\":", "no loss that is a number"},
+    {"\\\"held_out_loss\\\":", "\\\"held_out\\\":", "no held_out_loss that is a number"},
+    {"weights.1", "weights.9", "there is no tensor weights.1"},
+    {"biases.0", "biases.7", "there is no tensor biases.0"},
+    {"\\\"d\\\":8", "\\\"d\\\":7", "spectrum has 8 values; there must be 3 to 7"},
+};
+
+/* A model of every part, small: 8 words of ORB, 3 components, 3 x 6 x 3. */
+static bytes small_model(void) {
+  pmn_train_options options = train_options(training, "good.model");
+  options.rows.features = "orb";
+  options.rows.width = options.rows.height = 0;
+  options.rows.preprocess = NULL;
+  options.rows.words = 8;
+  options.rows.statistics.pca_components = 3;
+  trained(&options);
+  bytes b;
+  b.data = read_all(in_folder("good.model"), &b.size);
+  return b;
+}
+
+static void damaged_models_are_refused(void **state) {
+  (void)state;
+  char path[512];
+  pmn_err err = PMN_ERR_INIT;
+  pmn_classifier *model;
+  const bytes good = small_model();
+  snprintf(path, sizeof path, "%s/bad.model", folder);
+  for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+    bytes b = {good.size, malloc(good.size)};
+    assert_non_null(b.data);
+    memcpy(b.data, good.data, good.size);
+    replace(&b, lies[i].from, lies[i].to);
+    write_bytes(path, &b, b.size);
+    model = (pmn_classifier *)path;
+    pmn_status st = pmn_classifier_load(path, &model, &err);
+    if ((st != PMN_STATUS_MODEL && st != PMN_STATUS_ARGUMENT) || strstr(err.message, lies[i].text) == NULL)
+      fail_msg("%s: %d %s", lies[i].to, (int)st, err.message);
+    assert_null(model);
+    free(b.data);
+  }
+  for (size_t size = 0; size < good.size; size += size < 64 ? 1 : 97) {
+    write_bytes(path, &good, size);
+    check_fails(pmn_classifier_load(path, &model, &err), PMN_STATUS_MODEL, path);
+  }
+  for (size_t i = 0; i < good.size; i += i < 1000 ? 1 : 7) { /* refused, or of values that are finite still */
+    good.data[i] ^= 0x40;
+    write_bytes(path, &good, good.size);
+    good.data[i] ^= 0x40;
+    if (pmn_classifier_load(path, &model, &err) != PMN_STATUS_OK) continue;
+    const pmn_perceptron *p = model->perceptron;
+    for (size_t w = 0; w < p->weight_count; w++) assert_true(isfinite(p->weights[w]));
+    pmn_classifier_destroy(model);
+  }
+  for (int64_t k = 0, done = 0; !done; k++) { /* for want of memory too */
+    pmn_mem_fail_after(k);
+    pmn_status st = pmn_classifier_load(in_folder("good.model"), &model, &err);
+    pmn_mem_fail_after(-1);
+    done = st == PMN_STATUS_OK;
+    if (!done && st != PMN_STATUS_NO_MEMORY) fail_msg("allocation %d: %d %s", (int)k, (int)st, err.message);
+    if (done) pmn_classifier_destroy(model);
+    if (done) assert_in_range(k, 20, 400);
+  }
+  free(good.data);
+}
+
+/* A model of a network belongs to its weights, and to what else its features were. */
+static void other_weights_are_refused(void **state) {
+  (void)state;
+  char path[512];
+  bytes b;
+  pmn_train_options options = train_options(training, "good.model");
+  options.rows.features = NULL;
+  options.rows.preprocess = NULL;
+  options.rows.width = options.rows.height = 64;
+  assert_int_equal(trained(&options).width, WIDTH);
+  pmn_classify_options asked = classify_options(training, "good.model", "out.csv");
+  predicted(&asked);
+  b.data = read_all(in_folder("good.model"), &b.size);
+  snprintf(path, sizeof path, "%s/bad.model", folder);
+  replace(&b, "\\\"weights_sha256\\\":\\\"", "\\\"weights_sha256\\\":\\\"0");
+  write_bytes(path, &b, b.size);
+  asked = classify_options(training, "bad.model", "other.csv");
+  predict_fails(&asked, PMN_STATUS_ARGUMENT, "efficientnet_lite0 with other weights");
+  replace(&b, "\\\"options\\\":{\\\"width\\\":64", "\\\"options\\\":{\\\"width\\\":96");
+  replace(&b, "\\\"weights_sha256\\\":\\\"0", "\\\"weights_sha256\\\":\\\"");
+  write_bytes(path, &b, b.size);
+  predict_fails(&asked, PMN_STATUS_ARGUMENT, "preprocess.width 64, here 96");
+  asked = classify_options(training, "good.model", "other.csv");
+  asked.rows.weights = "missing.safetensors";
+  predict_fails(&asked, PMN_STATUS_NOT_FOUND, "missing.safetensors");
+  free(b.data);
+}
+
+/* For want of memory, wherever, nothing is left and everything is freed. */
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  pmn_train_options options = train_options(training, "x.model");
+  options.rows.statistics.pca_components = 3;
+  options.rows.threads = 1;
+  options.rows.on_message = NULL;
+  options.rows.on_progress = NULL;
+  pmn_status status = PMN_STATUS_NO_MEMORY;
+  for (int64_t k = 0; status != PMN_STATUS_OK; k += k < 60 ? 1 : 7) {
+    pmn_summary *summary = NULL;
+    pmn_err err = PMN_ERR_INIT;
+    pmn_mem_fail_after(k);
+    status = pmn_train(&options, NULL, &summary, &err);
+    pmn_mem_fail_after(-1);
+    pmn_summary_destroy(summary);
+    if (status != PMN_STATUS_OK && status != PMN_STATUS_NO_MEMORY)
+      fail_msg("allocation %d: %d %s", (int)k, (int)status, err.message);
+    if (status != PMN_STATUS_OK) assert_int_equal(files_in(folder), 0);
+  }
+  status = PMN_STATUS_NO_MEMORY;
+  for (int64_t k = 0; status != PMN_STATUS_OK; k += k < 60 ? 1 : 7) {
+    pmn_summary *summary = NULL;
+    pmn_evaluation *evaluation = NULL;
+    pmn_err err = PMN_ERR_INIT;
+    pmn_classify_options asked = classify_options(training, "x.model", "out.csv");
+    asked.rows.on_message = NULL;
+    asked.rows.on_progress = NULL;
+    pmn_mem_fail_after(k);
+    status = pmn_evaluate(&asked, &evaluation, &summary, &err);
+    pmn_mem_fail_after(-1);
+    pmn_summary_destroy(summary);
+    pmn_evaluation_destroy(evaluation);
+    if (status != PMN_STATUS_OK && status != PMN_STATUS_NO_MEMORY)
+      fail_msg("allocation %d: %d %s", (int)k, (int)status, err.message);
+    if (status != PMN_STATUS_OK) assert_int_equal(files_in(folder), 1);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      in_fresh_folder(pixels_are_learnt),
+      in_fresh_folder(labels_of_any_bytes),
+      in_fresh_folder(threads_change_nothing),
+      in_fresh_folder(a_vocabulary_moves_in),
+      in_fresh_folder(unseen_labels_are_apart),
+      in_fresh_folder(mistakes_have_their_place),
+      in_fresh_folder(rejects),
+      in_fresh_folder(wrong_options),
+      in_fresh_folder(interrupted),
+      in_fresh_folder(damaged_models_are_refused),
+      in_fresh_folder(other_weights_are_refused),
+      in_fresh_folder(every_allocation_may_fail),
+  };
+  return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
+}
