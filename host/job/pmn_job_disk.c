@@ -52,21 +52,47 @@ static pmn_status work_path(const pmn_job_names *names, const char *name, char p
   return pmn_err_set(err, PMN_STATUS_WRITE, 0, "the path %.300s... is too long", names->work);
 }
 
+static bool is_output_name(const char *name, bool is_folder) {
+  return !is_folder && pmn_job_is_ours(name);
+}
+
+/* One of them is in every working folder. */
+static const char *const MARKERS[] = {"lock", "job.json"};
+
+static bool is_marker(const char *name, bool is_folder) {
+  return !is_folder && (strcmp(name, MARKERS[0]) == 0 || strcmp(name, MARKERS[1]) == 0);
+}
+
+static bool ends_with(const char *name, const char *end) {
+  size_t size = strlen(name), length = strlen(end);
+  return size >= length && strcmp(name + size - length, end) == 0;
+}
+
+/* What a run writes into its working folder; a network file system may keep there what is open yet removed. */
+static bool is_work_name(const char *name, bool is_folder) {
+  static const char *const ends[] = {".json", ".f32", ".tmp"};
+  /* An entry of the journal that is a folder is damaged, and told as such. */
+  bool mine = is_marker(name, is_folder) || strcmp(name, "output") == 0 || strcmp(name, "old") == 0;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) mine = mine || ends_with(name, ends[i]);
+  return mine || strncmp(name, ".pomona-scratch-", strlen(".pomona-scratch-")) == 0 ||
+         strncmp(name, ".nfs", strlen(".nfs")) == 0;
+}
+
 /* A folder's first name that `mine` does not know, into `name`; "" if there is none. *count is how many names it has.
  */
 static pmn_status scan(
-    const char *folder, bool (*mine)(const char *name), char name[256], int64_t *count, pmn_err *err) {
+    const char *folder, bool (*mine)(const char *name, bool is_folder), char name[256], int64_t *count, pmn_err *err) {
   DIR *handle = opendir(folder);
-  if (handle == NULL) return fail("list the folder", folder, err);
   name[0] = '\0';
   *count = 0;
+  if (handle == NULL) return errno == ENOENT ? PMN_STATUS_OK : fail("list the folder", folder, err);
   for (struct dirent *entry; errno = 0, (entry = readdir(handle)) != NULL;) {
     struct stat info;
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     ++*count;
     bool folder_inside =
         fstatat(dirfd(handle), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
-    if (name[0] == '\0' && (folder_inside || !mine(entry->d_name))) snprintf(name, 256, "%s", entry->d_name);
+    if (name[0] == '\0' && !mine(entry->d_name, folder_inside)) snprintf(name, 256, "%s", entry->d_name);
   }
   pmn_status st = errno == 0 ? PMN_STATUS_OK : fail("list the folder", folder, err);
   closedir(handle);
@@ -110,7 +136,7 @@ static pmn_status look(const pmn_job_names *names, pmn_job_state *state, char wh
         "%.300s is a mount point, which nothing can take the place of; name a folder inside it: %.300s/results/",
         names->output, names->output);
   }
-  PMN_TRY(scan(names->output, pmn_job_is_ours, what, &count, err));
+  PMN_TRY(scan(names->output, is_output_name, what, &count, err));
   *state = count == 0 ? PMN_JOB_NOTHING : what[0] != '\0' ? PMN_JOB_FOREIGN : PMN_JOB_OUTPUT;
 done:
   return st;
@@ -202,6 +228,36 @@ done:
   return st;
 }
 
+static bool is_marked(const pmn_job_names *names) {
+  char path[4096];
+  struct stat info;
+  bool marked = false;
+  for (size_t i = 0; i < sizeof MARKERS / sizeof *MARKERS; i++) {
+    marked = marked || (work_path(names, MARKERS[i], path, NULL) == PMN_STATUS_OK && lstat(path, &info) == 0);
+  }
+  return marked;
+}
+
+/* A working folder that none of us has made: it holds things that no run writes, or has neither lock nor plan. Another
+ * run may make it or remove it meanwhile, so these are looked for before and after. */
+static pmn_status check_work(const pmn_job_names *names, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char what[256];
+  int64_t count;
+  bool marked = is_marked(names);
+  PMN_TRY(scan(names->work, is_work_name, what, &count, err));
+  marked = marked || is_marked(names);
+  if (count > 0 && !marked && what[0] == '\0') PMN_TRY(scan(names->work, is_marker, what, &count, err));
+  if (what[0] != '\0') {
+    PMN_FAIL(err, PMN_STATUS_WRITE,
+        "%.250s is where the work on %.150s is kept, but holds %.100s, which is none of Pomona's and is not removed; "
+        "move that, or choose another name",
+        names->work, names->output, what);
+  }
+done:
+  return st;
+}
+
 static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char path[4096];
@@ -212,6 +268,7 @@ static pmn_status lock_take(const pmn_job_names *names, void **handle, pmn_err *
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
   self->fd = -1;
   PMN_TRY(work_path(names, "lock", path, err));
+  if (!fresh) PMN_TRY(check_work(names, err));
   PMN_TRY(take(names, path, true, self, err));
   PMN_TRY(sync_folder(names->parent, err)); /* what is kept in the folder lasts no longer than its name */
   *handle = self;
@@ -251,7 +308,7 @@ static pmn_status remove_files(const char *path, const char *kept, int64_t *remo
   pmn_status st = PMN_STATUS_OK;
   DIR *handle = opendir(path);
   if (handle == NULL) return errno == ENOENT ? PMN_STATUS_OK : fail("open the folder", path, err);
-  for (struct dirent *entry; (entry = readdir(handle)) != NULL;) {
+  for (struct dirent *entry; errno = 0, (entry = readdir(handle)) != NULL;) {
     const char *name = entry->d_name;
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, kept) == 0) continue;
     if (unlinkat(dirfd(handle), name, 0) == 0)
@@ -259,6 +316,7 @@ static pmn_status remove_files(const char *path, const char *kept, int64_t *remo
     else if (errno != ENOENT)
       st = fail("remove what is in", path, err);
   }
+  if (st == PMN_STATUS_OK && errno != 0) st = fail("list the folder", path, err);
   closedir(handle);
   return st;
 }

@@ -156,6 +156,41 @@ static void foreign_files(void **state) {
   assert_string_equal(names_in(folder), "out");
 }
 
+/* A folder that has the name of the working folder by chance. */
+static void foreign_work(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  int64_t removed;
+  static const char *const names[] = {"thesis.txt", "data.json", ".hidden", "output"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char path[64];
+    snprintf(path, sizeof path, ".out.pomona/%s", names[i]);
+    assert_int_equal(mkdir(in_folder(".out.pomona"), 0700), 0);
+    put_text(in_folder(path), "precious");
+    for (int flags = 0; flags < 4; flags++) {
+      check_fails(try_job(in_folder("out/"), flags & 1, flags & 2, &err), PMN_STATUS_WRITE, names[i]);
+      assert_non_null(strstr(err.message, "which is none of Pomona's and is not removed"));
+    }
+    check_fails(pmn_job_clean(NULL, in_folder("out/"), &removed, &err), PMN_STATUS_WRITE, names[i]);
+    assert_int_equal(removed, 0);
+    check_text(in_folder(path), "precious");
+    assert_string_equal(names_in(in_folder(".out.pomona")), names[i]);
+    check_folder_remove(in_folder(".out.pomona"));
+  }
+  /* Beside our own work, too. */
+  leave_work(in_folder("out/"), 'a', 1);
+  put_text(in_folder(".out.pomona/thesis.txt"), "precious");
+  check_fails(try_job(in_folder("out/"), true, false, &err), PMN_STATUS_WRITE, "thesis.txt");
+  check_fails(pmn_job_clean(NULL, in_folder("out/"), &removed, &err), PMN_STATUS_WRITE, "thesis.txt");
+  assert_string_equal(names_in(in_folder(".out.pomona")), "job.json lock output part-00000.json thesis.txt");
+  unlink(in_folder(".out.pomona/thesis.txt"));
+  check_ok(run_job(in_folder("out/"), 'a', false, true, NULL, &err));
+  /* An empty one is nobody's loss: a run may have been killed when it had just made it. */
+  assert_int_equal(mkdir(in_folder(".out.pomona"), 0700), 0);
+  check_ok(run_job(in_folder("out/"), 'b', true, false, NULL, &err));
+  assert_string_equal(names_in(folder), "out");
+}
+
 static void outputs_there(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -622,6 +657,7 @@ int main(void) {
       TEST(links_and_files),
       TEST(mount_points),
       TEST(foreign_files),
+      TEST(foreign_work),
       TEST(outputs_there),
       TEST(outputs_that_appear),
       TEST(one_run_at_a_time),
