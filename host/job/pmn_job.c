@@ -24,10 +24,6 @@ struct pmn_job {
   bool shown;    /* the output is there: the working folder can go */
 };
 
-bool pmn_job_is_ours(const char *name) {
-  return name[0] == '_' || strncmp(name, "part-", 5) == 0;
-}
-
 bool pmn_job_is_folder(const char *output) {
   size_t size = strlen(output);
   return size > 0 && output[size - 1] == '/';
@@ -46,6 +42,15 @@ static void names_reset(pmn_job_names *names) {
 }
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
+
+/* What an output's record does not name is not that output's, so it is not replaced with it. */
+static pmn_status look(const pmn_job *self, pmn_job_state *state, char what[256], pmn_err *err) {
+  pmn_status st = self->place->look(&self->names, state, what, err);
+  if (st != PMN_STATUS_OK || *state != PMN_JOB_OUTPUT || !self->overwrite) return st;
+  st = pmn_job_find_unnamed(&self->names, what, err);
+  if (what[0] != '\0') *state = PMN_JOB_FOREIGN;
+  return st;
+}
 
 static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const char *what, pmn_err *err) {
   if ((state == PMN_JOB_OUTPUT || state == PMN_JOB_HALF) && !self->overwrite) {
@@ -117,7 +122,7 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   self->names.s3 = pmn_s3_is_uri(options->output) ? options->s3 : NULL;
   self->overwrite = options->overwrite;
   PMN_TRY(self->place->names(options->output, &self->names, err));
-  PMN_TRY(self->place->look(&self->names, &state, what, err));
+  PMN_TRY(look(self, &state, what, err));
   /* Whether an output that is there is this job's own is known when the plan is. */
   self->finished = state == PMN_JOB_OUTPUT && options->resume && !options->overwrite;
   if (!self->finished && state != PMN_JOB_HALF) PMN_TRY(refuse_output(self, state, what, err));
@@ -422,7 +427,7 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
   char what[256];
   /* Something may have come there since the job was opened. */
   PMN_TRY(check_lock(job, err));
-  PMN_TRY(job->place->look(&job->names, &state, what, err));
+  PMN_TRY(look(job, &state, what, err));
   if (state != PMN_JOB_HALF) PMN_TRY(refuse_output(job, state, what, err));
   if (job->names.s3 == NULL) {
     shown = json_loads(record, 0, NULL);

@@ -86,15 +86,25 @@ typedef struct view {
   char *what;
 } view;
 
-static bool is_temporary(const char *name) {
-  return strncmp(name, "_temporary/", strlen("_temporary/")) == 0;
+/* What a run writes below OUT/_temporary/, where other programs may work, too. */
+static bool is_work_name(const char *name) {
+  size_t size = strlen(name);
+  bool ends = size > 5 && strcmp(name + size - 5, ".json") == 0;
+  ends = ends || (size > 4 && strcmp(name + size - 4, ".f32") == 0);
+  return ends && strchr(name, '/') == NULL;
+}
+
+static bool is_work(const char *name) {
+  static const char work[] = "_temporary/";
+  if (strncmp(name, work, strlen(work)) != 0) return false;
+  return name[strlen(work)] == '\0' || is_work_name(name + strlen(work));
 }
 
 static pmn_status look_at(void *arg, const pmn_s3_object *object, pmn_err *err) {
   view *v = arg;
   const char *name = object->key + v->prefix_size;
-  if (name[0] == '\0' || is_temporary(name)) return PMN_STATUS_OK; /* an empty object may stand for the folder */
-  bool ours = pmn_job_is_ours(name) && strchr(name, '/') == NULL;
+  if (name[0] == '\0' || is_work(name)) return PMN_STATUS_OK; /* an empty object may stand for the folder */
+  bool ours = pmn_job_is_ours(name);
   if (!ours)
     v->state = PMN_JOB_FOREIGN;
   else if (v->state == PMN_JOB_NOTHING || strcmp(name, "_SUCCESS") == 0)
@@ -117,9 +127,15 @@ done:
   return st;
 }
 
-static pmn_status found(void *arg, const pmn_s3_object *object, pmn_err *err) {
-  (void)object;
-  *(bool *)arg = true;
+typedef struct work_search {
+  size_t prefix_size;
+  bool found;
+} work_search;
+
+static pmn_status find_work(void *arg, const pmn_s3_object *object, pmn_err *err) {
+  work_search *s = arg;
+  if (!is_work_name(object->key + s->prefix_size)) return PMN_STATUS_OK;
+  s->found = true;
   return enough(err);
 }
 
@@ -128,7 +144,9 @@ static pmn_status has_work(const pmn_job_names *names, bool *has, pmn_err *err) 
   below b;
   *has = false;
   PMN_TRY(below_find(names->work, &b, err));
-  PMN_TRY(list(names, &b, found, has, err));
+  work_search s = {.prefix_size = b.prefix.size};
+  PMN_TRY(list(names, &b, find_work, &s, err));
+  *has = s.found;
 done:
   below_reset(&b);
   return st;
@@ -183,7 +201,9 @@ typedef struct removal {
 
 static pmn_status remove_object(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const removal *r = arg;
-  if (strcmp(object->key + r->prefix_size, LOCK) == 0) return PMN_STATUS_OK; /* whose it is, only unlock knows */
+  const char *name = object->key + r->prefix_size;
+  if (!is_work_name(name)) return PMN_STATUS_OK;
+  if (strcmp(name, LOCK) == 0) return PMN_STATUS_OK; /* whose it is, only unlock knows */
   pmn_status st = pmn_s3_delete(r->s3, r->bucket, object->key, err);
   if (st == PMN_STATUS_OK) ++*r->removed;
   return st;
@@ -192,7 +212,7 @@ static pmn_status remove_object(void *arg, const pmn_s3_object *object, pmn_err 
 static pmn_status end_upload(void *arg, const char *key, const char *upload_id, pmn_err *err) {
   const removal *r = arg;
   const char *name = key + r->prefix_size;
-  if (!pmn_job_is_ours(name) || strchr(name, '/') != NULL) return PMN_STATUS_OK;
+  if (!pmn_job_is_ours(name)) return PMN_STATUS_OK;
   pmn_status st = pmn_s3_abort(r->s3, r->bucket, key, upload_id, err);
   if (st == PMN_STATUS_OK) ++*r->removed;
   return st;
@@ -227,8 +247,8 @@ done:
 static pmn_status remove_stale(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const removal *r = arg;
   const char *name = object->key + r->prefix_size;
-  bool is_part = strncmp(name, "part-", strlen("part-")) == 0 && strchr(name, '/') == NULL;
-  if (!is_part && strcmp(name, "_rejects.csv") != 0) return PMN_STATUS_OK;
+  if (!pmn_job_is_ours(name) || strcmp(name, "_record.json") == 0 || strcmp(name, "_SUCCESS") == 0)
+    return PMN_STATUS_OK;
   for (size_t i = 0; i < json_array_size(r->files); i++) {
     const char *kept = json_string_value(json_object_get(json_array_get(r->files, i), "name"));
     if (kept != NULL && strcmp(kept, name) == 0) return PMN_STATUS_OK;

@@ -43,7 +43,10 @@ typedef struct pmn_job_place {
 
 extern const pmn_job_place pmn_job_disk, pmn_job_bucket;
 
-/* Names that an output holds: part-..., _... */
+/* Names that an output holds: part-NNNNN.csv and its like, _record.json, _rejects.csv, _SUCCESS. */
 bool pmn_job_is_ours(const char *name);
+/* Parts of that form that the record of a finished output does not name: the first one into `what`; "" if there is
+ * none, or no record that names any files. */
+PMN_MUST_USE pmn_status pmn_job_find_unnamed(const pmn_job_names *names, char what[256], pmn_err *err);
 
 #endif

@@ -156,6 +156,32 @@ static void foreign_files(void **state) {
   assert_string_equal(names_in(folder), "out");
 }
 
+/* Names that other programs give: a form alone is not enough, and where a record names the parts, the form neither. */
+static void names_much_like_ours(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  char path[64];
+  static const char *const names[] = {"_metadata", "_notes.txt", "part-", "part-00000", "part-0000.csv",
+      "part-00000.csv.bak", "part-00000-3f2a.snappy.parquet", "part-0x000.csv", "part-00000.json", "_SUCCESS2"};
+  check_ok(run_job(in_folder("out/"), 'a', false, false, NULL, &err));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(path, sizeof path, "out/%s", names[i]);
+    put_text(in_folder(path), "precious");
+    check_fails(try_job(in_folder("out/"), true, false, &err), PMN_STATUS_WRITE, names[i]);
+    assert_non_null(strstr(err.message, "which is none of Pomona's"));
+    check_text(in_folder(path), "precious");
+    unlink(in_folder(path));
+  }
+  put_text(in_folder("out/part-00003.csv"), "precious");
+  put_text(in_folder("out/_record.json"), "{\"files\": [{\"name\": \"part-00000.csv\"}, {\"name\": "
+                                          "\"part-00001.csv\"}, {\"name\": \"part-00002.csv\"}, {}]}");
+  check_fails(try_job(in_folder("out/"), true, false, &err), PMN_STATUS_WRITE, "part-00003.csv, which is none");
+  unlink(in_folder("out/part-00003.csv"));
+  put_text(in_folder("out/_rejects.csv"), "path,stage,reason\n");
+  check_ok(run_job(in_folder("out/"), 'b', true, false, NULL, &err));
+  assert_int_equal(output_letter(in_folder("out")), 'b');
+}
+
 /* A folder that has the name of the working folder by chance. */
 static void foreign_work(void **state) {
   (void)state;
@@ -657,6 +683,7 @@ int main(void) {
       TEST(links_and_files),
       TEST(mount_points),
       TEST(foreign_files),
+      TEST(names_much_like_ours),
       TEST(foreign_work),
       TEST(outputs_there),
       TEST(outputs_that_appear),

@@ -166,11 +166,24 @@ def check_folders():
     lab.put("folder/mine.txt", b"x")
     for word in ("--resume", "--overwrite"):
         lab.extract(lab.uri("pics/"), lab.uri("folder/"), word, code=WRITE, says="mine.txt")
+    lab.boto.delete_object(Bucket=lab.bucket, Key="folder/mine.txt")
+    check_foreign()
     lab.extract(lab.uri("pics/"), lab.uri(""), "--resume", code=WRITE, says="none of Pomona's")
     lab.boto.create_bucket(Bucket="results")
     lab.extract(lab.uri("pics/"), "s3://results/", "--parts", 1, "--format", "csv")
     content = lab.boto.list_objects_v2(Bucket="results")["Contents"]
     assert [entry["Key"] for entry in content] == ["_SUCCESS", "_record.json", "_rejects.csv", "part-00000.csv"]
+
+
+def check_foreign():
+    """What other programs have written is neither overwritten nor cleaned away, though its name is much like ours."""
+    for name in ("_temporary/0/task-1/part-00000.parquet", "_temporary/mine", "_metadata", "part-00000-a.parquet",
+                 "part-00002.parquet"):
+        lab.put("folder/" + name, b"x")
+        lab.extract(lab.uri("pics/"), lab.uri("folder/"), "--overwrite", code=WRITE, says=name)
+        lab.run("clean", lab.uri("folder/"), says="0 files")
+        assert name in lab.keys("folder/"), lab.keys("folder/")
+        lab.boto.delete_object(Bucket=lab.bucket, Key="folder/" + name)
 
 
 def check_sources():
