@@ -420,6 +420,25 @@ pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, p
   return st == PMN_STATUS_OK && job->names.s3 == NULL ? pmn_sink_commit(sink, "", err) : st;
 }
 
+/* Before the first file is shown: all that will be, and whether something else is there. A run that goes on with it
+ * finds its own files there, so the first entry stays. */
+static pmn_status note_commit(pmn_job *job, const json_t *files, bool replaces, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_t *names = json_array(), *entry = NULL;
+  PMN_TRY(pmn_job_recall(job, "commit", &entry, err));
+  if (entry != NULL) goto done;
+  entry = json_pack("{s:O, s:b}", "files", names, "replaces", replaces);
+  bool good = entry != NULL;
+  for (size_t i = 0; good && i < json_array_size(files); i++) {
+    good = json_array_append(names, json_object_get(json_array_get(files, i), "name")) == 0;
+  }
+  st = good ? pmn_job_note(job, "commit", entry, err) : pmn_err_memory(err, 1, "an entry of the journal");
+done:
+  json_decref(names);
+  json_decref(entry);
+  return st;
+}
+
 pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   json_t *shown = NULL;
@@ -436,6 +455,8 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
       goto done;
     }
     PMN_TRY(pmn_job_note(job, "shown", shown, err));
+  } else {
+    PMN_TRY(note_commit(job, files, state != PMN_JOB_NOTHING, err));
   }
   PMN_TRY(job->place->show(&job->names, files, record, err));
   job->shown = true;
@@ -509,6 +530,20 @@ done:
   return st;
 }
 
+static pmn_status undo_commit(const pmn_job_place *place, const pmn_job_names *names, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *work = NULL;
+  json_t *commit = NULL;
+  if (place->undo == NULL) return PMN_STATUS_OK;
+  PMN_TRY(pmn_folder_open(names->s3, names->work, false, &work, err));
+  PMN_TRY(read_json(work, "commit.json", &commit, err));
+  if (commit != NULL) st = place->undo(names, commit, removed, err);
+done:
+  json_decref(commit);
+  pmn_folder_close(work);
+  return st;
+}
+
 pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_job_place *place = choose_place(output);
@@ -519,6 +554,7 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   PMN_TRY(place->names(output, &names, err));
   PMN_TRY(place->has_work(&names, &has, err));
   if (has) PMN_TRY(place->lock(&names, &lock, err));
+  if (has) PMN_TRY(undo_commit(place, &names, removed, err));
   /* Uploads to a bucket may be there without a working folder. */
   if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
   PMN_TRY(clean_file(place, &names, removed, err));

@@ -292,6 +292,45 @@ done:
   return st;
 }
 
+static pmn_status remove_shown(pmn_folder *output, const json_t *files, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t count = json_array_size(files);
+  for (size_t i = 0; i <= count; i++) {
+    const char *name = i < count ? json_string_value(json_array_get(files, i)) : "_record.json";
+    int64_t size;
+    if (name == NULL || !pmn_job_is_ours(name)) continue;
+    PMN_TRY(pmn_folder_size(output, name, &size, err));
+    if (size < 0) continue;
+    PMN_TRY(pmn_folder_remove(output, name, err));
+    ++*removed;
+  }
+done:
+  return st;
+}
+
+/* The plan goes first, since who goes on would look for uploads that are no more. */
+static pmn_status undo(const pmn_job_names *names, const json_t *commit, int64_t *removed, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_folder *work = NULL, *output = NULL;
+  int64_t size;
+  PMN_TRY(pmn_folder_open(names->s3, names->output, false, &output, err));
+  PMN_TRY(pmn_folder_open(names->s3, names->work, false, &work, err));
+  PMN_TRY(pmn_folder_size(output, "_SUCCESS", &size, err));
+  if (size >= 0) goto done; /* not begun, or done */
+  if (json_is_true(json_object_get(commit, "replaces"))) {
+    PMN_FAIL(err, PMN_STATUS_EXISTS,
+        "a run broke off while it replaced the output in %.300s, which is half old and half new: go on with --resume, "
+        "or start anew with --overwrite",
+        names->output);
+  }
+  PMN_TRY(pmn_folder_remove(work, "job.json", err));
+  st = remove_shown(output, json_object_get(commit, "files"), removed, err);
+done:
+  pmn_folder_close(work);
+  pmn_folder_close(output);
+  return st;
+}
+
 /* Uploads to the output's own key, or to that of a file beside it; "out.csv" is none of "out"'s. */
 static pmn_status end_single(void *arg, const char *key, const char *upload_id, pmn_err *err) {
   static const char *const suffixes[] = {"", ".record.json", ".index.csv", ".rejects.csv"};
@@ -328,4 +367,5 @@ const pmn_job_place pmn_job_bucket = {.names = names_make,
     .check_lock = check_lock,
     .clear = clear,
     .show = show,
+    .undo = undo,
     .sweep = sweep};

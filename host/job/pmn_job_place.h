@@ -37,6 +37,10 @@ typedef struct pmn_job_place {
   /* All `files` are in place: with the run record they become the output. */
   PMN_MUST_USE pmn_status (*show)(
       const pmn_job_names *names, const struct json_t *files, const char *record, pmn_err *err);
+  /* Removes what a commit has shown that broke off; `commit` is its entry in the journal. PMN_STATUS_EXISTS: it
+   * replaced an older output, which is not to be had any more. NULL where all is shown at one stroke. */
+  PMN_MUST_USE pmn_status (*undo)(
+      const pmn_job_names *names, const struct json_t *commit, int64_t *removed, pmn_err *err);
   /* What broken runs leave of outputs that are single files. */
   PMN_MUST_USE pmn_status (*sweep)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
 } pmn_job_place;

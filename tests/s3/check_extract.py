@@ -487,6 +487,10 @@ def check_commit_faults():
                     lab.extract(lab.uri("pics/"), out, *plan, code=WRITE, says="--resume")
                     lab.extract(lab.uri("pics/"), out, *plan, "--resume")
                     assert lab.output("step/") == whole, target
+            with fresh("step/") as out:  # what was shown without _SUCCESS goes with the journal that could finish it
+                lab.extract(lab.uri("pics/"), out, *plan, code=WRITE, says="--resume", AWS_ENDPOINT_URL_S3=line.url)
+                lab.run("clean", out, says="removed")
+                assert lab.keys("step/") == [], (target, lab.keys("step/"))
         # With --overwrite the old output is whole until its _SUCCESS goes, the list of rejects included.
         words = [*plan, "--overwrite", "--include", "*/*.jpg"]
         with fresh("over/") as out:
@@ -496,6 +500,11 @@ def check_commit_faults():
             lab.extract(lab.uri("pics/"), out, *words, code=GO_ON, says="--resume", AWS_ENDPOINT_URL_S3=line.url,
                         AWS_MAX_ATTEMPTS="2")
             assert lab.output("over/") == whole
+            line.reset()
+            line.fault("POST", "part-00002.csv.uploadId", "error", times=100, status=403, code="AccessDenied")
+            lab.extract(lab.uri("pics/"), out, *words, "--resume", code=WRITE, says="--resume",
+                        AWS_ENDPOINT_URL_S3=line.url)
+            lab.run("clean", out, code=WRITE, says="half old and half new: go on with --resume")
             lab.extract(lab.uri("pics/"), out, *words, "--resume", code=OK)
             assert lab.keys("over/") == ["_SUCCESS", "_record.json", *parts], lab.keys("over/")
 
