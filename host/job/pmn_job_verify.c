@@ -528,6 +528,11 @@ static pmn_status find_kind(verify *v, pmn_err *err) {
   struct stat info;
   pmn_infile *file = NULL;
   v->is_folder = pmn_job_is_folder(v->output);
+  bool is_file = v->is_folder && v->s3 == NULL && stat(v->path.data, &info) == 0 && !S_ISDIR(info.st_mode);
+  if (is_file) {
+    return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0,
+        "%.300s is a file and no folder: name it without the slash at the end", v->path.data);
+  }
   if (v->is_folder) return PMN_STATUS_OK;
   if (v->s3 == NULL) {
     v->is_folder = stat(v->path.data, &info) == 0 && S_ISDIR(info.st_mode);

@@ -511,6 +511,8 @@ static void wrong_calls(void **state) {
   fresh();
   check_fails(pmn_verify(&options, &found, &err), PMN_STATUS_ARGUMENT, "no output is named");
   options.output = at(copy, "csv/");
+  put_text(at(copy, "table.csv"), "");
+  missing("table.csv/", "is a file and no folder");
   volatile sig_atomic_t stop = 1;
   options.stop = &stop;
   check_fails(pmn_verify(&options, &found, &err), PMN_STATUS_INTERRUPTED, "interrupted");
