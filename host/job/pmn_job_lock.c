@@ -27,6 +27,7 @@ struct pmn_job_lock {
   pmn_s3 *s3;
   char *bucket, *key;
   char id[ID_SIZE];
+  int64_t began; /* in seconds, by the clock that goes on while the machine sleeps */
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t wake;
@@ -101,14 +102,22 @@ static bool is_alive(const owner *o) {
   return !here || kill((pid_t)o->process, 0) == 0 || errno != ESRCH;
 }
 
-/* A process that slept for minutes may have been taken for dead. */
+static int64_t boot_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return now.tv_sec;
+}
+
+/* A process that slept for minutes may have been taken for dead; of two that begin together, each may have found the
+ * lock free. */
 pmn_status pmn_job_lock_check(const pmn_job_lock *self, pmn_err *err) {
   owner o;
   pmn_status st = read_owner(self, &o, err);
   if (st != PMN_STATUS_OK || o.id[0] == '\0' || strcmp(o.id, self->id) == 0) return st;
+  bool young = boot_seconds() - self->began <= DEAD_SECONDS;
   return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
-      "another run (process %lld of %s) has taken this one for dead and writes its output now; leave it to that one",
-      (long long)o.process, o.host);
+      "another run (process %lld of %s) has %s and writes the output now; leave it to that one", (long long)o.process,
+      o.host, young ? "begun at the same time as this one" : "taken this one for dead");
 }
 
 /* Writes the time until it is told to end. What cannot be written now is written next time: the network may be back. */
@@ -180,6 +189,7 @@ pmn_status pmn_job_lock_take(
     st = pmn_err_memory(err, strlen(key), "a lock");
     goto done;
   }
+  self->began = boot_seconds();
   PMN_TRY(make_id(self->id, err));
   st = put(self, true, err);
   if (st == PMN_STATUS_EXISTS) st = take_over(self, output, err);
