@@ -456,8 +456,8 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   PMN_TRY(pmn_job_note(run->job, name, entry, err));
   json_array_clear(run->rejected);
   if (run->options->pause != NULL && *run->options->pause != 0 && end < run->counts.listed) {
-    PMN_FAIL(err, PMN_STATUS_PAUSED, "ended early, as asked: %lld of %lld pictures are done; go on with --resume",
-        (long long)end, (long long)run->counts.listed);
+    PMN_FAIL(err, PMN_STATUS_PAUSED, "ended early, as asked: %lld of %lld pictures are done", (long long)end,
+        (long long)run->counts.listed);
   }
 done:
   json_decref(files);

@@ -35,9 +35,7 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
     return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written%s",
         uploads ? "; pomona clean ends the upload" : "");
   }
-  return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0,
-      "interrupted; what was done is kept in %.250s: go on with --resume, or remove it with pomona clean",
-      pmn_job_work_folder(run->job));
+  return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0, "interrupted");
 }
 
 static pmn_status check_stop(const void *run, pmn_err *err) {
@@ -286,15 +284,15 @@ done:
  * to do. */
 static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
   const pmn_extract_options *o = run->options;
-  bool told = status == PMN_STATUS_ARGUMENT || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL ||
-              status == PMN_STATUS_PAUSED || status == PMN_STATUS_INTERRUPTED;
+  bool told = status == PMN_STATUS_ARGUMENT || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL;
   if (told || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
   bool too_many = status == PMN_STATUS_REJECTED && (o->stop_on_error || o->max_rejects >= 0);
+  bool resumes = run->plan == NULL || run->journals;
   char kept[300];
   pmn_err why = *err;
-  snprintf(kept, sizeof kept,
-      "; what was done is kept in %.150s: go on with --resume%s, or remove it with pomona clean",
-      pmn_job_work_folder(run->job), too_many ? " and more rejects allowed" : "");
+  snprintf(kept, sizeof kept, "; what was done is kept in %.150s: %s%s, or remove it with pomona clean",
+      pmn_job_work_folder(run->job), resumes ? "go on with --resume" : "start anew with --overwrite",
+      too_many ? " and more rejects allowed" : "");
   pmn_err_set(err, status, why.foreign, "%.*s%s", (int)(sizeof why.message - 1 - strlen(kept)), why.message, kept);
 }
 

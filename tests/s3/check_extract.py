@@ -321,6 +321,21 @@ def check_interrupt():
         assert lab.output("interrupted/") == whole
 
 
+def check_interrupted_commit():
+    """^C while the parts are shown: the user is told what is kept, as at any other time."""
+    plan, whole, _ = wholes()[0]
+    with fresh("stopped/") as out, FaultyProxy(lab.server.port) as line:
+        line.fault("POST", "part-00002.csv.uploadId", "late", seconds=3)
+        child = lab.start("extract", lab.uri("pics/"), "-o", out, *SMALL, *plan, AWS_ENDPOINT_URL_S3=line.url)
+        wait_for("stopped/", "part-00001.csv", child)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == 130, child.returncode
+        assert err.count(b"; what was done is kept in") == 1 and b"go on with --resume, or remove" in err, err
+        lab.extract(lab.uri("pics/"), out, *plan, "--resume")
+        assert lab.output("stopped/") == whole
+
+
 def check_lock_and_clean():
     """One run at a time; a dead one is taken over at once; what it left can be removed, a living one's cannot."""
     plan, whole, _ = wholes()[0]
@@ -401,6 +416,7 @@ def check_taken_over():
         child.send_signal(signal.SIGCONT)
         _, err = child.communicate(timeout=60)
         assert child.returncode == WRITE and b"elsewhere" in err, (child.returncode, err)
+        assert b"at the same time" in err, err  # it has not slept that long
         assert json.loads(lab.get("slept/_temporary/lock.json"))["host"] == "elsewhere"
         assert "_SUCCESS" not in lab.keys("slept/")
         lab.put("slept/_temporary/lock.json", json.dumps(lock | {"time": 0}).encode())
@@ -573,6 +589,7 @@ def check_secrets():
 
 CHECKS = {
     "moto": [check_files, check_folders, check_sources, check_resume, check_termination, check_interrupt,
+             check_interrupted_commit,
              check_lock_and_clean, check_one_file, check_taken_over, check_reading_faults, check_changed_objects, check_writing_faults,
              check_commit_faults, check_readers, check_refusals, check_secrets],
     "swift": [check_files, check_folders, check_sources, check_resume, check_lock_and_clean, check_one_file,
