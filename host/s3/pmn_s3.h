@@ -2,7 +2,8 @@
  *
  * Each call signs, sends, checks lengths and ETags, and tries again what may pass: broken lines, 5xx, 429, SlowDown
  * (fewer requests at once from then on), RequestTimeout, expired keys, a clock that is off (once), a bucket of another
- * region (once). Tries end after attempts_max or when the client's budget of retries is spent.
+ * region (once). Tries end after attempts_max, when the client's budget of retries is spent, or when a line that was
+ * good has been dead for 45 seconds.
  *
  * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, refused, bad name; pmn_s3_get and pmn_s3_head also: access
  * denied, which must not pass for "there is none"), PMN_STATUS_NOT_FOUND (no such bucket or key; listings and readers

@@ -2,6 +2,14 @@
  * judges the others, and sends again what may pass. All that it learns on the way - where buckets are, how wrong the
  * clock is, how many requests the server bears - is its own and needs no lock. It may wait for credentials; the thread
  * that drives the requests never does.
+ *
+ * Who may try again how often: each call has attempts_max tries. Retries after a 5xx and the like are charged to a
+ * budget that all calls share, so that a server in trouble does not hear everything eight times. What says nothing of
+ * the server's load is not charged but waits longer: an answer that asks to slow down, and a line that breaks once the
+ * server has answered. Such a break hits all calls at once, and would eat the budget in a moment. The pauses after it
+ * are random from half to all of 0.5, 1, 2, .. 16, 20 s: eight tries bridge 26 to 51 s. Nothing is tried again when
+ * nobody has been heard for PATIENCE seconds, so that a dead line, where each try takes a timeout, ends a run in a
+ * minute or two. A server that has never answered is likely not there: charged, and pauses of 0.1 s at first.
  */
 #include "pmn_clock.h"
 #include "pmn_latch.h"
@@ -21,11 +29,13 @@
 #include <unistd.h>
 
 enum {
-  BUDGET = 500,      /* of retries, each of which takes RETRY_COST; as the AWS tools have it */
-  RETRY_COST = 5,    /* given back when it helped */
-  SKEW_MIN = 4 * 60, /* seconds that clocks must differ by for it to be worth a try; S3 allows 15 minutes */
+  BUDGET = 500,         /* of retries, each of which takes RETRY_COST; as the AWS tools have it */
+  RETRY_COST = 5,       /* given back when it helped */
+  PATIENCE = 45,        /* seconds from the first failure in a silence on; less than the lock of an output lasts */
+  LAST_TRY_SECONDS = 5, /* what a request waits for its line after that */
+  SKEW_MIN = 4 * 60,    /* seconds that clocks must differ by for it to be worth a try; S3 allows 15 minutes */
 };
-static const double pause_first = 0.1, pause_first_slower = 0.5, pause_max = 20;
+static const double pause_first = 0.1, pause_first_free = 0.5, pause_max = 20;
 static const char region_fallback[] = "us-east-1";
 
 typedef struct attempt {
@@ -66,7 +76,8 @@ struct pmn_s3_caller {
   bucket_region *regions;
   double clock_offset;
   int32_t budget, in_flight, successes; /* successes since the last step up or down */
-  double slowed_at;
+  double slowed_at, silent_since;       /* INFINITY: the last one heard something */
+  bool heard;                           /* the server has answered before */
   uint64_t random;
 };
 
@@ -139,16 +150,32 @@ static void count_success(pmn_s3_caller *self, const attempt *one) {
   pmn_http_limit(self->s3->http, ++self->in_flight);
 }
 
-/* Whether to try again, and after how long: "full jitter", so that many clients do not come back at once. A server that
- * asks to slow down is alive: that takes patience and nothing from the budget. */
+static void note_silence(pmn_s3_caller *self, const pmn_http_answer *answer) {
+  if (answer->code != 0) {
+    self->heard = true;
+    self->silent_since = INFINITY;
+  } else if (answer->status == PMN_STATUS_NETWORK) {
+    self->silent_since = fmin(self->silent_since, pmn_clock_seconds());
+  }
+}
+
+static bool patience_is_spent(const pmn_s3_caller *self) {
+  return self->heard && pmn_clock_seconds() - self->silent_since >= PATIENCE;
+}
+
+/* Whether to try again, and after how long: "full jitter", so that many clients do not come back at once; half of it
+ * where the line broke, to be sure of some patience. */
 static bool plan_retry(attempt *one, bool slower) {
   pmn_s3_caller *self = one->caller;
+  const pmn_http_answer *answer = &one->outcome->answer;
+  bool broken = self->heard && answer->status == PMN_STATUS_NETWORK && !answer->too_large, charged = !slower && !broken;
   if (one->failures + 1 >= self->s3->config->attempts_max) return false;
-  if (!slower && self->budget < RETRY_COST) return false;
-  if (!slower) self->budget -= RETRY_COST;
-  double most = fmin(pause_max, ldexp(slower ? pause_first_slower : pause_first, one->failures));
-  double asked = fmin(pause_max, atof(pmn_http_answer_header(&one->outcome->answer, "retry-after")));
-  one->delay = fmax(pick(self) * most, asked > 0 ? asked : 0);
+  if (broken && patience_is_spent(self)) return false;
+  if (charged && self->budget < RETRY_COST) return false;
+  if (charged) self->budget -= RETRY_COST;
+  double most = fmin(pause_max, ldexp(charged ? pause_first : pause_first_free, one->failures));
+  double asked = fmin(pause_max, atof(pmn_http_answer_header(answer, "retry-after")));
+  one->delay = fmax(broken ? most * (1 + pick(self)) / 2 : most * pick(self), asked > 0 ? asked : 0);
   one->failures++;
   return true;
 }
@@ -220,6 +247,9 @@ static pmn_status transmit(attempt *one, bool refused, pmn_err *err) {
   time_t when = time(NULL) + (time_t)self->clock_offset;
   PMN_TRY(pmn_s3_wire_build(config, one->call, config->no_sign_request ? NULL : &one->keys, one->region, one->payload,
       when, &one->wire, err));
+  if (patience_is_spent(self)) { /* what tidies up behind a run that has failed */
+    one->wire.request.connect_seconds = one->wire.request.stall_seconds = LAST_TRY_SECONDS;
+  }
   one->answered = false;
   one->outcome->code[0] = '\0';
   PMN_TRY(pmn_http_start(self->s3->http, &one->wire.request, &one->outcome->answer, one->delay, on_answer, one, err));
@@ -301,6 +331,7 @@ static void judge(attempt *one) {
   char name[PMN_S3_NAME], last[sizeof outcome->error.message];
   bool refused = false;
   pmn_status st = answer->status;
+  note_silence(self, answer);
   pmn_s3_call_name(one->call, name);
   if (st != PMN_STATUS_OK) {
     st = judge_silence(one, name);
@@ -348,7 +379,8 @@ static void *work(void *arg) {
 pmn_status pmn_s3_caller_create(pmn_s3 *s3, pmn_s3_caller **caller, pmn_err *err) {
   pmn_s3_caller *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a client of S3");
-  *self = (pmn_s3_caller){.s3 = s3, .budget = BUDGET, .in_flight = PMN_S3_IN_FLIGHT, .slowed_at = -INFINITY};
+  *self = (pmn_s3_caller){
+      .s3 = s3, .budget = BUDGET, .in_flight = PMN_S3_IN_FLIGHT, .slowed_at = -INFINITY, .silent_since = INFINITY};
   self->end = &self->first;
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);

@@ -19,6 +19,7 @@ import botocore.awsrequest
 import botocore.credentials
 
 from checking import *
+from faulty_proxy import FaultyProxy
 
 Request = collections.namedtuple("Request", "method path query headers body target")
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -311,6 +312,22 @@ def test_dead_server():
     listed(e | FEW, "bucket", "", code=NETWORK, says="cannot do it now (InternalError); given up after 3 tries")
     listed({**e, **FEW, "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, "bucket", "", code=NETWORK,
            says="given up after 3 tries; is the network there, and are --region and --endpoint-url right?")
+
+
+def test_outage():
+    """A line that is gone for seconds hits all requests at once: each comes back, and none is charged for it."""
+    many = {f"{i:04d}": b"x" * i for i in range(300)}
+    good = {i: md5(body) for i, body in enumerate(many.values())}
+    with FaultyProxy(SERVER.server_port) as line:
+        e = SERVER.reset(objects=many) | {"AWS_ENDPOINT_URL_S3": line.url}
+        # The fourth retry of each is 3.75 s to 7.5 s after its first failure.
+        line.fault("GET", r"/bucket/\d+", "cut", nth=70, seconds=3.7, refuse=True)
+        assert taken(e, "bucket", "", ahead=300, threads=8, count=300) == good
+        assert line.faults_left() == []
+        line.reset()  # away for good
+        line.fault("GET", r"/bucket/\d+", "cut", seconds=3600, refuse=True)
+        found = taken(e | FEW, "bucket", "00", ahead=100, count=100)
+        assert len(found) == 100 and all("given up after 3 tries; is the network" in m for _, m in found.values()), found
 
 
 def test_slow_down():
