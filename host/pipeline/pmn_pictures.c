@@ -72,7 +72,8 @@ pmn_status pmn_pictures_list(
   run->counts.skipped = pmn_listing_skipped(run->listing);
   run->counts.duplicates = pmn_listing_duplicates(run->listing);
   if (run->counts.skipped > 0) {
-    pmn_run_message(run, PMN_LEVEL_INFO, "%lld files of the folders are not listed: their names do not match",
+    pmn_run_message(run, PMN_LEVEL_INFO,
+        "%lld files of the folders are not listed: their names do not match or begin with a dot",
         (long long)run->counts.skipped);
   }
   if (run->counts.duplicates > 0) {

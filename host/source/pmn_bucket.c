@@ -35,8 +35,17 @@ done:
   return st;
 }
 
-static bool is_hidden(const char *below) {
-  return below[0] == '.' || strstr(below, "/.") != NULL;
+static bool is_hidden(const char *name) {
+  size_t size = strcspn(name, "/");
+  return name[0] == '.' && size > 1 && !(size == 2 && name[1] == '.');
+}
+
+/* Is one of the folders between `below` and `name` hidden? */
+static bool lies_hidden(const char *below, const char *name) {
+  for (; below < name; below = strchr(below, '/') + 1) {
+    if (is_hidden(below)) return true;
+  }
+  return false;
 }
 
 static pmn_status take(void *arg, const pmn_s3_object *object, pmn_err *err) {
@@ -45,11 +54,10 @@ static pmn_status take(void *arg, const pmn_s3_object *object, pmn_err *err) {
   const char *name = slash == NULL ? below : slash + 1;
   char stored[PMN_S3_ETAG + 32];
   w->seen++;
-  if (name[0] == '\0' || is_hidden(below)) return PMN_STATUS_OK;
-  if (!pmn_walk_takes(w->filter, below, name)) {
-    ++*w->skipped;
-    return PMN_STATUS_OK;
-  }
+  if (name[0] == '\0' || lies_hidden(below, name)) return PMN_STATUS_OK;
+  bool taken = pmn_walk_takes(w->filter, below, name), hidden = is_hidden(name);
+  if (taken == hidden) ++*w->skipped;
+  if (!taken || hidden) return PMN_STATUS_OK;
   snprintf(stored, sizeof stored, "%lld %s", (long long)object->size, object->etag != NULL ? object->etag : "");
   return keep(w->names, w->bucket, object->key, stored, err);
 }

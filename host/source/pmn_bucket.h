@@ -8,7 +8,8 @@
 
 /* Adds every object below `uri`, "s3://bucket/prefix", that passes the filter; `skipped` counts up those that do not.
  * A prefix is a folder: "Test" and "Test/" name what begins with "Test/", or the object "Test" if there is no such.
- * Hidden names below it are not looked at, nor are the empty objects that stand for folders. Errors as pmn_s3_list. */
+ * Names with a leading dot are hidden as in folders, but "." and ".." between slashes are names like any other. Keys
+ * that end with a slash stand for folders and are not looked at. Errors as pmn_s3_list. */
 PMN_MUST_USE pmn_status pmn_bucket_walk(
     pmn_s3 *s3, const char *uri, const pmn_walk_filter *filter, pmn_names *names, int64_t *skipped, pmn_err *err);
 

@@ -92,18 +92,20 @@ done:
 }
 
 static pmn_status empty_fail(const pmn_listing *l, const pmn_source_options *options, pmn_err *err) {
-  char where[256], advice[160];
+  char where[256], advice[200];
   if (options->source_count == 1)
     snprintf(where, sizeof where, "%.250s", options->sources[0]);
   else
     snprintf(where, sizeof where, "%zu sources, the first of them %.180s", options->source_count, options->sources[0]);
   if (l->skipped == 0) {
-    snprintf(advice, sizeof advice, "no files found (hidden ones are not looked at)");
+    snprintf(advice, sizeof advice, "no files found (hidden folders are not looked into)");
   } else if (options->include_count == 0) {
-    snprintf(advice, sizeof advice, "%lld files do not end like pictures (.jpg .jpeg .jpe .jfif .png .webp); %s",
-        (long long)l->skipped, "to take them, add --include '*'");
+    snprintf(advice, sizeof advice,
+        "%lld files do not end like pictures (.jpg .jpeg .jpe .jfif .png .webp) or are hidden; %s",
+        (long long)l->skipped, "to take all but hidden ones, add --include '*'");
   } else {
-    snprintf(advice, sizeof advice, "%lld files do not match --include; to take all, use --include '*'",
+    snprintf(advice, sizeof advice,
+        "%lld files do not match --include or are hidden; to take all but hidden ones, use --include '*'",
         (long long)l->skipped);
   }
   return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0, "no pictures in %s: %s", where, advice);

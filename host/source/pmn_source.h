@@ -17,10 +17,11 @@
  * skipped. Lines are not looked up: one that names no picture is found out when it is read.
  *
  * Folders are walked recursively, symbolic links followed; a link that leads back to a folder above it is an error.
- * Hidden files and folders (leading dot) are not entered and not counted. Files found in a folder are listed if they
+ * Hidden folders (leading dot) are not entered, hidden files not listed. Files found in a folder are listed if they
  * match an include glob or, without globs, if their name ends like a picture's (.jpg .jpeg .jpe .jfif .png .webp, any
- * case); others are counted as skipped. What is no regular file (a link to nothing, a FIFO) is judged by its name too:
- * it is listed, and reading it tells the reason. Files named by the user are always listed.
+ * case); others are counted as skipped, and so are hidden ones that would be listed but for their dot. What is no
+ * regular file (a link to nothing, a FIFO) is judged by its name too: it is listed, and reading it tells the reason.
+ * Files named by the user are always listed.
  *
  * Label levels count the components of a picture's folder; empty ones and "." do not count.
  *   N >= 0   from the start of the key: 0 is the topmost folder of the key. "" if the key has fewer.

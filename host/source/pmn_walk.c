@@ -116,16 +116,22 @@ static pmn_status entry_take(walk *w, int fd, int64_t index, const struct dirent
   const folder *f = &w->folders[index];
   const char *path = NULL;
   bool is_folder = false;
-  if (entry->d_name[0] == '.') return PMN_STATUS_OK;
-  PMN_TRY(entry_kind(fd, f, entry, &is_folder, err));
+  if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) return PMN_STATUS_OK;
+  bool hidden = entry->d_name[0] == '.';
+  st = entry_kind(fd, f, entry, &is_folder, hidden ? NULL : err);
+  if (hidden && (st != PMN_STATUS_OK || is_folder)) return PMN_STATUS_OK;
+  if (st != PMN_STATUS_OK) goto done;
   PMN_TRY(pmn_names_join(w->names, f->path, strlen(f->path), entry->d_name, &path, err));
   if (is_folder) {
     PMN_TRY(folder_push(w, path, index, entry->d_type != DT_DIR, err));
-  } else if (pmn_walk_takes(w->filter, path + w->filter->key_offset, entry->d_name)) {
+    goto done;
+  }
+  bool taken = pmn_walk_takes(w->filter, path + w->filter->key_offset, entry->d_name);
+  if (taken && !hidden) {
     PMN_TRY(pmn_names_add(w->names, path, err));
   } else {
     pmn_names_undo(w->names, path);
-    w->skipped++;
+    w->skipped += taken == hidden;
   }
 done:
   return st;

@@ -10,12 +10,13 @@ typedef struct pmn_walk_filter {
   size_t key_offset; /* the key of a path starts here */
 } pmn_walk_filter;
 
-/* Adds every file at or below `folder` that passes the filter; `skipped` counts up those that do not.
+/* Adds every file at or below `folder` that passes the filter; `skipped` counts up those that do not, and hidden
+ * ones that would. Hidden folders are not entered.
  * PMN_STATUS_NOT_FOUND (a folder cannot be read, a link leads back to a folder above it), PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_walk_folder(
     const char *folder, const pmn_walk_filter *filter, pmn_names *names, int64_t *skipped, pmn_err *err);
 
-/* A file that is not hidden is listed: `key` is what globs with a slash match, `name` its last component. */
+/* Is a file listed, if it is not hidden? `key` is what globs with a slash match, `name` its last component. */
 bool pmn_walk_takes(const pmn_walk_filter *filter, const char *key, const char *name);
 
 #endif

@@ -36,9 +36,9 @@ from faulty_proxy import FaultyProxy
 
 OK, REJECTS, USAGE, MISSING, WRITE, GO_ON = range(6)  # exit codes
 SMALL = ["--size", "64", "--backend", "cpu", "--threads", "2"]  # little to compute
-ODD = ["a+b.jpg", "a%41.jpg", "a b.jpg", "사과/배.jpg", "x//y.jpg", "tab\tand\x01.jpg", "<&>\"'.jpg", "#?.jpg",
+ODD = ["a+b.jpg", "a%41.jpg", "a b.jpg", "사과/배.jpg", "x//y.jpg", "x/../z.jpg", "x/./z.jpg", "../up.jpg", "tab\tand\x01.jpg", "<&>\"'.jpg", "#?.jpg",
        "long/" + "n" * 240 + "/" + "m" * 240 + "/" + "o" * 240 + "/" + "p" * 235 + ".jpg", "UPPER.JPEG"]
-HIDDEN = [".hidden.jpg", "x/../z.jpg", "x/.git/a.jpg", "text.txt", "folder/"]
+HIDDEN = [".hidden.jpg", "x//.jpg", "x/.../a.jpg", "x/.git/a.jpg", ".lock", "text.txt", "folder/"]
 SECRET, TOKEN = "canary/Secret+ofNobody5521", "canaryTokenOfNobody9913=="
 
 lab = None
@@ -194,9 +194,12 @@ def check_sources():
     found = rows((lab.folder / "odd.csv").read_bytes())[1:]
     expected = sorted((lab.uri("odd/" + key) for key in ODD), key=str.encode)
     assert [line[0] for line in found] == expected, [line[0] for line in found]
+    record = json.loads((lab.folder / "odd.csv.record.json").read_bytes())
+    assert record["counts"]["skipped"] == 3, record["counts"]  # .hidden.jpg, x//.jpg, text.txt
     assert len({tuple(line[2:]) for line in found}) == 1
     labels = {line[0]: line[1] for line in found}
     assert labels[lab.uri("odd/사과/배.jpg")] == "사과" and labels[lab.uri("odd/a+b.jpg")] == "odd"
+    assert labels[lab.uri("odd/x/../z.jpg")] == ".." and labels[lab.uri("odd/x/./z.jpg")] == "x"
     lab.extract(lab.uri("odd/a+b.jpg"), "one.csv", code=OK)
     assert [line[0] for line in rows((lab.folder / "one.csv").read_bytes())[1:]] == [lab.uri("odd/a+b.jpg")]
     lab.extract(lab.uri("odd/nothing"), "none.csv", code=MISSING, says="there is none")

@@ -339,9 +339,12 @@ static void test_nothing_found_says_what_to_do(void **state) {
   make_file("t/.x.jpg");
   check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "no pictures in s: 2 files do not end");
   check_list_fails(OPTIONS(SOURCES("s")), PMN_STATUS_NOT_FOUND, "--include '*'");
-  check_list_fails(OPTIONS(SOURCES("s", "t")), PMN_STATUS_NOT_FOUND, "2 sources, the first of them s: 2 files");
+  check_list_fails(OPTIONS(SOURCES("s", "t")), PMN_STATUS_NOT_FOUND, "2 sources, the first of them s: 3 files");
   check_list_fails(OPTIONS(SOURCES("s"), INCLUDES("*.bmp")), PMN_STATUS_NOT_FOUND, "2 files do not match --include");
-  check_list_fails(OPTIONS(SOURCES("t"), INCLUDES("*")), PMN_STATUS_NOT_FOUND, "no pictures in t: no files found");
+  check_list_fails(
+      OPTIONS(SOURCES("t"), INCLUDES("*")), PMN_STATUS_NOT_FOUND, "1 files do not match --include or are hidden");
+  make_file("u/.v/x.jpg");
+  check_list_fails(OPTIONS(SOURCES("u"), INCLUDES("*")), PMN_STATUS_NOT_FOUND, "no pictures in u: no files found");
   leave();
 }
 
