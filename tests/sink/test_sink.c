@@ -272,6 +272,24 @@ static void rejects_list(void **state) {
   assert_string_equal(folder_names(folder, true, names), "");
 }
 
+/* Only an older list gives way, or an empty file: told at the start, and nothing is removed. */
+static void rejects_over_another_file(void **state) {
+  (void)state;
+  static const char *const texts[] = {"path,stage\n", "path,stage,reasons\nx", "x", "mine, and longer than a header\n"};
+  pmn_err err = PMN_ERR_INIT;
+  pmn_rejects *rejects = NULL;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    put_text(in_folder("mine.csv"), texts[i]);
+    check_fails(pmn_rejects_create(NULL, in_folder("mine.csv"), true, &rejects, &err), PMN_STATUS_EXISTS,
+        "mine.csv is no list of rejects");
+    assert_null(rejects);
+    check_text(in_folder("mine.csv"), texts[i]);
+  }
+  put_text(in_folder("mine.csv"), "");
+  check_ok(pmn_rejects_create(NULL, in_folder("mine.csv"), true, &rejects, &err));
+  pmn_rejects_destroy(rejects);
+}
+
 /* Whole, but for others to show: what is not shown does not stay. */
 static void rejects_sealed(void **state) {
   (void)state;
@@ -329,6 +347,7 @@ int main(void) {
       TEST(failed_sink_is_not_committed),
       TEST(every_allocation_may_fail),
       TEST(rejects_list),
+      TEST(rejects_over_another_file),
       TEST(rejects_sealed),
       TEST(rejects_without_memory),
   };
