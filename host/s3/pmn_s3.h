@@ -75,8 +75,9 @@ PMN_MUST_USE pmn_status pmn_s3_reader_take(pmn_s3_reader *reader, int64_t i, pmn
 /* Cancels what is under way. NULL is fine. */
 void pmn_s3_reader_destroy(pmn_s3_reader *reader);
 
-/* A small object in one request. `only_new`: PMN_STATUS_EXISTS if there is one (If-None-Match: *; a server that does
- * not know this is asked with HEAD first, and then two clients can both pass in one moment). */
+/* A small object in one request. `only_new`: PMN_STATUS_EXISTS if there is one with other bytes (If-None-Match: *; a
+ * server that does not know this is asked with HEAD first, and then two clients can both pass in one moment). Bytes of
+ * its own, a random number say, tell a client's object from another's after a lost answer. */
 PMN_MUST_USE pmn_status pmn_s3_put(
     pmn_s3 *s3, const char *bucket, const char *key, const void *bytes, size_t size, bool only_new, pmn_err *err);
 /* Size and ETag; PMN_STATUS_NOT_FOUND without a message's fuss if there is none. */

@@ -66,7 +66,16 @@ static pmn_status put_once(pmn_s3 *s3, const char *bucket, const char *key, cons
   return pmn_s3_call_run(s3, &call, outcome, err);
 }
 
-static pmn_status fail_exists(const char *bucket, const char *key, pmn_err *err) {
+/* Where an answer was lost the object that is there is ours: the request was sent again, by libcurl itself if the
+ * connection had been used before. */
+static pmn_status judge_existing(
+    pmn_s3 *s3, const char *bucket, const char *key, const void *bytes, size_t size, pmn_err *err) {
+  pmn_buf found;
+  pmn_buf_init(&found, size);
+  bool ours = pmn_s3_get(s3, bucket, key, -1, NULL, &found, NULL) == PMN_STATUS_OK && found.size == size &&
+              (size == 0 || memcmp(found.data, bytes, size) == 0);
+  pmn_buf_reset(&found);
+  if (ours) return PMN_STATUS_OK;
   return pmn_err_set(err, PMN_STATUS_EXISTS, 0, "s3://%.60s/%.200s is there already", bucket, key);
 }
 
@@ -77,21 +86,17 @@ pmn_status pmn_s3_put(
   pmn_s3_md5 md5;
   int64_t there = -1;
   char etag[PMN_S3_ETAG];
-  unsigned char stored[16];
   bool missing;
   PMN_TRY(pmn_s3_md5_compute(bytes, size, &md5, err));
   st = put_once(s3, bucket, key, bytes, size, &md5, only_new, &outcome, err);
   if (st == PMN_STATUS_OK || !only_new) goto done;
   int32_t code = outcome.answer.code;
   if (code == 412 || code == 409) {
-    /* After a lost answer the one that is there may be ours. */
-    bool ours = outcome.tries > 1 && pmn_s3_head(s3, bucket, key, &there, etag, err) == PMN_STATUS_OK &&
-                there == (int64_t)size && pmn_s3_md5_parse(etag, stored) && memcmp(stored, md5.bytes, 16) == 0;
-    st = ours ? PMN_STATUS_OK : fail_exists(bucket, key, err);
+    st = judge_existing(s3, bucket, key, bytes, size, err);
   } else if (code == 501 || code == 400) {
     /* The condition may be what this server does not know; if it is not, the next PUT says so. */
     st = look(s3, bucket, key, &there, etag, &missing, err);
-    if (st == PMN_STATUS_OK) st = fail_exists(bucket, key, err);
+    if (st == PMN_STATUS_OK) st = judge_existing(s3, bucket, key, bytes, size, err);
     if (!missing) goto done;
     pmn_s3_outcome_reset(&outcome);
     st = put_once(s3, bucket, key, bytes, size, &md5, false, &outcome, err);

@@ -150,7 +150,8 @@ def test_list_uploads():
 def test_only_new():
     first, second = file_of(b"first"), file_of(b"second")
     probe("put", "fruit", "new", first, "new")
-    for again in (first, second):
+    probe("put", "fruit", "new", first, "new")  # these bytes are ours
+    for again in (second, file_of(b"longer than it"), file_of(b"")):
         probe("put", "fruit", "new", again, "new", code=EXISTS, says="s3://fruit/new is there already")
         assert read("new") == b"first"
     probe("put", "fruit", "new", second)

@@ -102,7 +102,7 @@ def put_with(line, fault, only_new):
     probe("put", "fruit", key, file_of(data), *["new"] * only_new, url=line.url)
     met(line, request, fault, asked=1 if fault in HARMLESS else 2)
     assert read(key) == data
-    probe("put", "fruit", key, file_of(data), "new", url=line.url, code=EXISTS)
+    probe("put", "fruit", key, file_of(data[:-1] + b"?"), "new", url=line.url, code=EXISTS)
 
 
 def head_with(line, fault):
@@ -160,6 +160,9 @@ def only_new_with(line, others):
     key = f"new/{others}"
     if others is not None:
         SERVER.boto.put_object(Bucket="fruit", Key=key, Body=others)
+    line.fault("PUT", "kept", "lost")  # there libcurl itself asks again
+    probe("put", "fruit", f"kept/{others}", file_of(b"ours, too"), "kept", url=line.url)
+    assert read(f"kept/{others}") == b"ours, too" and line.count("PUT", "kept") >= 2
     line.fault("PUT", "new", "lost")
     probe("put", "fruit", key, file_of(b"mine"), "new", url=line.url, code=OK if others is None else EXISTS)
     assert read(key) == (others or b"mine")

@@ -1,12 +1,13 @@
 /* write_probe.c - the writing calls of pmn_s3.h as a program, for check_write.py. Where the server is and who asks is
  * in the AWS_... variables. The exit code is the pmn_status, the message goes to standard error.
  *
- *   put BUCKET KEY FILE [new]         head BUCKET KEY           delete BUCKET KEY
+ *   put BUCKET KEY FILE [new | kept]  kept: new, on a connection that was used before
+ *   head BUCKET KEY                   delete BUCKET KEY
  *   abort BUCKET KEY ID               uploads BUCKET PREFIX     complete BUCKET KEY DESCRIPTION
  *   upload BUCKET KEY FILE PIECE HEAD END
  *                                     in writes of PIECE bytes; HEAD: a text that replaces the first bytes before
- * finish; END: drop, kill (the process, before finish), describe, complete many BUCKET KEY FILE              four
- * uploads at once, KEY.0 to KEY.3, from four threads
+ *                                     finish; END: drop, kill (the process, before finish), describe, complete
+ *   many BUCKET KEY FILE              four uploads at once, KEY.0 to KEY.3, from four threads
  */
 #include "pmn_file.h"
 #include "pmn_s3.h"
@@ -115,6 +116,8 @@ static pmn_status run(pmn_s3 *s3, int count, char *const *words, pmn_err *err) {
   } else {
     PMN_TRY(pmn_file_read(words[4], &bytes, err));
     if (count <= 6 && strcmp(verb, "put") == 0) {
+      bool kept = count == 6 && strcmp(words[5], "kept") == 0;
+      if (kept) PMN_TRY(pmn_s3_list_uploads(s3, bucket, "none of this name", print_upload, NULL, err));
       st = pmn_s3_put(s3, bucket, key, bytes.data, bytes.size, count == 6, err);
     } else if (count == 8 && strcmp(verb, "upload") == 0) {
       st = upload_file(s3, bucket, key, &bytes, words + 5, err);
