@@ -11,40 +11,14 @@ and then all but a few in a million are equal (cosines of rounded degrees, and s
 Pictures: real ones ($POMONA_FRUITS or ../shared/fruits-360 beside the project), as they are, enlarged, and side by side
 in large ones; and made-up ones. A visible skip (77) without OpenCV; without real pictures the made-up ones are judged.
 """
-import os
-import pathlib
-import subprocess
 import sys
 
-try:
-    import cv2
-    import numpy as np
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(77)
+from describing import FRUITS, KEYPOINT, cv2, described, np
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "fruits-360"))
-KEYPOINT = np.dtype([(name, "f4") for name in ("x", "y", "size", "angle", "response")] + [("octave", "i4")])
 WIDTH = 32
 ANGLE = 0.01  # degrees
 BITS, BITS_OUR_ANGLE = 0.1, 0.002  # of 256 that differ, on average
 DEFAULT = 500
-
-
-def ours(pictures, keypoints_max):
-    """One (keypoints, descriptors) for each picture."""
-    text = b"".join(b"P5\n%d %d\n255\n" % (p.shape[1], p.shape[0]) + p.tobytes() for p in pictures)
-    data = subprocess.run([program, "orb", str(keypoints_max)], input=text, stdout=subprocess.PIPE, check=True).stdout
-    at, found = 0, []
-    for _ in pictures:
-        count = int(np.frombuffer(data, "i4", 1, at)[0])
-        keypoints = np.frombuffer(data, KEYPOINT, count, at + 4)
-        at += 4 + keypoints.nbytes
-        found.append((keypoints, np.frombuffer(data, "u1", count * WIDTH, at).reshape(count, WIDTH)))
-        at += count * WIDTH
-    assert at == len(data)
-    return found
 
 
 def as_arrays(keypoints, descriptors):
@@ -74,7 +48,7 @@ def judge(name, pictures, keypoints_max=0):
     counts, missing, ties, strange = [0, 0], 0, 0, 0
     angles, differing, differing_again = [], [], []
     orb = cv2.ORB_create(keypoints_max or DEFAULT)
-    for picture, (points, rows) in zip(pictures, ours(pictures, keypoints_max)):
+    for picture, (points, rows) in zip(pictures, described(program, "orb", WIDTH, pictures, keypoints_max)):
         expected, expected_rows = as_arrays(*orb.detectAndCompute(picture, None))
         place = {key: i for i, key in enumerate(names_of(points))}
         pair = np.array([place.get(key, -1) for key in names_of(expected)], int)

@@ -8,39 +8,12 @@ must be under 5 % of their norm, which is 512. With keypoints_max the same share
 Pictures: real ones ($POMONA_FRUITS or ../shared/fruits-360 beside the project), as they are and enlarged, and made-up
 ones of many sizes. A visible skip (77) without OpenCV; without real pictures the made-up ones are judged.
 """
-import os
-import pathlib
-import subprocess
 import sys
 
-try:
-    import cv2
-    import numpy as np
-except ImportError as missing:
-    print(f"skipped: {missing}")
-    sys.exit(77)
+from describing import FRUITS, KEYPOINT, cv2, described, np
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "fruits-360"))
-KEYPOINT = np.dtype([(name, "f4") for name in ("x", "y", "size", "angle", "response")] + [("octave", "i4")])
 WIDTH = 128
 SHARE, DISTANCE = 0.95, 0.05 * 512
-
-
-def ours(program, pictures, keypoints_max=0):
-    """One (keypoints, descriptors) for each picture."""
-    text = b"".join(b"P5\n%d %d\n255\n" % (p.shape[1], p.shape[0]) + p.tobytes() for p in pictures)
-    command = [program, "sift", str(keypoints_max)]
-    data = subprocess.run(command, input=text, stdout=subprocess.PIPE, check=True).stdout
-    at, found = 0, []
-    for _ in pictures:
-        count = int(np.frombuffer(data, "i4", 1, at)[0])
-        keypoints = np.frombuffer(data, KEYPOINT, count, at + 4)
-        at += 4 + keypoints.nbytes
-        found.append((keypoints, np.frombuffer(data, "u1", count * WIDTH, at).reshape(count, WIDTH)))
-        at += count * WIDTH
-    assert at == len(data)
-    return found
 
 
 def theirs(pictures, keypoints_max=0):
@@ -70,7 +43,7 @@ def pairs(left, right):
 
 
 def judge(name, program, pictures, keypoints_max=0):
-    found, expected = ours(program, pictures, keypoints_max), theirs(pictures, keypoints_max)
+    found, expected = described(program, "sift", WIDTH, pictures, keypoints_max), theirs(pictures, keypoints_max)
     there, back, counts, distances, exact, moved = 0, 0, [0, 0], [], 0, []
     for (our_points, our_rows), (points, rows) in zip(found, expected):
         pair = pairs(points, our_points)
