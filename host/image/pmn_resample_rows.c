@@ -6,16 +6,9 @@
  */
 #include "pmn_resample_rows.h"
 
-#include <string.h>
+#include "pmn_per_machine.h"
 
-/* Sanitizers instrument the code that chooses, before they are ready to run. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&                       \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define PER_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define PER_MACHINE
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include <string.h>
 
 #define HALF (1 << (PMN_WEIGHT_BITS - 1))
 
@@ -31,7 +24,7 @@ typedef struct four {
   int32_t w[4];
 } four;
 
-INLINE four take_four(const uint8_t *in, size_t stride, const int32_t *weights, int32_t left) {
+PMN_INLINE four take_four(const uint8_t *in, size_t stride, const int32_t *weights, int32_t left) {
   four taps;
   for (int32_t t = 0; t < 4; t++) {
     taps.p[t] = t < left ? in + (size_t)t * stride : in;
@@ -43,7 +36,7 @@ INLINE four take_four(const uint8_t *in, size_t stride, const int32_t *weights, 
 #define SUM_OF(f, i) ((f).p[0][i] * (f).w[0] + (f).p[1][i] * (f).w[1] + (f).p[2][i] * (f).w[2] + (f).p[3][i] * (f).w[3])
 
 /* The shifted sum is within a few times 255, so that 16 bits hold it: twice as many to a vector. */
-INLINE uint8_t clamp(int32_t sum) {
+PMN_INLINE uint8_t clamp(int32_t sum) {
   int16_t value = (int16_t)(sum >> PMN_WEIGHT_BITS);
   value = value < 0 ? 0 : value;
   value = value > 255 ? 255 : value;
@@ -51,7 +44,7 @@ INLINE uint8_t clamp(int32_t sum) {
 }
 
 /* out[i] for i < size, from bytes that are `stride` apart from tap to tap. */
-INLINE void weigh(const uint8_t *in, size_t stride, const int32_t *weights, int32_t count, size_t size,
+PMN_INLINE void weigh(const uint8_t *in, size_t stride, const int32_t *weights, int32_t count, size_t size,
     int32_t *restrict sums, uint8_t *restrict out) {
   four taps = take_four(in, stride, weights, count);
   if (count <= 4) { /* every picture that grows: no sums to store */
@@ -66,7 +59,7 @@ INLINE void weigh(const uint8_t *in, size_t stride, const int32_t *weights, int3
   for (size_t i = 0; i < size; i++) out[i] = clamp(sums[i]);
 }
 
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_resample_across(const pmn_weights *w, const uint8_t *const in[PMN_ROWS_ACROSS], uint8_t *restrict mix,
     uint8_t *const out[PMN_ROWS_ACROSS]) {
   /* Pixel x of all the rows side by side, four bytes each, the fourth of no meaning. */
@@ -89,7 +82,7 @@ void pmn_resample_across(const pmn_weights *w, const uint8_t *const in[PMN_ROWS_
   }
 }
 
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_resample_down(
     const uint8_t *in, size_t stride, const int32_t *weights, int32_t count, size_t size, uint8_t *out) {
   int32_t sums[CHUNK];

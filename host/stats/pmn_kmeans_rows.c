@@ -6,21 +6,14 @@
  */
 #include "pmn_kmeans_rows.h"
 
-#include <string.h>
+#include "pmn_per_machine.h"
 
-/* Sanitizers instrument the code that chooses, before they are ready to run. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&                       \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define PER_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define PER_MACHINE
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include <string.h>
 
 enum { LANES = 16, BITS = 8, WORD = sizeof(uint64_t) };
 
 /* At most 65,536 * 255^2 < 2^32: sums wrap nowhere. */
-PER_MACHINE void pmn_bytes_distances(
+PMN_PER_MACHINE void pmn_bytes_distances(
     const uint8_t *points, size_t n, size_t width, const int16_t *to, uint32_t *distances) {
   for (size_t i = 0; i < n; i++) {
     const uint8_t *point = points + i * width;
@@ -33,7 +26,7 @@ PER_MACHINE void pmn_bytes_distances(
   }
 }
 
-INLINE uint32_t bits_distance(const uint8_t *a, const uint8_t *b, size_t width) {
+PMN_INLINE uint32_t bits_distance(const uint8_t *a, const uint8_t *b, size_t width) {
   uint32_t bits = 0;
   size_t j = 0;
   for (; j + WORD <= width; j += WORD) {
@@ -46,12 +39,13 @@ INLINE uint32_t bits_distance(const uint8_t *a, const uint8_t *b, size_t width) 
   return bits;
 }
 
-PER_MACHINE void pmn_bits_distances(
+PMN_PER_MACHINE void pmn_bits_distances(
     const uint8_t *points, size_t n, size_t width, const uint8_t *to, uint32_t *distances) {
   for (size_t i = 0; i < n; i++) distances[i] = bits_distance(points + i * width, to, width);
 }
 
-PER_MACHINE size_t pmn_bits_least(const uint8_t *words, size_t k, size_t width, const uint8_t *point, uint32_t *least) {
+PMN_PER_MACHINE size_t pmn_bits_least(
+    const uint8_t *words, size_t k, size_t width, const uint8_t *point, uint32_t *least) {
   size_t best = 0;
   uint32_t fewest = UINT32_MAX;
   for (size_t c = 0; c < k; c++) {
@@ -64,18 +58,18 @@ PER_MACHINE size_t pmn_bits_least(const uint8_t *words, size_t k, size_t width, 
   return best;
 }
 
-PER_MACHINE void pmn_bytes_widen(const uint8_t *bytes, size_t count, double *numbers) {
+PMN_PER_MACHINE void pmn_bytes_widen(const uint8_t *bytes, size_t count, double *numbers) {
   for (size_t i = 0; i < count; i++) numbers[i] = bytes[i];
 }
 
-PER_MACHINE uint64_t pmn_bytes_square(const uint8_t *point, size_t width) {
+PMN_PER_MACHINE uint64_t pmn_bytes_square(const uint8_t *point, size_t width) {
   uint32_t sum = 0; /* as in pmn_bytes_distances */
   for (size_t j = 0; j < width; j++) sum += (uint32_t)point[j] * point[j];
   return sum;
 }
 
 /* The value first, without regard to its place; then its place. */
-PER_MACHINE size_t pmn_scores_least(
+PMN_PER_MACHINE size_t pmn_scores_least(
     const double *products, const double *norms, size_t k, double scale, double *least) {
   double lanes[LANES], best = norms[0] - scale * products[0];
   size_t j = 0;
@@ -96,11 +90,11 @@ PER_MACHINE size_t pmn_scores_least(
   return j;
 }
 
-PER_MACHINE void pmn_bytes_add(const uint8_t *restrict point, size_t width, uint16_t *restrict sums) {
+PMN_PER_MACHINE void pmn_bytes_add(const uint8_t *restrict point, size_t width, uint16_t *restrict sums) {
   for (size_t j = 0; j < width; j++) sums[j] = (uint16_t)(sums[j] + point[j]);
 }
 
-PER_MACHINE void pmn_bits_add(const uint8_t *restrict point, size_t width, uint16_t *restrict sums) {
+PMN_PER_MACHINE void pmn_bits_add(const uint8_t *restrict point, size_t width, uint16_t *restrict sums) {
   for (size_t j = 0; j < width; j++) {
     for (int bit = 0; bit < BITS; bit++) {
       sums[BITS * j + (size_t)bit] = (uint16_t)(sums[BITS * j + (size_t)bit] + (point[j] >> bit & 1));
@@ -108,7 +102,7 @@ PER_MACHINE void pmn_bits_add(const uint8_t *restrict point, size_t width, uint1
   }
 }
 
-PER_MACHINE void pmn_sums_flush(uint16_t *restrict recent, size_t count, int64_t *restrict sums) {
+PMN_PER_MACHINE void pmn_sums_flush(uint16_t *restrict recent, size_t count, int64_t *restrict sums) {
   for (size_t j = 0; j < count; j++) sums[j] += recent[j];
   memset(recent, 0, count * sizeof *recent);
 }

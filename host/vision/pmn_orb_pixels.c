@@ -7,6 +7,8 @@
  */
 #include "pmn_orb_pixels.h"
 
+#include "pmn_per_machine.h"
+
 #include "pmn_orb_pattern.h"
 
 #include <math.h>
@@ -14,28 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sanitizers instrument the code that chooses, before they are ready to run. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&                       \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define PER_MACHINE __attribute__((target_clones("avx2", "default")))
-#else
-#define PER_MACHINE
-#endif
-#define INLINE static inline __attribute__((always_inline))
-
 /* Bytes, and differences that stop at 0: one instruction each. */
-INLINE uint8_t least(uint8_t a, uint8_t b) {
+PMN_INLINE uint8_t least(uint8_t a, uint8_t b) {
   return a < b ? a : b;
 }
-INLINE uint8_t most(uint8_t a, uint8_t b) {
+PMN_INLINE uint8_t most(uint8_t a, uint8_t b) {
   return a > b ? a : b;
 }
-INLINE uint8_t above(uint8_t a, uint8_t b) {
+PMN_INLINE uint8_t above(uint8_t a, uint8_t b) {
   return (uint8_t)(most(a, b) - b);
 }
 
 /* The largest of the 16 arcs' smallest differences: of pairs, fours and eights side by side, then of nines. */
-INLINE uint8_t best_arc(const uint8_t d[16]) {
+PMN_INLINE uint8_t best_arc(const uint8_t d[16]) {
   uint8_t two[16], four[16], best = 0;
 #pragma GCC unroll 16
   for (int i = 0; i < 16; i++) two[i] = least(d[i], d[(i + 1) % 16]);
@@ -51,7 +44,7 @@ static const int8_t circle[16][2] = {{0, -3}, {1, -3}, {2, -2}, {3, -1}, {3, 0},
     {-1, 3}, {-2, 2}, {-3, 1}, {-3, 0}, {-3, -1}, {-2, -2}, {-1, -3}};
 
 /* 9 neighbours in a row hold two of the four that are above, right, below and left, side by side. */
-INLINE void block_look(const uint8_t *centre, ptrdiff_t stride, bool *bright, bool *dark) {
+PMN_INLINE void block_look(const uint8_t *centre, ptrdiff_t stride, bool *bright, bool *dark) {
   uint8_t brightest = 0, darkest = 0;
   const uint8_t *north = centre - 3 * stride, *south = centre + 3 * stride;
   for (ptrdiff_t i = 0; i < PMN_FAST_BLOCK; i++) {
@@ -63,12 +56,12 @@ INLINE void block_look(const uint8_t *centre, ptrdiff_t stride, bool *bright, bo
   *dark = darkest > PMN_FAST_THRESHOLD;
 }
 
-INLINE uint8_t corner_only(uint8_t score) {
+PMN_INLINE uint8_t corner_only(uint8_t score) {
   return score > PMN_FAST_THRESHOLD ? score : 0;
 }
 
 /* Most blocks that hold corners hold those of one sort. */
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8_t *restrict score) {
   memset(score, 0, count);
   for (size_t block = 0; block < count; block += PMN_FAST_BLOCK, score += PMN_FAST_BLOCK) {
@@ -93,7 +86,7 @@ void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8
 
 #define HARRIS_K 0.04f
 
-PER_MACHINE
+PMN_PER_MACHINE
 float pmn_harris(const uint8_t *centre, ptrdiff_t stride) {
   static const int16_t counts[8] = {-1, -1, -1, -1, -1, -1, -1, 0};
   int32_t xx[8] = {0}, yy[8] = {0}, xy[8] = {0};
@@ -136,7 +129,7 @@ void pmn_disc_init(pmn_disc *disc) {
 
 /* Rows above and below the centre come in pairs. Sums of columns stay below 31 * 255, and differences times their
  * distance below 15 * 16 / 2 * 255: 16 bits hold them. */
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_disc_moments(const pmn_disc *disc, const uint8_t *centre, ptrdiff_t stride, int32_t *mx, int32_t *my) {
   int16_t column[32], tilt[32] = {0};
   const uint8_t *left = centre - PMN_DISC_RADIUS;
@@ -159,7 +152,7 @@ void pmn_disc_moments(const pmn_disc *disc, const uint8_t *centre, ptrdiff_t str
 /* exp(-i i / 8), divided by the sum of all seven. */
 static const float weights[4] = {0.216105938f, 0.190712824f, 0.131074876f, 0.0701593235f};
 
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *restrict mix, uint8_t *restrict out) {
   for (size_t i = 0; i < count + 2 * PMN_BLUR_REACH; i++) {
     const uint8_t *p = first - PMN_BLUR_REACH + i;
@@ -175,12 +168,12 @@ void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *r
 }
 
 /* To the nearest integer, to the even one of two: numbers this large have no fractions. */
-INLINE float nearest(float x) {
+PMN_INLINE float nearest(float x) {
   const float large = 3 << 22;
   return (x + large) - large;
 }
 
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_orb_compare(const uint8_t *centre, ptrdiff_t stride, float cosine, float sine, uint8_t bits[32]) {
   int32_t at[2][256];
   float row = (float)stride; /* and times 18 still exact */
@@ -202,7 +195,7 @@ void pmn_orb_compare(const uint8_t *centre, ptrdiff_t stride, float cosine, floa
 
 /* Both ways in fixed point: a (256 - p) + b p is exact in 16 bits, and only the end is rounded. Pairs of neighbours are
  * gathered first, one copy each, so that the rest goes by vectors. */
-PER_MACHINE
+PMN_PER_MACHINE
 void pmn_shrink_row(
     const pmn_shrink *shrink, const uint8_t *upper, const uint8_t *lower, uint16_t part, uint8_t *restrict out) {
   const uint16_t *at = shrink->at, *parts = shrink->parts;
