@@ -15,9 +15,6 @@
 
 #include <string.h>
 
-/* No photograph is larger; a file that is will not be read into memory. */
-enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
-
 typedef struct pass {
   pmn_run *run;
   pmn_feed *feed;
@@ -135,8 +132,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
       .s3 = run->s3,
       .prepare = run->maker->prepare,
       .threads = run->threads,
-      .window = p.size + 2 * run->threads,
-      .file_bytes_max = FILE_BYTES_MAX};
+      .window = p.size + 2 * run->threads};
   pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = run->width};
   pmn_free(run->rows);
   run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);

@@ -12,6 +12,9 @@
 #include <pthread.h>
 #include <string.h>
 
+/* No photograph is larger; a file that is will not be read into memory. */
+enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
+
 typedef struct slot {
   pmn_buf prepared;
   bool ready;
@@ -92,7 +95,7 @@ static pmn_status start_worker(pmn_feed *feed, worker *w, pmn_err *err) {
   const pmn_feed_options *options = &feed->options;
   const pmn_image_limits limits = PMN_IMAGE_LIMITS_DEFAULT;
   w->feed = feed;
-  pmn_buf_init(&w->bytes, options->file_bytes_max);
+  pmn_buf_init(&w->bytes, FILE_BYTES_MAX);
   PMN_TRY(pmn_decoder_create(&limits, &w->decoder, err));
   PMN_TRY(pmn_preparer_create(&options->prepare, &w->preparer, err));
   int code = pthread_create(&w->thread, NULL, worker_main, w);
@@ -120,7 +123,7 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
     PMN_TRY(pmn_err_memory(err, window * sizeof *self->slots, "decoded pictures"));
   for (size_t i = 0; i < window; i++) pmn_buf_init(&self->slots[i].prepared, SIZE_MAX);
   pmn_reader_options reader = {
-      .listing = options->listing, .s3 = options->s3, .first = options->first, .bytes_max = options->file_bytes_max};
+      .listing = options->listing, .s3 = options->s3, .first = options->first, .bytes_max = FILE_BYTES_MAX};
   PMN_TRY(pmn_reader_create(&reader, &self->reader, err));
   for (int32_t i = 0; i < options->threads; i++) PMN_TRY(start_worker(self, &self->workers[i], err));
   *feed = self;

@@ -16,7 +16,6 @@ typedef struct pmn_feed_options {
   int64_t first;     /* index of the first picture */
   pmn_prepare_options prepare;
   int32_t threads, window;
-  size_t file_bytes_max;
 } pmn_feed_options;
 
 /* One picture. `stage` is NULL and `data` what it was prepared to when it is good; else what failed ("read", "decode")

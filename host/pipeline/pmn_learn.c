@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { SAMPLE = 10 * 1000 * 1000, BLOCK = 4096, FILE_BYTES_MAX = 256 * 1024 * 1024 };
+enum { SAMPLE = 10 * 1000 * 1000, BLOCK = 4096 };
 
 typedef struct lesson {
   pmn_run *run;
@@ -50,8 +50,7 @@ static pmn_status describe(lesson *self, pmn_err *err) {
       .s3 = run->s3,
       .prepare = run->maker->prepare,
       .threads = run->threads,
-      .window = 8 * run->threads,
-      .file_bytes_max = FILE_BYTES_MAX};
+      .window = 8 * run->threads};
   double start = pmn_clock_seconds();
   PMN_TRY(pmn_feed_create(&options, &feed, err));
   for (int64_t i = 0; i < run->counts.listed; i++) {
@@ -95,10 +94,6 @@ done:
   return st;
 }
 
-static pmn_status check_stop(const void *run, pmn_err *err) {
-  return pmn_run_check_stop(run, err);
-}
-
 static pmn_status cluster(lesson *self, pmn_lexicon *words, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_run *run = self->run;
@@ -115,7 +110,7 @@ static pmn_status cluster(lesson *self, pmn_lexicon *words, pmn_err *err) {
       .tolerance = 1e-4,
       .mini_batch = o->mini_batch,
       .threads = run->threads,
-      .watch = {check_stop, run}};
+      .watch = pmn_run_watch(run)};
   double need = pmn_kmeans_memory(run->device, &points, &options),
          limit = (double)pmn_statistics_memory(&o->statistics);
   if (need > limit) {
