@@ -28,14 +28,6 @@ static void copy_to(char copy[512], const char *path) {
   snprintf(copy, 512, "%s", path);
 }
 
-static void check_other_file(const char *path, const char *than) {
-  size_t sizes[2];
-  char *a = read_all(path, &sizes[0]), *b = read_all(than, &sizes[1]);
-  assert_true(sizes[0] != sizes[1] || memcmp(a, b, sizes[0]) != 0);
-  free(a);
-  free(b);
-}
-
 /* The same table for any number of threads and any batch, learnt or taken from a file, as one file or as parts. */
 static void one_table(const char *features) {
   char first[512], other[512], vocabulary[512];

@@ -81,4 +81,12 @@ static inline void check_same_file(const char *path, const char *expected_path) 
   free(expected);
 }
 
+static inline void check_other_file(const char *path, const char *than) {
+  size_t sizes[2];
+  char *a = read_all(path, &sizes[0]), *b = read_all(than, &sizes[1]);
+  assert_true(sizes[0] != sizes[1] || memcmp(a, b, sizes[0]) != 0);
+  free(a);
+  free(b);
+}
+
 #endif
