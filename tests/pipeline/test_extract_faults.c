@@ -133,8 +133,9 @@ static void output_exists(void **state) {
 
 static void overwrite(void **state) {
   (void)state;
+  static const char list[] = "path,stage,reason\nof an earlier run,read,gone\n";
   put_text(in_folder("out.npy"), "old");
-  put_text(in_folder("out.npy.rejects.csv"), "of an earlier run");
+  put_text(in_folder("out.npy.rejects.csv"), list);
   pmn_extract_options options = options_for(training, "out.npy");
   options.overwrite = true;
   pmn_summary *summary;
@@ -143,7 +144,7 @@ static void overwrite(void **state) {
   options.sources = (const char *const[]){mixed};
   check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "00_a.jpg");
   check_text(in_folder("out.npy"), "old");
-  check_text(in_folder("out.npy.rejects.csv"), "of an earlier run");
+  check_text(in_folder("out.npy.rejects.csv"), list);
   options.sources = (const char *const[]){training};
   extract_counts(&options);
   check_same_file(in_folder("out.npy"), base_output);
