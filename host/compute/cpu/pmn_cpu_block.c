@@ -43,15 +43,6 @@ static bool used_once(const pmn_program *program, int32_t tensor) {
   return uses == 1;
 }
 
-/* The block reads its input to the end while it writes its output; the plan of memory, made for one operation after the
- * other, may have put the one over the other. */
-static bool output_over_input(const pmn_program *program, int32_t input, int32_t output) {
-  if (input == program->input) return false;
-  const pmn_tensor *in = &program->tensors[input], *out = &program->tensors[output];
-  return in->arena_offset < out->arena_offset + pmn_tensor_size(out) &&
-         out->arena_offset < in->arena_offset + pmn_tensor_size(in);
-}
-
 /* What the loops below compute: no groups, no dilation, and no activation but the clamp of the last sum. */
 static bool is_plain(const pmn_op *op) {
   return op->groups == 1 && op->dilation_h == 1 && op->dilation_w == 1 && op->activation == PMN_ACTIVATION_NONE;
@@ -61,7 +52,6 @@ bool pmn_cpu_block_matches(const pmn_program *program, int32_t index) {
   if (index + 2 >= program->op_count) return false;
   const pmn_op *first = &program->ops[index], *middle = first + 1, *last = first + 2;
   if (!is_plain(first) || !is_plain(middle) || !is_plain(last)) return false;
-  if (last->residual != PMN_NO_TENSOR && output_over_input(program, first->input, last->output)) return false;
   return first->kind == PMN_OP_CONV2D && middle->kind == PMN_OP_DEPTHWISE_CONV2D && last->kind == PMN_OP_CONV2D &&
          pmn_cpu_is_pointwise(last, &program->tensors[last->input], &program->tensors[last->output]) &&
          middle->input == first->output && last->input == middle->output && first->residual == PMN_NO_TENSOR &&
@@ -127,7 +117,6 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
     int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   layer->form = PMN_CPU_BLOCK;
   layer->op_count = 3;
-  layer->copies_out = output_over_input(program, layer->op.input, program->ops[index + 2].output);
   layer->middle = program->ops[index + 1];
   layer->last = program->ops[index + 2];
   const pmn_op *op = &layer->op;
@@ -221,10 +210,7 @@ static void project(const sweep *s, int32_t first, int32_t rows) {
       .y = sums,
       .y_stride = sums_stride,
       .epilogue = {NULL, -INFINITY, INFINITY}};
-  if (s->is_last && s->layer->copies_out) {
-    gemm.n = s->out->c;
-    gemm.epilogue = (pmn_cpu_epilogue){NULL, op->clamp_min, op->clamp_max};
-  } else if (s->is_last) {
+  if (s->is_last) {
     const float *residual = s->residual == NULL ? NULL : s->residual + pixel * channels;
     gemm.y = s->y + pixel * channels;
     gemm.y_stride = channels;
@@ -244,14 +230,6 @@ static void run_slice(sweep *s) {
     project(s, row + 1 - waiting, waiting);
     waiting = 0;
   }
-}
-
-/* The finished sums, without their padding, to where the input was. */
-static void copy_out(const sweep *s) {
-  size_t channels = (size_t)s->out->c, stride = (size_t)round_up(s->out->c, s->kernels->lanes);
-  size_t pixels = (size_t)s->out->h * (size_t)s->out->w;
-  for (size_t p = 0; p < pixels; p++)
-    memcpy(s->y + p * channels, s->scratch->sums + p * stride, channels * sizeof(float));
 }
 
 void pmn_cpu_block_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
@@ -282,5 +260,4 @@ void pmn_cpu_block_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
     s.w_middle += (size_t)(taps + 1) * (size_t)s.width;
     s.w_last += kernels->packed_size(s.width, out->c);
   }
-  if (layer->copies_out) copy_out(&s);
 }

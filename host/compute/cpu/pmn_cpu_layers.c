@@ -75,20 +75,26 @@ const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {
   return layer->form == PMN_CPU_BLOCK ? &layer->last : &layer->op;
 }
 
-/* Runs of pixels: all of them at once, but where something is done with a run while it is in the cache - an activation,
- * or the other groups' share of the input. */
-static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
-    const pmn_tensor *out, const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch) {
+bool pmn_cpu_layer_reads(const pmn_cpu_layer *layer, int32_t tensor) {
+  const pmn_op *end = pmn_cpu_layer_end(layer);
+  return layer->op.input == tensor || end->residual == tensor || end->factor == tensor;
+}
+
+/* Pixels [from, to) in runs: all of them at once, but where something is done with a run while it is in the cache - an
+ * activation, or the other groups' share of the input. */
+static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
+    const pmn_cpu_operands *operands, int32_t from, int32_t to, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
-  int32_t pixels = out->h * out->w, run = pixels, n = out->c / op->groups;
+  const pmn_tensor *in = &tensors[op->input], *out = &tensors[op->output];
+  int32_t run = to - from, n = out->c / op->groups;
   size_t channels = (size_t)out->c;
   if (op->groups > 1 || op->activation != PMN_ACTIVATION_NONE) {
     run = RUN_FLOATS / out->c;
     if (run < RUN_PIXELS_MIN) run = RUN_PIXELS_MIN;
   }
   size_t packed_size = kernels->packed_size(op->kernel_h * op->kernel_w * (in->c / op->groups), n);
-  for (int32_t first = 0; first < pixels; first += run) {
-    int32_t count = pixels - first < run ? pixels - first : run;
+  for (int32_t first = from; first < to; first += run) {
+    int32_t count = to - first < run ? to - first : run;
     for (int32_t g = 0; g < op->groups; g++) {
       size_t at = (size_t)first * channels + (size_t)g * (size_t)n;
       pmn_cpu_gemm gemm = {.n = n,
@@ -172,10 +178,15 @@ void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
     if (layer->form == PMN_CPU_BLOCK)
       pmn_cpu_block_run(layer, kernels, tensors, operands->x, operands->y, operands->residual, scratch);
     else if (op->kind == PMN_OP_CONV2D)
-      run_conv2d(layer, kernels, in, out, operands, scratch);
+      run_conv2d(layer, kernels, tensors, operands, 0, out->h * out->w, scratch);
     else if (op->kind == PMN_OP_DEPTHWISE_CONV2D)
       run_depthwise(layer, kernels, in, out, operands, scratch);
     else
       pmn_cpu_plain_run(layer, kernels, tensors, operands, scratch);
   }
+}
+
+void pmn_cpu_layer_run_pixels(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
+    const pmn_cpu_operands *operands, int32_t first, int32_t count, pmn_cpu_scratch *scratch) {
+  run_conv2d(layer, kernels, tensors, operands, first, first + count, scratch);
 }

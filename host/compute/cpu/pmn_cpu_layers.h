@@ -28,7 +28,8 @@ typedef struct pmn_cpu_layer {
   int32_t op_count; /* operations of the program that it covers: 3 of a block, else 1 */
   int32_t size;     /* of a Winograd convolution: pixels across an output tile, 2 or 4 */
   int32_t tiles;    /* and tiles that are transformed together */
-  bool copies_out;  /* of a block: its output lies over its input and is put there at the end */
+  int32_t chain;    /* layers from here on that run in strips together: 1 for most (pmn_cpu_plan.c) */
+  int32_t strip;    /* pixels of a chain's strip */
   pmn_cpu_block_plan plan;
   float *packed, *packed_middle, *packed_last;
   size_t weight_bytes; /* of what is packed */
@@ -50,9 +51,14 @@ PMN_MUST_USE pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_k
 void pmn_cpu_layer_reset(pmn_cpu_layer *layer);
 /* The tensor that the layer writes, and the one it adds (or PMN_NO_TENSOR). */
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer);
+/* Does it read `tensor`, as its input, residual or factor? */
+bool pmn_cpu_layer_reads(const pmn_cpu_layer *layer, int32_t tensor);
 /* Runs one layer of `count` pictures, operands [count]. */
 void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch);
+/* The same for pixels [first, first + count) of one picture; a pointwise convolution only. */
+void pmn_cpu_layer_run_pixels(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
+    const pmn_cpu_operands *operands, int32_t first, int32_t count, pmn_cpu_scratch *scratch);
 
 /* What the loops apply themselves: all of it, or only the residual where an activation passes over what they wrote. */
 static inline pmn_cpu_epilogue pmn_cpu_epilogue_of(const pmn_op *op, const float *residual) {

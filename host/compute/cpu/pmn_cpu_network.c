@@ -10,7 +10,7 @@
  */
 #include "pmn_cpu_network.h"
 
-#include "pmn_cpu_layers.h"
+#include "pmn_cpu_plan.h"
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
@@ -95,14 +95,9 @@ static pmn_status workspace_init(
   return good ? PMN_STATUS_OK : pmn_err_memory(err, self->arena_size * sizeof(float), "a thread's workspace");
 }
 
-/* Bytes of a layer's tensors, and whether the layer reads `tensor`. */
+/* Bytes of a layer's tensor. */
 static size_t tensor_bytes(const cpu_network *self, int32_t tensor) {
   return tensor == PMN_NO_TENSOR ? 0 : pmn_tensor_size(&self->tensors[tensor]) * sizeof(float);
-}
-
-static bool reads(const pmn_cpu_layer *layer, int32_t tensor) {
-  const pmn_op *end = pmn_cpu_layer_end(layer);
-  return layer->op.input == tensor || end->residual == tensor || end->factor == tensor;
 }
 
 /* Run picture by picture, a layer reads its weights anew for each; run for a group of pictures at once, it reads the
@@ -114,7 +109,7 @@ static void choose_split(cpu_network *self) {
   for (int32_t i = self->layer_count - 1; i >= 0; i--) {
     const pmn_cpu_layer *layer = &self->layers[i];
     const pmn_op *end = pmn_cpu_layer_end(layer);
-    if (reads(layer, self->input)) break;
+    if (pmn_cpu_layer_reads(layer, self->input)) break;
     size_t pictures = tensor_bytes(self, layer->op.input) + tensor_bytes(self, end->output) +
                       tensor_bytes(self, end->residual) + tensor_bytes(self, end->factor);
     saved += (int64_t)layer->weight_bytes - (int64_t)pictures;
@@ -137,7 +132,7 @@ static pmn_status plan_late(cpu_network *self, int32_t tensor_count, pmn_err *er
   for (int32_t t = 0; t < tensor_count; t++) {
     bool read = t == self->output, written = false;
     for (int32_t i = self->split; i < self->layer_count; i++) {
-      read = read || reads(&self->layers[i], t);
+      read = read || pmn_cpu_layer_reads(&self->layers[i], t);
       written = written || pmn_cpu_layer_end(&self->layers[i])->output == t;
     }
     if (!read && !written) continue;
@@ -171,7 +166,6 @@ pmn_status pmn_cpu_network_create(
   memcpy(self->input_shift, program->input_shift, sizeof self->input_shift);
   self->input_size = pmn_tensor_size(&program->tensors[program->input]);
   self->output_size = pmn_tensor_size(&program->tensors[program->output]);
-  self->arena_size = program->arena_size;
   self->thread_count = pmn_pool_threads(cpu->pool);
   pmn_cpu_scratch_sizes sizes = {0};
   for (int32_t op = 0; op < program->op_count;) {
@@ -182,6 +176,15 @@ pmn_status pmn_cpu_network_create(
   self->group = (batch_max + self->thread_count - 1) / self->thread_count;
   if (self->group > PMN_CPU_GROUP_MAX) self->group = PMN_CPU_GROUP_MAX;
   choose_split(self);
+  pmn_cpu_plan plan = {.layers = self->layers,
+      .tensors = self->tensors,
+      .layer_count = self->layer_count,
+      .tensor_count = program->tensor_count,
+      .split = self->split,
+      .input = program->input,
+      .output = program->output};
+  PMN_TRY(pmn_cpu_plan_make(&plan, err));
+  self->arena_size = plan.arena_size;
   PMN_TRY(plan_late(self, program->tensor_count, err));
   self->workspaces = pmn_calloc((size_t)self->thread_count, sizeof *self->workspaces);
   if (self->workspaces == NULL) {
@@ -204,21 +207,41 @@ static const float *tensor_data(const cpu_network *self, const float *arena, con
   return tensor == self->input ? picture : arena + self->tensors[tensor].arena_offset;
 }
 
+static pmn_cpu_operands find_operands(const cpu_network *self, int32_t index, float *arena, const float *picture) {
+  const pmn_op *op = &self->layers[index].op, *end = pmn_cpu_layer_end(&self->layers[index]);
+  return (pmn_cpu_operands){.x = tensor_data(self, arena, picture, op->input),
+      .residual = tensor_data(self, arena, picture, end->residual),
+      .factor = tensor_data(self, arena, picture, end->factor),
+      .y = arena + self->tensors[end->output].arena_offset};
+}
+
 static void run_layer(const cpu_network *self, int32_t index, float *arenas, int32_t count, workspace *w) {
   const pmn_cpu_kernels *kernels = ((const pmn_cpu_device *)self->base.device)->kernels;
-  const pmn_cpu_layer *layer = &self->layers[index];
-  const pmn_op *end = pmn_cpu_layer_end(layer);
   pmn_cpu_operands operands[PMN_CPU_GROUP_MAX];
   for (int32_t i = 0; i < count; i++) {
-    float *arena = arenas + (size_t)i * self->late_size;
-    operands[i] = (pmn_cpu_operands){.x = tensor_data(self, arena, w->input, layer->op.input),
-        .residual = tensor_data(self, arena, w->input, end->residual),
-        .factor = tensor_data(self, arena, w->input, end->factor),
-        .y = arena + self->tensors[end->output].arena_offset};
+    operands[i] = find_operands(self, index, arenas + (size_t)i * self->late_size, w->input);
   }
   double before = pmn_clock_seconds();
-  pmn_cpu_layer_run(layer, kernels, self->tensors, operands, count, &w->scratch);
+  pmn_cpu_layer_run(&self->layers[index], kernels, self->tensors, operands, count, &w->scratch);
   w->seconds[index] += pmn_clock_seconds() - before;
+}
+
+/* The layers of a chain, strip by strip. */
+static void run_chain(const cpu_network *self, int32_t first, workspace *w) {
+  const pmn_cpu_kernels *kernels = ((const pmn_cpu_device *)self->base.device)->kernels;
+  const pmn_cpu_layer *layers = &self->layers[first];
+  const pmn_tensor *out = &self->tensors[layers->op.output];
+  int32_t pixels = out->h * out->w, strip = layers->strip;
+  pmn_cpu_operands operands[PMN_CPU_CHAIN_MAX];
+  for (int32_t i = 0; i < layers->chain; i++) operands[i] = find_operands(self, first + i, w->arena, w->input);
+  for (int32_t at = 0; at < pixels; at += strip) {
+    int32_t count = pixels - at < strip ? pixels - at : strip;
+    for (int32_t i = 0; i < layers->chain; i++) {
+      double before = pmn_clock_seconds();
+      pmn_cpu_layer_run_pixels(&layers[i], kernels, self->tensors, &operands[i], at, count, &w->scratch);
+      w->seconds[first + i] += pmn_clock_seconds() - before;
+    }
+  }
 }
 
 /* The first part of the network for one picture; what the second needs goes to `late`. */
@@ -231,7 +254,12 @@ static void run_early(const cpu_network *self, int64_t index, float *late, works
   } else {
     memcpy(w->input, (const float *)self->batch_input + offset, self->input_size * sizeof(float));
   }
-  for (int32_t i = 0; i < self->split; i++) run_layer(self, i, w->arena, 1, w);
+  for (int32_t i = 0; i < self->split; i += self->layers[i].chain) {
+    if (self->layers[i].chain > 1)
+      run_chain(self, i, w);
+    else
+      run_layer(self, i, w->arena, 1, w);
+  }
   for (int32_t i = 0; i < self->crossing_count; i++) {
     const pmn_tensor *t = &self->tensors[self->crossing[i]];
     memcpy(late + t->arena_offset, w->arena + t->arena_offset, pmn_tensor_size(t) * sizeof(float));
