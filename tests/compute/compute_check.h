@@ -8,8 +8,8 @@
  * loading and storing of values. See Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
  * Where a convolution takes Winograd's way, M is instead its own formula over absolute values,
  *   |A'| [ sum over in channels of |G| |g| |G'| * |B'| |d| |B| ] |A|      (pmn_cpu_winograd.h)
- * and L + 24 its longest chain of roundings: L channels, then 4 + 4 in either transform of d and of the products, and
- * g. Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
+ * and L + 32 its longest chain of roundings: L channels, then 4 + 4 in each transform, of d, of g and of the products.
+ * Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
  * check_bound.c. An activation f then adds
  *   S * (the bound so far) + U * FLT_EPSILON * |f|
  * S its steepest slope, U units in the last place that its own computation may cost on the backend.

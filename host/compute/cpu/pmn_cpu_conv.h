@@ -11,18 +11,18 @@ enum { PMN_CPU_SLACK = 16 };
 
 /* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
 typedef struct pmn_cpu_scratch {
-  float *patches; /* windows of a convolution that is not pointwise, one per row of a matrix */
-  float *zeros;   /* a row of a depthwise input, outside the picture */
-  float *wide;    /* rows of a slice of a block's wide tensor */
-  float *narrow;  /* rows of the slice after the depthwise convolution */
-  float *sums;    /* partial sums of a block's output */
-  float *spectrum, *products;
-  float *squares;     /* of one pixel, between zeros */
-  const float **rows; /* [kernel_h] of a depthwise convolution */
+  float *patches;                    /* windows of a convolution that is not pointwise, one per row of a matrix */
+  float *zeros;                      /* a row of a depthwise input, outside the picture */
+  float *wide;                       /* rows of a slice of a block's wide tensor */
+  float *narrow;                     /* rows of the slice after the depthwise convolution */
+  float *sums;                       /* partial sums of a block's output */
+  float *spectrum, *products, *line; /* of Winograd's tiles, and a line of its weights */
+  float *squares;                    /* of one pixel, between zeros */
+  const float **rows;                /* [kernel_h] of a depthwise convolution */
 } pmn_cpu_scratch;
 
 typedef struct pmn_cpu_scratch_sizes {
-  size_t patches, zeros, wide, narrow, sums, spectrum, products, squares, rows;
+  size_t patches, zeros, wide, narrow, sums, spectrum, products, line, squares, rows;
 } pmn_cpu_scratch_sizes;
 
 static inline void pmn_cpu_raise(size_t *size, size_t needed) {
