@@ -144,7 +144,7 @@ void pmn_projection_take(pmn_fit *fit, pmn_store_tensor tensors[PMN_PROJECTION_T
   fit->explained_variance = take(&tensors[P_VARIANCE]);
   fit->explained_ratio = take(&tensors[P_RATIO]);
   fit->spectrum = take(&tensors[P_SPECTRUM]);
-  fit->components = take(&tensors[P_COMPONENTS]);
+  if (fit->k > 0) fit->components = take(&tensors[P_COMPONENTS]); /* else what comes there is another part's */
 }
 
 static char *take_features(pmn_stored *self) {
