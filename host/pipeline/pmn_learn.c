@@ -25,7 +25,8 @@ typedef struct lesson {
   pmn_scratch *scratch; /* descriptors of all pictures, one after the other */
   int32_t *counts;      /* [pictures] of each that could be read */
   int64_t pictures, unread, descriptors;
-  size_t width; /* bytes of a descriptor */
+  size_t width;     /* bytes of a descriptor */
+  double described; /* when all pictures were: their time is that of the feed's stages */
 } lesson;
 
 /* --------------------------------------------------------------------------------------------------- describe -- */
@@ -185,6 +186,7 @@ static pmn_status learn(lesson *self, pmn_lexicon *words, pmn_err *err) {
   PMN_TRY(pmn_run_scratch_path(run, &beside, err));
   PMN_TRY(pmn_scratch_create(beside.data, &self->scratch, err));
   PMN_TRY(describe(self, err));
+  self->described = pmn_clock_seconds();
   if (self->unread > 0) {
     pmn_run_message(
         run, PMN_LEVEL_WARNING, "%lld pictures could not be read: the words are without them", (long long)self->unread);
@@ -212,11 +214,10 @@ pmn_status pmn_learn_words(pmn_run *run, pmn_err *err) {
   if (!pmn_maker_wants_words(run->maker)) return PMN_STATUS_OK;
   pmn_lexicon words = {.descriptor = run->maker->prepare.descriptor};
   lesson self = {.run = run, .width = (size_t)pmn_descriptor_bytes(words.descriptor)};
-  double start = pmn_clock_seconds();
   PMN_TRY(learn(&self, &words, err));
   PMN_TRY(pmn_maker_take_words(run->maker, &words, err));
+  run->meter.stages[PMN_STAGE_WORDS].busy_seconds += pmn_clock_seconds() - self.described;
 done:
-  run->meter.stages[PMN_STAGE_WORDS].busy_seconds += pmn_clock_seconds() - start;
   pmn_scratch_destroy(self.scratch);
   pmn_free(self.counts);
   pmn_lexicon_reset(&words);

@@ -11,7 +11,7 @@ typedef enum pmn_stage_kind {
   PMN_STAGE_DECODE,
   PMN_STAGE_RESIZE,
   PMN_STAGE_DESCRIBE, /* keypoints and descriptors */
-  PMN_STAGE_WORDS,    /* learning them: descriptors of all pictures, and k-means */
+  PMN_STAGE_WORDS,    /* learning them from descriptors that are there */
   PMN_STAGE_NETWORK,
   PMN_STAGE_MOMENTS,
   PMN_STAGE_WRITE,

@@ -1,5 +1,5 @@
-/* test_classify_runs.c - pmn_train and pmn_evaluate beside what they give: models of every kind that come back from their
- * files. What they give is in test_classify.c. */
+/* test_classify_runs.c - pmn_train and pmn_evaluate beside what they give: what they tell of their time, and models
+ * of every kind that come back from their files. What they give is in test_classify.c. */
 #include "extract_check.h"
 
 static const int32_t hidden[] = {6};
@@ -35,6 +35,69 @@ static pmn_status evaluate(
   return pmn_evaluate(options, evaluation, summary, err);
 }
 
+/* -------------------------------------------------------------------------------------------------------- time -- */
+
+/* Seconds of a stage as the summary has them, which is what the record has too. */
+static double stage_seconds(const pmn_summary *summary, const char *name) {
+  int32_t count, at = 0;
+  const pmn_stage *stages = pmn_summary_stages(summary, &count);
+  while (at < count && strcmp(stages[at].name, name) != 0) at++;
+  if (at == count) fail_msg("there is no stage %s", name);
+  json_t *record = json_loads(pmn_summary_record(summary), 0, NULL);
+  double told = 0;
+  assert_int_equal(json_unpack(record, "{s:{s:{s:F}}}", "stages", name, "busy_seconds", &told), 0);
+  assert_true(told == stages[at].busy_seconds);
+  json_decref(record);
+  return stages[at].busy_seconds;
+}
+
+/* These stages took time, and together no more than the run. */
+static void check_stages(const pmn_summary *summary, const char *const *names, size_t count) {
+  double sum = 0;
+  for (size_t i = 0; i < count; i++) {
+    double seconds = stage_seconds(summary, names[i]);
+    if (!(seconds > 0)) fail_msg("%s took no time", names[i]);
+    sum += seconds;
+  }
+  if (sum > pmn_summary_seconds(summary))
+    fail_msg("stages of %.4f s in a run of %.4f s", sum, pmn_summary_seconds(summary));
+}
+
+/* From words to classes, step by step. On one thread nothing of this happens at the same time: only counting words and
+ * adding rows up, which take their turns with the feed, are in no sum. */
+static void stages_are_told(void **state) {
+  (void)state;
+  static const char *const learning[] = {
+      "start", "read", "decode", "describe", "vocabulary", "fit", "project", "classifier"};
+  static const char *const asking[] = {"start", "read", "decode", "describe"};
+  pmn_train_options options = train_options("sift");
+  options.rows.width = options.rows.height = 200; /* describing is most of it: twice the pass would be too much */
+  options.rows.threads = 1;
+  options.rows.words = 8;
+  options.rows.statistics.pca_components = 3;
+  pmn_summary *summary = trained(&options);
+  check_stages(summary, learning, sizeof learning / sizeof *learning);
+  assert_true(stage_seconds(summary, "words") > 0);
+  assert_true(stage_seconds(summary, "moments") > 0);
+  assert_true(stage_seconds(summary, "resize") == 0);
+  assert_string_equal(pmn_summary_bound(summary), "describe");
+  pmn_summary_destroy(summary);
+
+  pmn_evaluation *evaluation;
+  pmn_err err;
+  pmn_classify_options asked = classify_options();
+  asked.rows.threads = 1;
+  check_ok(evaluate(&asked, &evaluation, &summary, &err));
+  check_stages(summary, asking, sizeof asking / sizeof *asking);
+  assert_true(stage_seconds(summary, "words") > 0);
+  assert_true(stage_seconds(summary, "project") > 0);
+  assert_true(stage_seconds(summary, "classifier") > 0);
+  assert_true(stage_seconds(summary, "vocabulary") == 0); /* it is in the model, */
+  assert_true(stage_seconds(summary, "fit") == 0);        /* and so is the projection */
+  pmn_summary_destroy(summary);
+  pmn_evaluation_destroy(evaluation);
+}
+
 /* ------------------------------------------------------------------------------------------------------ models -- */
 
 /* All 12 pictures, learnt by heart, are known again. */
@@ -62,6 +125,7 @@ static void standardised_alone(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      in_fresh_folder(stages_are_told),
       in_fresh_folder(standardised_alone),
   };
   return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
