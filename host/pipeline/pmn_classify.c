@@ -43,12 +43,34 @@ static bool is_onnx(const char *features) {
 }
 
 /* The user's options become those that the model was trained with. */
-static void take_recipe(pmn_classify *self) {
+static pmn_status take_recipe(pmn_classify *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   const char *weights = self->rows.weights;
   pmn_recipe_apply(&self->model->recipe, &self->rows);
-  if (weights == NULL || !is_onnx(self->rows.features)) return;
+  if (weights == NULL || !is_onnx(self->rows.features)) goto done;
+  if (!is_onnx(weights)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.200s was trained with %.120s: its network is an .onnx file, but %.120s is not named like one",
+        self->options->model, self->rows.features, weights);
+  }
   self->rows.features = weights; /* where the file is now */
   self->rows.weights = NULL;
+done:
+  return st;
+}
+
+/* The network may have been moved since the training. */
+static pmn_status open_maker(pmn_classify *self, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  pmn_status st = pmn_pictures_open_maker(&self->run, &why);
+  if (st == PMN_STATUS_NOT_FOUND && self->options->rows.weights == NULL) {
+    return pmn_err_set(err, st, why.foreign,
+        "%.300s: %.120s was trained with that file; if it is elsewhere now, say where "
+        "with --weights",
+        why.message, self->options->model);
+  }
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
+  return st;
 }
 
 /* Are these the features that the model was made for? What it brings of them becomes the run's. */
@@ -135,9 +157,9 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   const pmn_extract_options *o = run->options;
   PMN_TRY(check(self->options, self->wants_output, err));
   PMN_TRY(pmn_classifier_load(self->options->model, &self->model, err));
-  take_recipe(self);
+  PMN_TRY(take_recipe(self, err));
   PMN_TRY(pmn_pictures_check(o, err));
-  PMN_TRY(pmn_pictures_open_maker(run, err));
+  PMN_TRY(open_maker(self, err));
   PMN_TRY(take_model(self, err));
   PMN_TRY(open_block(self, err));
   PMN_TRY(pmn_run_open_outputs(run, err));

@@ -1,6 +1,8 @@
-/* test_classify_runs.c - pmn_train and pmn_evaluate beside what they give: what they tell of their time, and models
- * of every kind that come back from their files. What they give is in test_classify.c. */
+/* test_classify_runs.c - pmn_train and pmn_evaluate beside what they give: what they tell of their time, and networks
+ * whose files are elsewhere than they were. What they give is in test_classify.c. */
 #include "extract_check.h"
+
+#include "seeded_weights.h"
 
 static const int32_t hidden[] = {6};
 
@@ -98,7 +100,16 @@ static void stages_are_told(void **state) {
   pmn_evaluation_destroy(evaluation);
 }
 
-/* ------------------------------------------------------------------------------------------------------ models -- */
+/* ---------------------------------------------------------------------------------------------------- networks -- */
+
+static void evaluate_fails(const pmn_classify_options *options, pmn_status status, const char *text) {
+  pmn_summary *summary = (pmn_summary *)(uintptr_t)1;
+  pmn_evaluation *evaluation = (pmn_evaluation *)(uintptr_t)1;
+  pmn_err err;
+  check_fails(evaluate(options, &evaluation, &summary, &err), status, text);
+  assert_null(summary);
+  assert_null(evaluation);
+}
 
 /* All 12 pictures, learnt by heart, are known again. */
 static void check_known(const pmn_classify_options *options) {
@@ -123,10 +134,66 @@ static void standardised_alone(void **state) {
   check_known(&asked);
 }
 
+/* The network of the model, given anew: where it was, elsewhere, and under another name. */
+static void a_moved_onnx_file(void **state) {
+  (void)state;
+  static const char exports[] = PMN_SOURCE_DIR "/tests/golden/onnx_exports";
+  char here[512], there[512];
+  snprintf(here, sizeof here, "%s/net.onnx", folder);
+  snprintf(there, sizeof there, "%s/elsewhere.onnx", folder);
+  shell("cp '%s/mobilenet_v2_op10.onnx' '%s'", exports, here);
+  pmn_train_options options = train_options(here);
+  options.rows.preprocess = "unit";
+  options.held_out = 0;
+  pmn_summary_destroy(trained(&options));
+  pmn_classify_options asked = classify_options();
+  check_known(&asked);
+  asked.rows.weights = here;
+  check_known(&asked);
+  assert_int_equal(rename(here, there), 0);
+  evaluate_fails(&asked, PMN_STATUS_NOT_FOUND, "net.onnx");
+  asked.rows.weights = there;
+  check_known(&asked);
+  asked.rows.weights = in_folder("x.model");
+  evaluate_fails(&asked, PMN_STATUS_ARGUMENT, "its network is an .onnx file");
+  asked.rows.weights = NULL;
+  evaluate_fails(&asked, PMN_STATUS_NOT_FOUND, "if it is elsewhere now, say where with --weights");
+  shell("cp '%s/squeezenet_op8.onnx' '%s'", exports, here);
+  evaluate_fails(&asked, PMN_STATUS_ARGUMENT, "x.model was made for features of");
+}
+
+/* The same for weights of a network that has none inside. */
+static void moved_weights(void **state) {
+  (void)state;
+  char here[512], there[512];
+  snprintf(here, sizeof here, "%s/here.safetensors", folder);
+  snprintf(there, sizeof there, "%s/there.safetensors", folder);
+  assert_int_equal(seeded_mobilenet_v2_write(here), 0);
+  pmn_train_options options = train_options("mobilenet_v2");
+  options.rows.weights = here;
+  options.rows.width = options.rows.height = 32;
+  options.rows.statistics.with_mean = options.rows.statistics.with_std = true;
+  options.held_out = 0;
+  pmn_summary_destroy(trained(&options));
+  pmn_classify_options asked = classify_options();
+  check_known(&asked);
+  asked.rows.weights = here;
+  check_known(&asked);
+  assert_int_equal(rename(here, there), 0);
+  asked.rows.weights = NULL;
+  evaluate_fails(&asked, PMN_STATUS_NOT_FOUND, "if it is elsewhere now, say where with --weights");
+  asked.rows.weights = there;
+  check_known(&asked);
+  shell("printf '\\001' | dd of='%s' bs=1 seek=200000 conv=notrunc 2>/dev/null", there);
+  evaluate_fails(&asked, PMN_STATUS_ARGUMENT, "mobilenet_v2 with other weights");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       in_fresh_folder(stages_are_told),
       in_fresh_folder(standardised_alone),
+      in_fresh_folder(a_moved_onnx_file),
+      in_fresh_folder(moved_weights),
   };
   return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
 }
