@@ -138,14 +138,16 @@ static pmn_status count_pictures(lesson *self, const pmn_lexicon *words, int64_t
   uint8_t *block = pmn_alloc(BLOCK, self->width);
   int32_t *nearest = pmn_alloc(BLOCK, sizeof *nearest);
   int64_t *last = pmn_alloc(k, sizeof *last); /* picture that the word was seen in last */
+  pmn_finder *finder = NULL;
   if (block == NULL || nearest == NULL || last == NULL) PMN_TRY(pmn_err_memory(err, k * sizeof *last, "words"));
+  PMN_TRY(pmn_finder_create(self->run->device, words->vocabulary, &finder, err));
   for (size_t i = 0; i < k; i++) last[i] = -1;
   int64_t picture = 0, left = self->counts[0];
   for (int64_t first = 0; first < self->descriptors; first += BLOCK) {
     int32_t n = (int32_t)(self->descriptors - first < BLOCK ? self->descriptors - first : BLOCK);
     PMN_TRY(pmn_run_check_stop(self->run, err));
     PMN_TRY(read_all(self, first, n, block, err));
-    PMN_TRY(pmn_vocabulary_assign(self->run->device, words->vocabulary, block, n, nearest, NULL, err));
+    PMN_TRY(pmn_finder_run(finder, block, n, nearest, NULL, err));
     for (int32_t i = 0; i < n; i++, left--) {
       while (left == 0) left = self->counts[++picture];
       if (last[nearest[i]] != picture) with[nearest[i]]++;
@@ -153,6 +155,7 @@ static pmn_status count_pictures(lesson *self, const pmn_lexicon *words, int64_t
     }
   }
 done:
+  pmn_finder_destroy(finder);
   pmn_free(block);
   pmn_free(nearest);
   pmn_free(last);

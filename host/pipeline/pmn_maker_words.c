@@ -15,6 +15,7 @@ typedef struct bag {
   bool idf;
   pmn_word_norm norm;
   pmn_device *device;
+  pmn_finder *finder;  /* of words; NULL until the first batch that has descriptors */
   pmn_buf descriptors; /* of the batch, picture after picture */
   int32_t *counts;     /* [batch] descriptors of each */
   int32_t *nearest;    /* [nearest_max] word of each */
@@ -50,7 +51,8 @@ static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
     self->nearest_max = count;
   }
   const uint8_t *descriptors = (const uint8_t *)self->descriptors.data;
-  if (count > 0) PMN_TRY(pmn_vocabulary_assign(self->device, v, descriptors, (int32_t)count, self->nearest, NULL, err));
+  if (count > 0 && self->finder == NULL) PMN_TRY(pmn_finder_create(self->device, v, &self->finder, err));
+  if (count > 0) PMN_TRY(pmn_finder_run(self->finder, descriptors, (int32_t)count, self->nearest, NULL, err));
   const int32_t *nearest = self->nearest;
   for (int32_t i = 0; i < n; i++) {
     float *row = rows + (size_t)i * (size_t)v->k;
@@ -67,6 +69,7 @@ static bool is_blank(const pmn_maker *maker, int32_t index) {
 
 static void destroy(pmn_maker *maker) {
   bag *self = (bag *)maker;
+  pmn_finder_destroy(self->finder);
   pmn_lexicon_reset(&self->words);
   pmn_buf_reset(&self->descriptors);
   pmn_free(self->counts);

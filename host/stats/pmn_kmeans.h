@@ -63,11 +63,17 @@ void pmn_vocabulary_destroy(pmn_vocabulary *vocabulary); /* NULL is fine */
 /* Bytes, at most: 4 of them a point while the start is chosen by k-means++, else none. */
 double pmn_kmeans_memory(const pmn_device *device, const pmn_points *points, const pmn_kmeans_options *options);
 
+/* A vocabulary made ready to find words with; one thread at a time. The vocabulary is borrowed for the call, the device
+ * until destroy. PMN_STATUS_ARGUMENT: a centre has a number that is not from 0 to 255, or a device is needed;
+ * PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
+typedef struct pmn_finder pmn_finder;
+PMN_MUST_USE pmn_status pmn_finder_create(
+    pmn_device *device, const pmn_vocabulary *vocabulary, pmn_finder **finder, pmn_err *err);
+void pmn_finder_destroy(pmn_finder *finder); /* NULL is fine */
 /* The nearest word of each of n points [n, width], n at least 0; of equally near ones the first. distances: squared, or
- * bits that differ; may be NULL. The same on every device. PMN_STATUS_ARGUMENT: a centre has a number that is not from
- * 0 to 255, or a device is needed; PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
-PMN_MUST_USE pmn_status pmn_vocabulary_assign(pmn_device *device, const pmn_vocabulary *vocabulary,
-    const uint8_t *points, int32_t n, int32_t *words, float *distances, pmn_err *err);
+ * bits that differ; may be NULL. The same on every device. PMN_STATUS_DEVICE. */
+PMN_MUST_USE pmn_status pmn_finder_run(
+    pmn_finder *finder, const uint8_t *points, int32_t n, int32_t *words, float *distances, pmn_err *err);
 
 typedef enum pmn_word_norm { PMN_WORD_NORM_NONE, PMN_WORD_NORM_L1, PMN_WORD_NORM_L2 } pmn_word_norm;
 /* Histogram of n words (each below k) of one picture, h [k]: how often each occurs; times idf [k], unless that is NULL;

@@ -160,37 +160,59 @@ done:
   return st;
 }
 
-pmn_status pmn_vocabulary_assign(pmn_device *device, const pmn_vocabulary *vocabulary, const uint8_t *points, int32_t n,
-    int32_t *words, float *distances, pmn_err *err) {
+struct pmn_finder {
+  pmn_words words;
+  int32_t block; /* points that are multiplied together */
+  double *x, *products;
+  uint64_t *distances;
+};
+
+void pmn_finder_destroy(pmn_finder *finder) {
+  if (finder == NULL) return;
+  pmn_words_reset(&finder->words);
+  pmn_free(finder->x);
+  pmn_free(finder->products);
+  pmn_free(finder->distances);
+  pmn_free(finder);
+}
+
+pmn_status pmn_finder_create(pmn_device *device, const pmn_vocabulary *vocabulary, pmn_finder **finder, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  pmn_words ready = {0};
-  size_t width = (size_t)vocabulary->width;
-  int32_t block = pmn_least(n, pmn_words_block(vocabulary->k, vocabulary->width));
-  double *x = NULL, *products = NULL;
-  uint64_t *exact = NULL;
-  PMN_TRY(pmn_words_init(&ready, device, vocabulary->k, vocabulary->width, vocabulary->binary, err));
-  PMN_TRY(words_load(vocabulary, &ready, err));
-  size_t factors = ready.binary ? 0 : width, per_point = pmn_words_products(&ready);
-  x = pmn_alloc_aligned((size_t)block * factors, sizeof *x);
-  products = pmn_alloc_aligned((size_t)block * per_point, sizeof *products);
-  exact = pmn_alloc((size_t)block, sizeof *exact);
-  if (x == NULL || products == NULL || exact == NULL) {
-    st = pmn_err_memory(err, (size_t)block * (factors + per_point + 1) * sizeof *x, "points and their products");
-    goto done;
-  }
-  for (int32_t first = 0; first < n; first += block) {
-    int32_t rows = pmn_least(block, n - first);
+  const pmn_vocabulary *v = vocabulary;
+  *finder = NULL;
+  pmn_finder *self = pmn_calloc(1, sizeof *self);
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "the words");
+  PMN_TRY(pmn_words_init(&self->words, device, v->k, v->width, v->binary, err));
+  PMN_TRY(words_load(v, &self->words, err));
+  self->block = pmn_words_block(v->k, v->width);
+  size_t block = (size_t)self->block, numbers = v->binary ? 0 : (size_t)v->width;
+  size_t products = pmn_words_products(&self->words);
+  self->x = pmn_alloc_aligned(block * numbers, sizeof *self->x);
+  self->products = pmn_alloc_aligned(block * products, sizeof *self->products);
+  self->distances = pmn_alloc(block, sizeof *self->distances);
+  if (self->x == NULL || self->products == NULL || self->distances == NULL)
+    PMN_TRY(pmn_err_memory(err, block * (numbers + products + 1) * sizeof *self->x, "points and their products"));
+  *finder = self;
+  self = NULL;
+done:
+  pmn_finder_destroy(self);
+  return st;
+}
+
+pmn_status pmn_finder_run(
+    pmn_finder *finder, const uint8_t *points, int32_t n, int32_t *words, float *distances, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_finder *self = finder;
+  size_t width = (size_t)self->words.width, numbers = self->words.binary ? 0 : width;
+  for (int32_t first = 0; first < n; first += self->block) {
+    int32_t rows = pmn_least(self->block, n - first);
     const uint8_t *from = points + (size_t)first * width;
-    pmn_bytes_widen(from, (size_t)rows * factors, x);
-    PMN_TRY(pmn_words_multiply(&ready, x, rows, products, err));
-    (void)pmn_words_nearest(&ready, from, products, rows, words + first, exact);
+    pmn_bytes_widen(from, (size_t)rows * numbers, self->x);
+    PMN_TRY(pmn_words_multiply(&self->words, self->x, rows, self->products, err));
+    (void)pmn_words_nearest(&self->words, from, self->products, rows, words + first, self->distances);
     for (int32_t i = 0; distances != NULL && i < rows; i++)
-      distances[first + i] = (float)ldexp((double)exact[i], -2 * ready.fraction);
+      distances[first + i] = (float)ldexp((double)self->distances[i], -2 * self->words.fraction);
   }
 done:
-  pmn_words_reset(&ready);
-  pmn_free(x);
-  pmn_free(products);
-  pmn_free(exact);
   return st;
 }

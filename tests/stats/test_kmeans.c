@@ -48,6 +48,16 @@ static pmn_vocabulary *run_words(pmn_device *device, kmeans_memory *m, bool bina
   return v;
 }
 
+/* One run of a finder. */
+static pmn_status assign(pmn_device *device, const pmn_vocabulary *vocabulary, const uint8_t *points, int32_t n,
+    int32_t *words, float *distances, pmn_err *err) {
+  pmn_finder *finder;
+  pmn_status st = pmn_finder_create(device, vocabulary, &finder, err);
+  if (st == PMN_STATUS_OK) st = pmn_finder_run(finder, points, n, words, distances, err);
+  pmn_finder_destroy(finder);
+  return st;
+}
+
 static pmn_vocabulary *iterate(
     pmn_device *device, kmeans_memory *m, bool binary, pmn_kmeans_options options, const uint8_t *start) {
   pmn_err err = PMN_ERR_INIT;
@@ -223,14 +233,14 @@ static void test_ties_are_known(void **state) {
   for (int d = 0; d < 4; d++) {
     int32_t word = -1;
     if (devices[d] == NULL) continue;
-    check_ok(pmn_vocabulary_assign(devices[d], &v, point, 1, &word, distances, &err));
+    check_ok(assign(devices[d], &v, point, 1, &word, distances, &err));
     assert_int_equal(word, 1);
     assert_float_equal(distances[0], 128.0f * 225.0f, 0.0f);
     centres[2 * WIDTH + 77] -= ldexpf(1.0f, -FRACTION);
-    check_ok(pmn_vocabulary_assign(devices[d], &v, point, 1, &word, NULL, &err));
+    check_ok(assign(devices[d], &v, point, 1, &word, NULL, &err));
     assert_int_equal(word, 2);
     centres[2 * WIDTH + 77] += ldexpf(1.0f, 1 - FRACTION);
-    check_ok(pmn_vocabulary_assign(devices[d], &v, point, 1, &word, NULL, &err));
+    check_ok(assign(devices[d], &v, point, 1, &word, NULL, &err));
     assert_int_equal(word, 1);
     centres[2 * WIDTH + 77] -= ldexpf(1.0f, -FRACTION);
   }
@@ -289,7 +299,7 @@ static void test_widest_points(void **state) {
   for (int d = 0; d < 2; d++) {
     int32_t words[2];
     float distances[2];
-    check_ok(pmn_vocabulary_assign(d == 0 ? cpu : &narrow, v, m.data, 2, words, distances, &err));
+    check_ok(assign(d == 0 ? cpu : &narrow, v, m.data, 2, words, distances, &err));
     assert_true(distances[0] == 0.0f && distances[1] == 65025.0f * 65536.0f);
   }
   pmn_vocabulary_destroy(v);
@@ -308,16 +318,43 @@ static void test_assign_is_the_nearest(void **state) {
     int32_t *words = malloc(sizeof *words * (size_t)c->n), *plain = malloc(sizeof *plain * (size_t)c->n);
     float *distances = malloc(sizeof *distances * (size_t)c->n);
     double inertia = plain_inertia(v, &m, plain), sum = 0.0;
-    check_ok(pmn_vocabulary_assign(c->binary ? NULL : cpu, v, m.data, c->n, words, distances, &err));
+    check_ok(assign(c->binary ? NULL : cpu, v, m.data, c->n, words, distances, &err));
     assert_memory_equal(words, plain, sizeof *words * (size_t)c->n);
     for (int32_t j = 0; j < c->n; j++) sum += (double)distances[j];
     assert_true(fabs(sum - inertia) <= inertia * 0x1p-24); /* each distance is rounded to fp32 */
     assert_true(fabs(v->inertia - inertia) <= inertia * 1e-12);
-    check_ok(pmn_vocabulary_assign(c->binary ? NULL : cpu, v, m.data, 0, words, distances, &err));
+    check_ok(assign(c->binary ? NULL : cpu, v, m.data, 0, words, distances, &err));
     pmn_vocabulary_destroy(v);
     free(words);
     free(plain);
     free(distances);
+    free(m.data);
+  }
+}
+
+/* Point by point or together, one finder tells the same, whatever the device and what it was asked before. */
+static void test_a_finder_keeps_nothing(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  enum { SOME = 300 };
+  static const char *const names[] = {"overlap", "bits"};
+  pmn_device narrow = {.backend = &narrow_backend};
+  for (int i = 0; i < 4; i++) {
+    const kmeans_case *c = kmeans_find(names[i % 2]);
+    kmeans_memory m = kmeans_memory_make(c);
+    pmn_vocabulary *v = run_words(cpu, &m, c->binary, (pmn_kmeans_options){.k = 9});
+    pmn_finder *finder;
+    int32_t words[SOME], one;
+    float distances[SOME], distance;
+    check_ok(pmn_finder_create(i < 2 ? cpu : &narrow, v, &finder, &err));
+    check_ok(pmn_finder_run(finder, m.data, SOME, words, distances, &err));
+    for (int32_t j = SOME - 1; j >= 0; j--) {
+      check_ok(pmn_finder_run(finder, m.data + (size_t)j * (size_t)m.width, 1, &one, &distance, &err));
+      assert_int_equal(one, words[j]);
+      assert_true(distance == distances[j]);
+    }
+    pmn_finder_destroy(finder);
+    pmn_vocabulary_destroy(v);
     free(m.data);
   }
 }
@@ -329,11 +366,11 @@ static void test_assign_refuses_numbers_that_no_word_has(void **state) {
   uint8_t point[3] = {0};
   int32_t word;
   pmn_vocabulary v = {.k = 2, .width = 3, .centres = centres};
-  check_fails(pmn_vocabulary_assign(cpu, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "word 1");
+  check_fails(assign(cpu, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "word 1");
   centres[5] = NAN;
-  check_fails(pmn_vocabulary_assign(cpu, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "column 2");
+  check_fails(assign(cpu, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "column 2");
   centres[5] = 6.0f;
-  check_fails(pmn_vocabulary_assign(NULL, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "device");
+  check_fails(assign(NULL, &v, point, 1, &word, NULL, &err), PMN_STATUS_ARGUMENT, "device");
 }
 
 /* -------------------------------------------------------------------------------------------------- hard cases -- */
@@ -558,7 +595,7 @@ static void test_every_allocation_may_fail(void **state) {
       int32_t words[3];
       pmn_mem_fail_after(after);
       st = pmn_kmeans_run(cpu, &points, &options, &v, &err);
-      if (st == PMN_STATUS_OK) st = pmn_vocabulary_assign(cpu, v, m.data, 3, words, NULL, &err);
+      if (st == PMN_STATUS_OK) st = assign(cpu, v, m.data, 3, words, NULL, &err);
       pmn_mem_fail_after(-1);
       if (st != PMN_STATUS_OK) assert_int_equal(st, PMN_STATUS_NO_MEMORY);
       pmn_vocabulary_destroy(v);
@@ -578,6 +615,7 @@ int main(void) {
       cmocka_unit_test(test_one_unit_counts),
       cmocka_unit_test(test_widest_points),
       cmocka_unit_test(test_assign_is_the_nearest),
+      cmocka_unit_test(test_a_finder_keeps_nothing),
       cmocka_unit_test(test_assign_refuses_numbers_that_no_word_has),
       cmocka_unit_test(test_as_many_words_as_points_differ),
       cmocka_unit_test(test_one_point_and_full_sums),
