@@ -73,6 +73,36 @@ bool pmn_network_times(const pmn_network *network, double *seconds) {
   return true;
 }
 
+pmn_status pmn_device_describer_create(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
+    pmn_device_describer **describer, pmn_err *err) {
+  *describer = NULL;
+  if (keypoints_max < 0) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "%d keypoints at most: give a number from 1, or 0 for all", keypoints_max);
+  }
+  if (device->backend->describer_create == NULL) return PMN_STATUS_OK;
+  pmn_status st = device->backend->describer_create(device, kind, keypoints_max, describer, err);
+  if (*describer != NULL) (*describer)->device = device;
+  return st;
+}
+
+pmn_status pmn_device_describer_run(pmn_device_describer *describer, const pmn_gray_picture *pictures, int32_t n,
+    pmn_described *described, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_device *device = describer->device;
+  if (n < 1) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a batch of %d pictures: give 1 or more", n);
+  for (int32_t i = 0; i < n; i++) PMN_TRY(pmn_describer_check(pictures[i].width, pictures[i].height, err));
+  pthread_mutex_lock(&device->lock);
+  st = device->backend->describer_run(describer, pictures, n, described, err);
+  pthread_mutex_unlock(&device->lock);
+done:
+  return st;
+}
+
+void pmn_device_describer_destroy(pmn_device_describer *describer) {
+  if (describer != NULL) describer->device->backend->describer_destroy(describer);
+}
+
 pmn_status pmn_device_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err) {
   if (n < 1 || d < 1) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "syrk of %d rows and %d columns: both must be 1 or more", n, d);

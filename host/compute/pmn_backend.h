@@ -1,24 +1,33 @@
 /* pmn_backend.h - the one door to everything that computes.
  *
  * Three backends stand behind it: `ref` (plain loops, sums in fp64: the judge, never optimised), `cpu` and `opencl`. A
- * backend is a table of functions; pmn_device and pmn_network are its own opaque structs. Callers use the pmn_device_*
- * and pmn_network_* functions below, which dispatch through the table.
+ * backend is a table of functions; pmn_device, pmn_network and pmn_device_describer are its own opaque structs. Callers
+ * use the functions below, which dispatch through the table.
  *
- * Promise of every backend: on one device the features of a picture are the same bits whatever the batch size, the
- * number of threads or the neighbours in the batch.
+ * Promise of every backend: on one device the features and descriptors of a picture are the same bits whatever the
+ * batch size, the number of threads or the neighbours in the batch.
  */
 #ifndef PMN_BACKEND_H
 #define PMN_BACKEND_H
 
 #include "pmn_err.h"
 #include "pmn_program.h"
+#include "pmn_vision.h"
 
 #include <pthread.h>
 
-/* A device that was opened, and a program compiled for it. Any number of threads may run networks and products on one
- * device: a call waits for those before it. One thread at a time opens, creates and closes. */
+/* A device that was opened, a program compiled for it, and what finds keypoints on it. Any number of threads may run
+ * networks, products and describers on one device: a call waits for those before it. One thread at a time opens,
+ * creates and closes. */
 typedef struct pmn_device pmn_device;
 typedef struct pmn_network pmn_network;
+typedef struct pmn_device_describer pmn_device_describer;
+
+/* gray [height, width], dense; sides as of pmn_describer_run. */
+typedef struct pmn_gray_picture {
+  const uint8_t *gray;
+  int32_t width, height;
+} pmn_gray_picture;
 
 typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
@@ -46,9 +55,15 @@ typedef struct pmn_backend {
   /* What the two take of the host's memory beside their arguments; NULL: nothing to speak of. */
   double (*syrk_bytes)(const pmn_device *device, int32_t n, int32_t d);
   double (*gemm_bytes)(const pmn_device *device, int32_t n, int32_t k, int32_t m);
+  /* All three NULL: this backend has none. create may leave NULL for a kind that it does not describe. */
+  pmn_status (*describer_create)(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
+      pmn_device_describer **describer, pmn_err *err);
+  pmn_status (*describer_run)(pmn_device_describer *describer, const pmn_gray_picture *pictures, int32_t n,
+      pmn_described *described, pmn_err *err);
+  void (*describer_destroy)(pmn_device_describer *describer); /* not NULL */
 } pmn_backend;
 
-/* Every backend's pmn_device and pmn_network begin with these, so that the calls below find their way. */
+/* Every backend's own structs begin with these, so that the calls below find their way. */
 struct pmn_device {
   const pmn_backend *backend;
   pmn_device_info info;  /* what was opened, for the record */
@@ -58,6 +73,9 @@ struct pmn_device {
 struct pmn_network {
   pmn_device *device;
   int32_t batch_max; /* both set by pmn_network_create once the backend has made the rest */
+};
+struct pmn_device_describer {
+  pmn_device *device; /* set by pmn_device_describer_create */
 };
 
 /* "ref", "cpu" or "opencl"; NULL for any other name. */
@@ -82,6 +100,18 @@ void pmn_network_destroy(pmn_network *network);
  * an operation that was fused with a later one has 0, the later one has the time of both. False: the backend does not
  * tell. */
 bool pmn_network_times(const pmn_network *network, double *seconds);
+
+/* A describer of batches, keypoints_max as of pmn_describer_create; *describer is NULL when the device has none: then
+ * the host's threads describe (pmn_vision.h). Keypoints and descriptors are those of pmn_describer_run but for
+ * rounding. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_device_describer_create(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
+    pmn_device_describer **describer, pmn_err *err);
+/* described [n], views into the describer, valid until its next run. Pictures of any sizes together, n from 1: memory
+ * is bounded, a batch that does not fit is cut. PMN_STATUS_ARGUMENT (size), PMN_STATUS_NO_MEMORY (a single picture that
+ * does not fit the device), PMN_STATUS_DEVICE. */
+PMN_MUST_USE pmn_status pmn_device_describer_run(pmn_device_describer *describer, const pmn_gray_picture *pictures,
+    int32_t n, pmn_described *described, pmn_err *err);
+void pmn_device_describer_destroy(pmn_device_describer *describer); /* before its device is closed; NULL is fine */
 
 /* c += x' x for x [n, d] f64 row-major; c [d, d] f64 row-major, of which only the upper triangle (column >= row) is
  * read and written. Products and sums carry fp64 accuracy where the device has fp64; a device without it rounds x to

@@ -36,14 +36,8 @@ static pmn_status create(int32_t keypoints_max, pmn_describer **describer, pmn_e
   return PMN_STATUS_OK;
 }
 
-/* The order of pmn_described. */
 static int by_rank(const void *left, const void *right) {
-  const pmn_keypoint *a = &((const pmn_sift_point *)left)->keypoint, *b = &((const pmn_sift_point *)right)->keypoint;
-  if (a->response != b->response) return a->response > b->response ? -1 : 1;
-  if (a->octave != b->octave) return a->octave < b->octave ? -1 : 1;
-  if (a->y != b->y) return a->y < b->y ? -1 : 1;
-  if (a->x != b->x) return a->x < b->x ? -1 : 1;
-  return (a->angle > b->angle) - (a->angle < b->angle);
+  return pmn_keypoint_compare(&((const pmn_sift_point *)left)->keypoint, &((const pmn_sift_point *)right)->keypoint);
 }
 
 /* Sorts, and keeps the first of equal keypoints: two extremes side by side may be refined to one place. */

@@ -27,8 +27,11 @@ typedef struct pmn_keypoint {
   int32_t octave; /* SIFT: from -1, the doubled one; ORB: the level */
 } pmn_keypoint;
 
-/* What was found in a picture, the most distinct keypoint first; equal ones by octave, y, x, angle, so that the order
- * depends on nothing but the picture. Views into the describer, valid until its next run. */
+/* The order of pmn_described: the most distinct first; equal ones by octave, y, x, angle, so that the order depends on
+ * nothing but the picture. Below 0, 0 or above 0 as qsort has it; 0: the same keypoint. */
+int pmn_keypoint_compare(const pmn_keypoint *a, const pmn_keypoint *b);
+
+/* What was found in a picture, in that order. Views into the describer, valid until its next run. */
 typedef struct pmn_described {
   int32_t count;
   const pmn_keypoint *keypoints; /* [count] */
@@ -41,6 +44,8 @@ typedef struct pmn_describer pmn_describer; /* keeps its memory from picture to 
 PMN_MUST_USE pmn_status pmn_describer_create(
     pmn_descriptor_kind kind, int32_t keypoints_max, pmn_describer **describer, pmn_err *err);
 void pmn_describer_destroy(pmn_describer *describer); /* NULL is fine */
+/* PMN_STATUS_ARGUMENT for a picture whose sides no describer takes. */
+PMN_MUST_USE pmn_status pmn_describer_check(int32_t width, int32_t height, pmn_err *err);
 /* gray [height, width], dense, 1 to 2^15 - 1 pixels each way. A picture without keypoints is no error. Same bits on
  * every machine of the same instruction set. PMN_STATUS_ARGUMENT (size), PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_describer_run(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,

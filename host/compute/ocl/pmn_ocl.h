@@ -52,6 +52,7 @@ typedef struct pmn_ocl_family {
   size_t pixel_local;   /* of kernels whose work-groups are pixels */
   struct {
     const char *source, *options;
+    bool rounded; /* divisions and roots are IEEE's, where the device can */
   } kernels[PMN_OCL_KERNEL_COUNT];
 } pmn_ocl_family;
 
@@ -62,7 +63,8 @@ typedef struct pmn_ocl_device {
   cl_command_queue queue; /* in order */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
-  bool hosted; /* its buffers are taken from the host's memory */
+  bool rounds;               /* divisions and roots of fp32 as IEEE has them, if asked to */
+  bool hosted;               /* its buffers are taken from the host's memory */
   cl_ulong buffer_bytes_max; /* of one buffer */
   /* NULL until built. The activation is compiled into a kernel. */
   cl_program programs[PMN_OCL_KERNEL_COUNT][PMN_ACTIVATION_COUNT];

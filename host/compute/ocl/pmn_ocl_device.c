@@ -2,7 +2,7 @@
  *
  * The index of a device counts the available devices of all platforms in the order in which the loader gives them.
  */
-#include "pmn_ocl.h"
+#include "pmn_ocl_describe.h"
 
 #include "pmn_err.h"
 #include "pmn_mem.h"
@@ -139,7 +139,7 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
   pmn_status st = PMN_STATUS_OK;
   cl_int code;
   cl_bool compiler = CL_FALSE;
-  cl_device_fp_config fp64 = 0;
+  cl_device_fp_config fp32 = 0, fp64 = 0;
   PMN_TRY(device_choose(options, &device->id, &device->base.info, err));
   device->family = pmn_ocl_family_find(options->isa, device->base.info.type);
   if (device->family == NULL) {
@@ -155,11 +155,13 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
   /* Devices without fp64 may not know the question. */
   device->fp64 =
       clGetDeviceInfo(device->id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof fp64, &fp64, NULL) == CL_SUCCESS && fp64 != 0;
+  device->rounds = clGetDeviceInfo(device->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof fp32, &fp32, NULL) == CL_SUCCESS &&
+                   (fp32 & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT) != 0;
   cl_bool unified = CL_FALSE;
-  device->hosted = device->base.info.type == PMN_DEVICE_CPU ||
-                   (clGetDeviceInfo(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL) ==
-                           CL_SUCCESS &&
-                       unified);
+  device->hosted =
+      device->base.info.type == PMN_DEVICE_CPU ||
+      (clGetDeviceInfo(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL) == CL_SUCCESS &&
+          unified);
   PMN_TRY(pmn_ocl_sources_hash(device->family, device->base.kernels_hash, err));
   device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
   PMN_OCL_TRY(device, code, "creating a context", err);
@@ -192,4 +194,7 @@ const pmn_backend pmn_backend_opencl = {
     .gemm = pmn_ocl_gemm,
     .syrk_bytes = pmn_ocl_syrk_bytes,
     .gemm_bytes = pmn_ocl_gemm_bytes,
+    .describer_create = pmn_ocl_describer_create,
+    .describer_run = pmn_ocl_describer_run,
+    .describer_destroy = pmn_ocl_describer_destroy,
 };

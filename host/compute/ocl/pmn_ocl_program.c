@@ -203,7 +203,9 @@ static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pm
   cl_int code;
   pmn_buf path;
   pmn_buf_init(&path, 4096);
-  snprintf(options, sizeof options, "%s%s", device->family->kernels[id].options, activations[activation]);
+  bool rounded = device->family->kernels[id].rounded && device->rounds;
+  snprintf(options, sizeof options, "%s%s%s", device->family->kernels[id].options,
+      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", activations[activation]);
   bool cache = cache_path(device, source, options, &path);
   if (cache) *result = cache_load(device, path.data, options);
   if (*result != NULL) goto done;
