@@ -12,7 +12,7 @@
 
 /* A file of kernels/, embedded at build time. */
 typedef struct pmn_ocl_source {
-  const char *name; /* of the file without .cl; its kernel is pmn_<name>. "common" stands in front of all others */
+  const char *name; /* of the file without .cl; its kernel is pmn_<name>. "common.clh" stands in front of all others */
   const char *text;
   size_t size;
 } pmn_ocl_source;
@@ -34,6 +34,13 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_LRN,
   PMN_OCL_LAYER_NORM,
   PMN_OCL_RESIZE,
+  PMN_OCL_SIFT_ENLARGE,
+  PMN_OCL_SIFT_BLUR_COLUMNS,
+  PMN_OCL_SIFT_BLUR_ROWS,
+  PMN_OCL_SIFT_HALVE,
+  PMN_OCL_SIFT_EXTREMES,
+  PMN_OCL_SIFT_DIRECTIONS,
+  PMN_OCL_SIFT_DESCRIBE,
   PMN_OCL_KERNEL_COUNT
 } pmn_ocl_kernel_id;
 
@@ -50,9 +57,12 @@ typedef struct pmn_ocl_family {
   size_t line_local;    /* of depthwise and global pool, along dimension 0 */
   size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
   size_t pixel_local;   /* of kernels whose work-groups are pixels */
+  size_t place_local;   /* of sift_directions, whose work-groups are places */
+  size_t cell_local;    /* of sift_describe, for each cell of a descriptor */
   struct {
     const char *source, *options;
-    bool rounded; /* divisions and roots are IEEE's, where the device can */
+    const char *header; /* a .clh between common and source, or NULL */
+    bool rounded;       /* divisions and roots are IEEE's, where the device can */
   } kernels[PMN_OCL_KERNEL_COUNT];
 } pmn_ocl_family;
 

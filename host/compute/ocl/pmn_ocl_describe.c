@@ -13,7 +13,8 @@
 #define SLICE_BYTES_HOSTED 64e6
 #define SLICE_BYTES 512e6
 
-static const pmn_ocl_describer_kind *const kinds[] = {[PMN_DESCRIPTOR_SIFT] = NULL, [PMN_DESCRIPTOR_ORB] = NULL};
+static const pmn_ocl_describer_kind *const kinds[] = {
+    [PMN_DESCRIPTOR_SIFT] = &pmn_ocl_sift, [PMN_DESCRIPTOR_ORB] = NULL};
 
 /* ---------------------------------------------------------------------------------------------------- buffers -- */
 

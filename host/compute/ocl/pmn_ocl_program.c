@@ -29,6 +29,12 @@ enum {
   [PMN_OCL_AVERAGE_POOL] = {"average_pool", CL12}, [PMN_OCL_MULTIPLY] = {"multiply", CL12},                            \
   [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12}
 
+#define SIFT(name, with)                                                                                               \
+  { "sift_" name, CL12 with, .header = "sift", .rounded = true }
+#define SIFT_KERNELS                                                                                                   \
+  [PMN_OCL_SIFT_ENLARGE] = SIFT("enlarge", ""), [PMN_OCL_SIFT_BLUR_COLUMNS] = SIFT("blur_columns", ""),                \
+  [PMN_OCL_SIFT_BLUR_ROWS] = SIFT("blur_rows", " -DPMN_COLUMNS=64 -DPMN_ROWS=4"),                                      \
+  [PMN_OCL_SIFT_HALVE] = SIFT("halve", ""), [PMN_OCL_SIFT_EXTREMES] = SIFT("extremes", "")
 #define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
 #define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
@@ -41,11 +47,16 @@ static const pmn_ocl_family families[] = {
         .line_local = 1,
         .element_local = 64,
         .pixel_local = 1,
+        .place_local = 1,
+        .cell_local = 1,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CONV_VECTOR},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CONV_VECTOR " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
+            [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions", " -DPMN_ITEMS=1"),
+            [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe", " -DPMN_LANES=1"),
+            SIFT_KERNELS,
             ELEMENT_KERNELS}},
     {.name = "tile",
         .tiled = true,
@@ -57,11 +68,16 @@ static const pmn_ocl_family families[] = {
         .line_local = 64,
         .element_local = 64,
         .pixel_local = 64,
+        .place_local = 32,
+        .cell_local = 4,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CONV_TILE},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CONV_TILE " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
+            [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions", " -DPMN_ITEMS=32"),
+            [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe", " -DPMN_LANES=4"),
+            SIFT_KERNELS,
             ELEMENT_KERNELS}},
 };
 
@@ -95,30 +111,54 @@ static const pmn_ocl_source *source_find(const char *name) {
   return NULL;
 }
 
+/* What stands between common and a kernel's source; nothing is an empty text. */
+static const pmn_ocl_source *header_of(const pmn_ocl_family *family, pmn_ocl_kernel_id id) {
+  static const pmn_ocl_source none = {"", "", 0};
+  const char *header = family->kernels[id].header;
+  return header != NULL ? source_find(header) : &none;
+}
+
 pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
-  enum { COUNT = 1 + 2 * PMN_OCL_KERNEL_COUNT };
+  enum { PARTS = 3, COUNT = 1 + PARTS * PMN_OCL_KERNEL_COUNT };
   const pmn_ocl_source *common = source_find("common");
   const void *parts[COUNT] = {common->text};
   size_t sizes[COUNT] = {common->size + 1};
   for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
+    const pmn_ocl_source *header = header_of(family, (pmn_ocl_kernel_id)i);
     const pmn_ocl_source *source = source_find(family->kernels[i].source);
-    parts[1 + 2 * i] = source->text;
-    sizes[1 + 2 * i] = source->size + 1;
-    parts[2 + 2 * i] = family->kernels[i].options;
-    sizes[2 + 2 * i] = strlen(family->kernels[i].options) + 1;
+    parts[1 + PARTS * i] = header->text;
+    sizes[1 + PARTS * i] = header->size + 1;
+    parts[2 + PARTS * i] = source->text;
+    sizes[2 + PARTS * i] = source->size + 1;
+    parts[3 + PARTS * i] = family->kernels[i].options;
+    sizes[3 + PARTS * i] = strlen(family->kernels[i].options) + 1;
   }
   return pmn_sha256_hex(parts, sizes, COUNT, hex, err);
 }
 
 /* ------------------------------------------------------------------------------------------------------ cache -- */
 
+/* Common, header and source of a kernel, as the compiler gets them. */
+enum { TEXTS = 3 };
+typedef struct kernel_text {
+  const char *name, *texts[TEXTS];
+  size_t sizes[TEXTS];
+} kernel_text;
+
+static kernel_text text_of(const pmn_ocl_device *device, pmn_ocl_kernel_id id) {
+  const pmn_ocl_source *common = source_find("common"), *header = header_of(device->family, id);
+  const pmn_ocl_source *source = source_find(device->family->kernels[id].source);
+  return (kernel_text){
+      source->name, {common->text, header->text, source->text}, {common->size, header->size, source->size}};
+}
+
 /* Where the binary of a kernel is kept; false when there is nowhere. */
-static bool cache_path(const pmn_ocl_device *device, const pmn_ocl_source *source, const char *options, pmn_buf *path) {
+static bool cache_path(const pmn_ocl_device *device, const kernel_text *text, const char *options, pmn_buf *path) {
   const pmn_device_info *info = &device->base.info;
-  const pmn_ocl_source *common = source_find("common");
-  const void *parts[] = {CACHE_MAGIC, common->text, source->text, options, info->name, info->driver};
-  size_t sizes[] = {MAGIC_SIZE, common->size + 1, source->size + 1, strlen(options) + 1, strlen(info->name) + 1,
-      strlen(info->driver) + 1};
+  const char *const *t = text->texts;
+  const void *parts[] = {CACHE_MAGIC, t[0], t[1], t[2], options, info->name, info->driver};
+  size_t sizes[] = {MAGIC_SIZE, text->sizes[0] + 1, text->sizes[1] + 1, text->sizes[2] + 1, strlen(options) + 1,
+      strlen(info->name) + 1, strlen(info->driver) + 1};
   char hex[PMN_SHA256_HEX_SIZE], name[PMN_SHA256_HEX_SIZE + 16];
   if (pmn_sha256_hex(parts, sizes, sizeof parts / sizeof parts[0], hex, NULL) != PMN_STATUS_OK) return false;
   snprintf(name, sizeof name, "opencl-%s.bin", hex);
@@ -175,8 +215,8 @@ done:
 /* ------------------------------------------------------------------------------------------------------ build -- */
 
 /* "kernel K does not build with OPTIONS: the first line of the log that speaks of an error". */
-static pmn_status build_failed(const pmn_ocl_device *device, cl_program program, const pmn_ocl_source *source,
-    const char *options, cl_int code, pmn_err *err) {
+static pmn_status build_failed(const pmn_ocl_device *device, cl_program program, const char *name, const char *options,
+    cl_int code, pmn_err *err) {
   size_t size = 0;
   char *log = NULL;
   if (clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &size) == CL_SUCCESS) {
@@ -190,14 +230,14 @@ static pmn_status build_failed(const pmn_ocl_device *device, cl_program program,
     excerpt = error;
   }
   pmn_status st = pmn_err_set(err, PMN_STATUS_DEVICE, code, "%s: kernel %s does not build (%s; %s): %.240s",
-      device->base.info.name, source->name, pmn_ocl_error_name(code), options, excerpt);
+      device->base.info.name, name, pmn_ocl_error_name(code), options, excerpt);
   pmn_free(log);
   return st;
 }
 
 static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const pmn_ocl_source *common = source_find("common"), *source = source_find(device->family->kernels[id].source);
+  kernel_text text = text_of(device, id);
   cl_program *result = &device->programs[id][activation], program = NULL;
   char options[256];
   cl_int code;
@@ -206,15 +246,13 @@ static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pm
   bool rounded = device->family->kernels[id].rounded && device->rounds;
   snprintf(options, sizeof options, "%s%s%s", device->family->kernels[id].options,
       rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", activations[activation]);
-  bool cache = cache_path(device, source, options, &path);
+  bool cache = cache_path(device, &text, options, &path);
   if (cache) *result = cache_load(device, path.data, options);
   if (*result != NULL) goto done;
-  const char *texts[] = {common->text, source->text};
-  const size_t sizes[] = {common->size, source->size};
-  program = clCreateProgramWithSource(device->context, 2, texts, sizes, &code);
+  program = clCreateProgramWithSource(device->context, TEXTS, text.texts, text.sizes, &code);
   PMN_OCL_TRY(device, code, "creating a program", err);
   code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
-  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, source, options, code, err));
+  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, text.name, options, code, err));
   if (cache) cache_store(program, path.data);
   *result = program;
   program = NULL;
