@@ -8,6 +8,7 @@
 #include "pmn_clock.h"
 #include "pmn_feed.h"
 #include "pmn_keypoints.h"
+#include "pmn_maker_words.h"
 #include "pmn_mem.h"
 #include "pmn_numbers.h"
 #include "pmn_parts.h"
@@ -45,7 +46,6 @@ static pmn_status fill_batch(pass *p, pmn_err *err) {
       continue;
     }
     PMN_TRY(maker->kind->put(maker, p->batch->n, &picture, err));
-    if (p->run->keypoints != NULL && !p->run->is_fitting) PMN_TRY(pmn_keypoints_put(p->run->keypoints, &picture, err));
     p->batch->indices[p->batch->n++] = picture.index;
   }
 done:
@@ -83,6 +83,9 @@ static pmn_status run_batch(pass *p, pmn_err *err) {
   for (int32_t i = 0; run->maker->kind->is_blank != NULL && i < batch->n; i++) {
     if (run->maker->kind->is_blank(run->maker, i)) PMN_TRY(pmn_run_blank(run, batch->indices[i], err));
   }
+  const pmn_described *described = pmn_maker_look_described(run->maker);
+  for (int32_t i = 0; run->keypoints != NULL && !run->is_fitting && i < batch->n; i++)
+    PMN_TRY(pmn_keypoints_put(run->keypoints, batch->indices[i], &described[i], err));
   PMN_TRY(drop_broken_rows(p, err));
   if (batch->n > 0) memcpy(run->rows + run->counts.rows, batch->indices, (size_t)batch->n * sizeof *batch->indices);
   run->counts.rows += batch->n;

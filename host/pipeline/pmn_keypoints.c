@@ -39,10 +39,10 @@ done:
   return st;
 }
 
-pmn_status pmn_keypoints_put(pmn_keypoints *keypoints, const pmn_picture *picture, pmn_err *err) {
+pmn_status pmn_keypoints_put(pmn_keypoints *keypoints, int64_t index, const pmn_described *described, pmn_err *err) {
   pmn_keypoints *self = keypoints;
-  pmn_item item = pmn_listing_item(self->run->listing, picture->index);
-  pmn_described d = pmn_prepared_view(&self->run->maker->prepare, picture->data, picture->size);
+  pmn_item item = pmn_listing_item(self->run->listing, index);
+  pmn_described d = *described;
   const char **labels = self->names + d.count;
   float *to = self->rows;
   for (int32_t i = 0; i < d.count; i++) {

@@ -12,8 +12,9 @@ typedef struct pmn_keypoints pmn_keypoints;
 
 /* Into options->save_keypoints: .csv, .parquet or .npy. Errors as of pmn_sink_create. */
 PMN_MUST_USE pmn_status pmn_keypoints_create(const pmn_run *run, pmn_keypoints **keypoints, pmn_err *err);
-/* Those of one good picture. */
-PMN_MUST_USE pmn_status pmn_keypoints_put(pmn_keypoints *keypoints, const pmn_picture *picture, pmn_err *err);
+/* Those of picture `index` of the listing. */
+PMN_MUST_USE pmn_status pmn_keypoints_put(
+    pmn_keypoints *keypoints, int64_t index, const pmn_described *described, pmn_err *err);
 /* Makes the table visible. `record` is JSON text. */
 PMN_MUST_USE pmn_status pmn_keypoints_commit(pmn_keypoints *keypoints, const char *record, pmn_err *err);
 void pmn_keypoints_destroy(pmn_keypoints *keypoints); /* NULL is fine */

@@ -31,16 +31,20 @@ typedef struct lesson {
 
 /* --------------------------------------------------------------------------------------------------- describe -- */
 
-static pmn_status take_picture(lesson *self, const pmn_picture *picture, pmn_err *err) {
-  pmn_run *run = self->run;
-  if (picture->stage != NULL) {
-    self->unread++;
-    return PMN_STATUS_OK;
+/* The batch of `n` pictures that were put. */
+static pmn_status take_batch(lesson *self, pmn_describing *describing, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_described *described;
+  if (n == 0) return PMN_STATUS_OK;
+  PMN_TRY(pmn_describing_run(describing, &described, err));
+  for (int32_t i = 0; i < n; i++) {
+    size_t size = (size_t)described[i].count * self->width;
+    self->counts[self->pictures++] = described[i].count;
+    self->descriptors += described[i].count;
+    if (size > 0) PMN_TRY(pmn_scratch_append(self->scratch, described[i].descriptors, size, err));
   }
-  pmn_described described = pmn_prepared_view(&run->maker->prepare, picture->data, picture->size);
-  self->counts[self->pictures++] = described.count;
-  self->descriptors += described.count;
-  return pmn_scratch_append(self->scratch, described.descriptors, (size_t)described.count * self->width, err);
+done:
+  return st;
 }
 
 static pmn_status describe(lesson *self, pmn_err *err) {
@@ -51,7 +55,9 @@ static pmn_status describe(lesson *self, pmn_err *err) {
       .s3 = run->s3,
       .prepare = run->maker->prepare,
       .threads = run->threads,
-      .window = 8 * run->threads};
+      .window = run->batch + 2 * run->threads};
+  pmn_describing *describing = pmn_maker_look_describing(run->maker);
+  int32_t waiting = 0;
   double start = pmn_clock_seconds();
   PMN_TRY(pmn_feed_create(&options, &feed, err));
   for (int64_t i = 0; i < run->counts.listed; i++) {
@@ -59,7 +65,15 @@ static pmn_status describe(lesson *self, pmn_err *err) {
     bool more;
     PMN_TRY(pmn_run_check_stop(run, err));
     PMN_TRY(pmn_feed_next(feed, &more, &picture, err));
-    PMN_TRY(take_picture(self, &picture, err));
+    if (picture.stage == NULL) {
+      PMN_TRY(pmn_describing_put(describing, waiting++, &picture, err));
+    } else {
+      self->unread++;
+    }
+    if (waiting == run->batch || i + 1 == run->counts.listed) {
+      PMN_TRY(take_batch(self, describing, waiting, err));
+      waiting = 0;
+    }
     pmn_run_progress(run, "describe", i + 1, run->counts.listed, start);
   }
   pmn_feed_measure(feed, &run->meter);

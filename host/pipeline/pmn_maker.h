@@ -16,7 +16,7 @@ typedef struct pmn_maker pmn_maker;
 typedef struct pmn_maker_kind {
   const char *stage; /* what a row that is no row is rejected for */
   bool computes;     /* it is worth a GPU */
-  /* Once, before the first batch; `device` is borrowed until destroy. */
+  /* Once, before the first batch; `device` is borrowed until destroy. It may change what is to be prepared. */
   pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
   pmn_status (*put)(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err);
   pmn_status (*run)(pmn_maker *maker, int32_t n, float *rows, pmn_err *err);

@@ -15,34 +15,36 @@ typedef struct bag {
   bool idf;
   pmn_word_norm norm;
   pmn_device *device;
-  pmn_finder *finder;  /* of words; NULL until the first batch that has descriptors */
-  pmn_buf descriptors; /* of the batch, picture after picture */
-  int32_t *counts;     /* [batch] descriptors of each */
-  int32_t *nearest;    /* [nearest_max] word of each */
+  pmn_finder *finder; /* of words; NULL until the first batch that has descriptors */
+  pmn_describing *describing;
+  const pmn_described *described; /* of the batch, once it has run */
+  int32_t *nearest;               /* [nearest_max] word of each descriptor of the batch */
   size_t nearest_max;
 } bag;
 
 static pmn_status open_bag(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
+  (void)batch_max;
   bag *self = (bag *)maker;
   self->device = device;
-  self->counts = pmn_alloc((size_t)batch_max, sizeof *self->counts);
-  return self->counts != NULL ? PMN_STATUS_OK : pmn_err_memory(err, (size_t)batch_max, "a batch of pictures");
+  return pmn_describing_create(device, &maker->prepare, &self->describing, err);
 }
 
 static pmn_status put(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err) {
-  bag *self = (bag *)maker;
-  pmn_described described = pmn_prepared_view(&maker->prepare, picture->data, picture->size);
-  if (index == 0) pmn_buf_clear(&self->descriptors);
-  self->counts[index] = described.count;
-  size_t size = (size_t)described.count * (size_t)pmn_descriptor_bytes(maker->prepare.descriptor);
-  return pmn_buf_append(&self->descriptors, described.descriptors, size, err);
+  return pmn_describing_put(((bag *)maker)->describing, index, picture, err);
 }
 
 static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   bag *self = (bag *)maker;
   const pmn_vocabulary *v = self->words.vocabulary;
-  size_t count = self->descriptors.size / (size_t)v->width;
+  size_t count = 0;
+  const uint8_t *descriptors = NULL; /* of the batch, picture after picture */
+  PMN_TRY(pmn_describing_run(self->describing, &self->described, err));
+  const pmn_described *described = self->described;
+  for (int32_t i = 0; i < n; i++) {
+    if (count == 0) descriptors = described[i].descriptors;
+    count += (size_t)described[i].count;
+  }
   if (count > self->nearest_max) {
     pmn_free(self->nearest);
     self->nearest_max = 0;
@@ -50,35 +52,38 @@ static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
     if (self->nearest == NULL) PMN_TRY(pmn_err_memory(err, count * sizeof *self->nearest, "words"));
     self->nearest_max = count;
   }
-  const uint8_t *descriptors = (const uint8_t *)self->descriptors.data;
   if (count > 0 && self->finder == NULL) PMN_TRY(pmn_finder_create(self->device, v, &self->finder, err));
   if (count > 0) PMN_TRY(pmn_finder_run(self->finder, descriptors, (int32_t)count, self->nearest, NULL, err));
   const int32_t *nearest = self->nearest;
   for (int32_t i = 0; i < n; i++) {
     float *row = rows + (size_t)i * (size_t)v->k;
-    pmn_histogram_make(nearest, self->counts[i], v->k, self->idf ? self->words.idf : NULL, self->norm, row);
-    if (self->counts[i] > 0) nearest += self->counts[i];
+    pmn_histogram_make(nearest, described[i].count, v->k, self->idf ? self->words.idf : NULL, self->norm, row);
+    if (described[i].count > 0) nearest += described[i].count;
   }
 done:
   return st;
 }
 
 static bool is_blank(const pmn_maker *maker, int32_t index) {
-  return ((const bag *)maker)->counts[index] == 0;
+  return ((const bag *)maker)->described[index].count == 0;
 }
 
 static void destroy(pmn_maker *maker) {
   bag *self = (bag *)maker;
   pmn_finder_destroy(self->finder);
   pmn_lexicon_reset(&self->words);
-  pmn_buf_reset(&self->descriptors);
-  pmn_free(self->counts);
+  pmn_describing_destroy(self->describing);
   pmn_free(self->nearest);
   pmn_free(self);
 }
 
-static const pmn_maker_kind kind = {
-    .stage = "words", .open = open_bag, .put = put, .run = run, .is_blank = is_blank, .destroy = destroy};
+static const pmn_maker_kind kind = {.stage = "words",
+    .computes = true,
+    .open = open_bag,
+    .put = put,
+    .run = run,
+    .is_blank = is_blank,
+    .destroy = destroy};
 
 bool pmn_maker_wants_words(const pmn_maker *maker) {
   return maker->kind == &kind && ((const bag *)maker)->words.vocabulary == NULL;
@@ -86,6 +91,14 @@ bool pmn_maker_wants_words(const pmn_maker *maker) {
 
 const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker) {
   return maker->kind == &kind ? &((const bag *)maker)->words : NULL;
+}
+
+pmn_describing *pmn_maker_look_describing(const pmn_maker *maker) {
+  return maker->kind == &kind ? ((const bag *)maker)->describing : NULL;
+}
+
+const pmn_described *pmn_maker_look_described(const pmn_maker *maker) {
+  return maker->kind == &kind ? ((const bag *)maker)->described : NULL;
 }
 
 pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *err) {
@@ -167,7 +180,6 @@ pmn_status pmn_maker_words(const pmn_extract_options *options, pmn_maker **maker
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "words");
   self->maker.kind = &kind;
   *maker = &self->maker;
-  pmn_buf_init(&self->descriptors, SIZE_MAX);
   self->maker.width = o->words;
   pmn_prepare_options *prepare = &self->maker.prepare;
   *prepare = (pmn_prepare_options){.kind = PMN_PREPARE_DESCRIBE,

@@ -2,6 +2,7 @@
 #ifndef PMN_MAKER_WORDS_H
 #define PMN_MAKER_WORDS_H
 
+#include "pmn_describing.h"
 #include "pmn_lexicon.h"
 #include "pmn_maker.h"
 
@@ -9,6 +10,10 @@
 bool pmn_maker_wants_words(const pmn_maker *maker);
 /* The words of a maker of words, which has them; NULL for any other. */
 const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker);
+/* What describes for a maker of words that is open, and what it found in the pictures of the last batch that the maker
+ * has run; NULL for any other. */
+pmn_describing *pmn_maker_look_describing(const pmn_maker *maker);
+const pmn_described *pmn_maker_look_described(const pmn_maker *maker);
 /* The words from now on; they are the maker's own then, and *words is empty. */
 PMN_MUST_USE pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *err);
 

@@ -32,9 +32,19 @@ pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *
       .descriptors = count > 0 ? (const uint8_t *)(keypoints + count) : NULL};
 }
 
+/* In front of the pixels of a plain picture. */
+typedef struct plain_size {
+  int32_t width, height;
+} plain_size;
+
+pmn_gray_picture pmn_prepared_gray(const void *data) {
+  const plain_size *size = data;
+  return (pmn_gray_picture){(const uint8_t *)(size + 1), size->width, size->height};
+}
+
 size_t pmn_prepare_bytes(const pmn_prepare_options *options) {
   if (options->kind == PMN_PREPARE_DESCRIBE) return (size_t)options->keypoints_max * keypoint_bytes(options);
-  return pixel_count(options) * (options->kind == PMN_PREPARE_GRAY ? 1 : 3);
+  return pixel_count(options) * (options->kind == PMN_PREPARE_RGB ? 3 : 1);
 }
 
 pmn_status pmn_preparer_create(const pmn_prepare_options *options, pmn_preparer **preparer, pmn_err *err) {
@@ -87,15 +97,23 @@ done:
   return st;
 }
 
+/* Keypoints and descriptors of the grey picture, or the picture for somebody else to describe. */
 static pmn_status describe(pmn_preparer *self, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_prepare_options *o = &self->options;
   const uint8_t *gray;
   pmn_described described;
+  plain_size size = {image->width, image->height};
+  if (o->width > 0) size = (plain_size){o->width, o->height};
   PMN_TRY(make_gray(self, image, &gray, err));
   *stage = "describe";
-  PMN_TRY(pmn_describer_run(self->describer, gray, o->width > 0 ? o->width : image->width,
-      o->height > 0 ? o->height : image->height, &described, err));
+  PMN_TRY(pmn_describer_check(size.width, size.height, err));
+  if (o->kind == PMN_PREPARE_PLAIN) {
+    PMN_TRY(pmn_buf_append(out, &size, sizeof size, err));
+    PMN_TRY(pmn_buf_append(out, gray, (size_t)size.width * (size_t)size.height, err));
+    goto done;
+  }
+  PMN_TRY(pmn_describer_run(self->describer, gray, size.width, size.height, &described, err));
   size_t count = (size_t)described.count;
   PMN_TRY(pmn_buf_append(out, described.keypoints, count * sizeof(pmn_keypoint), err));
   PMN_TRY(pmn_buf_append(out, described.descriptors, count * (size_t)pmn_descriptor_bytes(o->descriptor), err));
@@ -110,9 +128,10 @@ pmn_status pmn_preparer_run(
   const uint8_t *gray;
   *stage = "resize";
   pmn_buf_clear(out);
-  if (preparer->options.kind == PMN_PREPARE_DESCRIBE) return describe(preparer, image, out, stage, err);
+  pmn_prepare_kind kind = preparer->options.kind;
+  if (kind == PMN_PREPARE_DESCRIBE || kind == PMN_PREPARE_PLAIN) return describe(preparer, image, out, stage, err);
   PMN_TRY(pmn_buf_reserve(out, size, err));
-  if (preparer->options.kind == PMN_PREPARE_GRAY) {
+  if (kind == PMN_PREPARE_GRAY) {
     PMN_TRY(make_gray(preparer, image, &gray, err));
     memcpy(out->data, gray, size);
   } else {

@@ -3,14 +3,16 @@
 #ifndef PMN_PREPARE_H
 #define PMN_PREPARE_H
 
+#include "pmn_backend.h"
 #include "pmn_buf.h"
 #include "pmn_image.h"
 #include "pmn_vision.h"
 
 typedef enum pmn_prepare_kind {
-  PMN_PREPARE_RGB,     /* [height, width, 3] bytes, resized */
-  PMN_PREPARE_GRAY,    /* [height, width] bytes, grey first and then resized */
-  PMN_PREPARE_DESCRIBE /* keypoints of the grey picture and their descriptors: see pmn_prepared_view */
+  PMN_PREPARE_RGB,      /* [height, width, 3] bytes, resized */
+  PMN_PREPARE_GRAY,     /* [height, width] bytes, grey first and then resized */
+  PMN_PREPARE_DESCRIBE, /* keypoints of the grey picture and their descriptors: see pmn_prepared_view */
+  PMN_PREPARE_PLAIN     /* the grey picture that would have been described: see pmn_prepared_gray */
 } pmn_prepare_kind;
 
 typedef struct pmn_prepare_options {
@@ -21,11 +23,14 @@ typedef struct pmn_prepare_options {
   int32_t keypoints_max;
 } pmn_prepare_options;
 
-/* Bytes of a prepared picture, at most. */
+/* Bytes of a prepared picture, at most; 0 of one that stays as it is. */
 size_t pmn_prepare_bytes(const pmn_prepare_options *options);
 
 /* What PMN_PREPARE_DESCRIBE has made of a picture; views into `data`. */
 pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *data, size_t size);
+
+/* What PMN_PREPARE_PLAIN has made of it; a view into `data`. */
+pmn_gray_picture pmn_prepared_gray(const void *data);
 
 typedef struct pmn_preparer pmn_preparer; /* one thread at a time */
 
