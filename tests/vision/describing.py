@@ -16,11 +16,15 @@ FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "
 KEYPOINT = np.dtype([(name, "f4") for name in ("x", "y", "size", "angle", "response")] + [("octave", "i4")])
 
 
-def described(program, kind, width, pictures, keypoints_max=0):
-    """One (keypoints, descriptors [n, width]) for each grey picture, by the program vision_describe."""
+def described(program, kind, width, pictures, keypoints_max=0, backend=()):
+    """One (keypoints, descriptors [n, width]) for each grey picture, by the program vision_describe; by a device of the
+    backend, if one is given, and a visible skip without one."""
     text = b"".join(b"P5\n%d %d\n255\n" % (p.shape[1], p.shape[0]) + p.tobytes() for p in pictures)
-    command = [program, kind, str(keypoints_max)]
-    data = subprocess.run(command, input=text, stdout=subprocess.PIPE, check=True).stdout
+    answer = subprocess.run([program, kind, str(keypoints_max), *backend], input=text, stdout=subprocess.PIPE)
+    if backend and answer.returncode == 77:
+        sys.exit(77)
+    answer.check_returncode()
+    data = answer.stdout
     at, found = 0, []
     for _ in pictures:
         count = int(np.frombuffer(data, "i4", 1, at)[0])

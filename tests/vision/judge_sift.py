@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""judge_sift.py DESCRIBE - our SIFT held against OpenCV's, on the same gray values.
+"""judge_sift.py DESCRIBE [BACKEND] - our SIFT held against OpenCV's, on the same gray values.
 
 A keypoint is found again when the other list has one within half a pixel, 5 degrees and a tenth of its size. Of all
 keypoints of a group of pictures 95 % must be, in both directions; the median distance of the descriptors of such pairs
 must be under 5 % of their norm, which is 512. With keypoints_max the same share of OpenCV's strongest must be there.
 
 Pictures: real ones ($POMONA_FRUITS or ../shared/fruits-360 beside the project), as they are and enlarged, and made-up
-ones of many sizes. A visible skip (77) without OpenCV; without real pictures the made-up ones are judged.
+ones of many sizes. With a BACKEND ("opencl") its first device describes them. A visible skip (77) without OpenCV or a
+device; without real pictures the made-up ones are judged.
 """
 import sys
 
@@ -42,8 +43,9 @@ def pairs(left, right):
     return found
 
 
-def judge(name, program, pictures, keypoints_max=0):
-    found, expected = described(program, "sift", WIDTH, pictures, keypoints_max), theirs(pictures, keypoints_max)
+def judge(name, pictures, keypoints_max=0):
+    found = described(program, "sift", WIDTH, pictures, keypoints_max, backend)
+    expected = theirs(pictures, keypoints_max)
     there, back, counts, distances, exact, moved = 0, 0, [0, 0], [], 0, []
     for (our_points, our_rows), (points, rows) in zip(found, expected):
         pair = pairs(points, our_points)
@@ -75,24 +77,24 @@ def made_up(generator, width, height, grain):
 
 
 def main():
-    program = sys.argv[1]
     print(f"OpenCV {cv2.__version__}")
     generator = np.random.default_rng(7)
-    good = [judge("noise", program, [generator.integers(0, 256, (h, w), "u1") for w, h in ((64, 64), (129, 40))])]
+    good = [judge("noise", [generator.integers(0, 256, (h, w), "u1") for w, h in ((64, 64), (129, 40))])]
     sizes = [(w, h) for w in (31, 64, 100, 177, 320) for h in (31, 77, 128, 240)]
-    good.append(judge("made up", program, [made_up(generator, w, h, 2.0) for w, h in sizes]))
-    good.append(judge("made up, large", program, [made_up(generator, 640, 480, g) for g in (1.5, 4.0)]))
+    good.append(judge("made up", [made_up(generator, w, h, 2.0) for w, h in sizes]))
+    good.append(judge("made up, large", [made_up(generator, 640, 480, g) for g in (1.5, 4.0)]))
     files = sorted(FRUITS.glob("*/*/*.jpg"))
     if files:
         real = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in files[:: max(1, len(files) // 400)]]
-        good.append(judge("real", program, real))
-        good.append(judge("real, 10 keypoints", program, real, 10))
+        good.append(judge("real", real))
+        good.append(judge("real, 10 keypoints", real, 10))
         enlarged = [cv2.resize(p, (357, 333), interpolation=cv2.INTER_CUBIC) for p in real[::10]]
-        good.append(judge("real, enlarged", program, enlarged))
+        good.append(judge("real, enlarged", enlarged))
     else:
         print("no real pictures: only made-up ones were judged")
     return 0 if all(good) else 1
 
 
 if __name__ == "__main__":
+    program, backend = sys.argv[1], sys.argv[2:]
     sys.exit(main())

@@ -1,7 +1,7 @@
-/* test_device_describer.c - describing on an OpenCL device, held against the host's describer: with the kernels written
- * for CPUs and with those for GPUs, on whatever device there is.
+/* test_ocl_sift.c - SIFT on an OpenCL device, held against the host's: with the kernels written for CPUs and with those
+ * for GPUs, on whatever device there is.
  *
- * SIFT. Layers, differences and extremes are the same operations in the same order, none fused, so places and responses
+ * Layers, differences and extremes are the same operations in the same order, none fused, so places and responses
  * are the same numbers where the device divides as IEEE says; elsewhere a division may be off by 2.5 units in the last
  * place, 3e-7, and places by 0.001 pixels of the octave, as test_sift.c reckons for other sums.
  *   size       1.6 exp2(v): 3 units of exp2 by OpenCL's rules, and two roundings: 1e-6 of itself.
@@ -28,13 +28,13 @@ static const struct {
 enum { CASES = sizeof cases / sizeof *cases };
 static pmn_gray_picture pictures[CASES];
 static const char *const families[] = {"vector", "tile"};
-enum { FAMILIES = 2 };
+enum { FAMILIES = 2, BYTES = 128 };
 static pmn_device *devices[FAMILIES];
 
-static pmn_device_describer *on_device(int family, pmn_descriptor_kind kind, int32_t keypoints_max) {
+static pmn_device_describer *on_device(int family, int32_t keypoints_max) {
   pmn_err err;
   pmn_device_describer *describer;
-  check_ok(pmn_device_describer_create(devices[family], kind, keypoints_max, &describer, &err));
+  check_ok(pmn_device_describer_create(devices[family], PMN_DESCRIPTOR_SIFT, keypoints_max, &describer, &err));
   assert_non_null(describer);
   return describer;
 }
@@ -60,7 +60,7 @@ static bool is_same(const pmn_keypoint *a, const pmn_keypoint *b) {
 }
 
 /* Each keypoint of the host's is looked for among the device's that nothing was matched with yet. */
-static void compare(const pmn_described *expected, const pmn_described *found, int32_t width, tally *t) {
+static void compare(const pmn_described *expected, const pmn_described *found, tally *t) {
   bool *taken = calloc((size_t)found->count + 1, sizeof *taken);
   assert_non_null(taken);
   t->expected += expected->count;
@@ -71,9 +71,9 @@ static void compare(const pmn_described *expected, const pmn_described *found, i
     if (i == found->count) continue;
     taken[i] = true;
     t->matched++;
-    const uint8_t *a = expected->descriptors + (size_t)k * (size_t)width;
-    const uint8_t *b = found->descriptors + (size_t)i * (size_t)width;
-    for (int32_t j = 0; j < width; j++) {
+    const uint8_t *a = expected->descriptors + (size_t)k * BYTES;
+    const uint8_t *b = found->descriptors + (size_t)i * BYTES;
+    for (int32_t j = 0; j < BYTES; j++) {
       t->bytes++;
       t->bytes_off += a[j] != b[j];
       if (abs(a[j] - b[j]) > 1) fail_msg("keypoint %d: byte %d of its descriptor is %d, not %d", k, j, b[j], a[j]);
@@ -82,19 +82,19 @@ static void compare(const pmn_described *expected, const pmn_described *found, i
   free(taken);
 }
 
-static void sift_is_the_hosts(void **state) {
+static void as_the_host(void **state) {
   (void)state;
   pmn_err err;
   for (int f = 0; f < FAMILIES; f++) {
     tally t = {0};
     pmn_described found[CASES], expected;
     pmn_describer *host;
-    pmn_device_describer *describer = on_device(f, PMN_DESCRIPTOR_SIFT, 0);
+    pmn_device_describer *describer = on_device(f, 0);
     describe(describer, pictures, CASES, found);
     check_ok(pmn_describer_create(PMN_DESCRIPTOR_SIFT, 0, &host, &err));
     for (int c = 0; c < CASES; c++) {
       check_ok(pmn_describer_run(host, pictures[c].gray, pictures[c].width, pictures[c].height, &expected, &err));
-      compare(&expected, &found[c], 128, &t);
+      compare(&expected, &found[c], &t);
       for (int32_t k = 1; k < found[c].count; k++) {
         assert_true(pmn_keypoint_compare(&found[c].keypoints[k - 1], &found[c].keypoints[k]) < 0);
       }
@@ -111,11 +111,11 @@ static void sift_is_the_hosts(void **state) {
 
 /* ------------------------------------------------------------------------------------------------- batches -- */
 
-static void check_equal(const pmn_described *a, const pmn_described *b, size_t width) {
+static void check_equal(const pmn_described *a, const pmn_described *b) {
   assert_int_equal(a->count, b->count);
   if (a->count == 0) return;
   assert_memory_equal(a->keypoints, b->keypoints, (size_t)a->count * sizeof *a->keypoints);
-  assert_memory_equal(a->descriptors, b->descriptors, (size_t)a->count * width);
+  assert_memory_equal(a->descriptors, b->descriptors, (size_t)a->count * BYTES);
 }
 
 /* Alone, among others, again and again: the same bits. The batch has every picture several times, so that it does not
@@ -127,16 +127,16 @@ static void batches(void **state) {
     pmn_gray_picture many[MANY];
     pmn_described found[MANY], one;
     for (int i = 0; i < MANY; i++) many[i] = pictures[i * 5 % CASES];
-    pmn_device_describer *all = on_device(f, PMN_DESCRIPTOR_SIFT, 0);
-    pmn_device_describer *alone = on_device(f, PMN_DESCRIPTOR_SIFT, 0);
+    pmn_device_describer *all = on_device(f, 0);
+    pmn_device_describer *alone = on_device(f, 0);
     describe(all, many, MANY, found);
     for (int i = 0; i < MANY; i++) {
       if (i >= CASES) {
-        check_equal(&found[i - CASES], &found[i], 128);
+        check_equal(&found[i - CASES], &found[i]);
         continue;
       }
       describe(alone, &many[i], 1, &one);
-      check_equal(&one, &found[i], 128);
+      check_equal(&one, &found[i]);
     }
     pmn_device_describer_destroy(all);
     pmn_device_describer_destroy(alone);
@@ -148,13 +148,13 @@ static void limits(void **state) {
   static const int32_t most[] = {1, 50, INT32_MAX};
   for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
     pmn_described found[CASES], some[CASES];
-    pmn_device_describer *all = on_device(1, PMN_DESCRIPTOR_SIFT, 0);
-    pmn_device_describer *limited = on_device(1, PMN_DESCRIPTOR_SIFT, most[i]);
+    pmn_device_describer *all = on_device(1, 0);
+    pmn_device_describer *limited = on_device(1, most[i]);
     describe(all, pictures, CASES, found);
     describe(limited, pictures, CASES, some);
     for (int c = 0; c < CASES; c++) {
       if (found[c].count > most[i]) found[c].count = most[i];
-      check_equal(&found[c], &some[c], 128);
+      check_equal(&found[c], &some[c]);
     }
     pmn_device_describer_destroy(all);
     pmn_device_describer_destroy(limited);
@@ -169,7 +169,7 @@ static void arguments(void **state) {
   pmn_described found;
   uint8_t one = 1;
   const pmn_gray_picture wide = {&one, 32768, 1}, none = {&one, 1, 0};
-  pmn_device_describer *describer = on_device(0, PMN_DESCRIPTOR_SIFT, 0), *other;
+  pmn_device_describer *describer = on_device(0, 0), *other;
   check_fails(pmn_device_describer_run(describer, &wide, 1, &found, &err), PMN_STATUS_ARGUMENT, "32768 x 1");
   check_fails(pmn_device_describer_run(describer, &none, 1, &found, &err), PMN_STATUS_ARGUMENT, "1 x 0");
   check_fails(pmn_device_describer_run(describer, &none, 0, &found, &err), PMN_STATUS_ARGUMENT, "a batch of 0");
@@ -191,7 +191,7 @@ static void out_of_memory(void **state) {
   for (int64_t k = 0; failed; k++) {
     pmn_err err;
     pmn_described found[CASES];
-    pmn_device_describer *describer = on_device(1, PMN_DESCRIPTOR_SIFT, 20);
+    pmn_device_describer *describer = on_device(1, 20);
     assert_true(k < 200);
     (void)pmn_mem_fail_after(k);
     pmn_status st = pmn_device_describer_run(describer, pictures, CASES, found, &err);
@@ -227,7 +227,7 @@ static int close_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(sift_is_the_hosts),
+      cmocka_unit_test(as_the_host),
       cmocka_unit_test(batches),
       cmocka_unit_test(limits),
       cmocka_unit_test(arguments),
