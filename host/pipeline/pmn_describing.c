@@ -1,13 +1,13 @@
 /* pmn_describing.c - see pmn_describing.h.
  *
- * Grey pictures wait for the device until there are WAITING_BYTES of them or the batch is whole: photographs take
- * memory, and no batch needs all of them at once.
+ * Grey pictures wait for the device until there are WAITING_BYTES of them, a hundred of 100 x 100, or the batch is
+ * whole: they fill a GPU, and a batch of photographs is never in memory as a whole.
  */
 #include "pmn_describing.h"
 
 #include "pmn_mem.h"
 
-enum { WAITING_BYTES = 64 << 20 };
+enum { WAITING_BYTES = 1 << 20 };
 
 struct pmn_describing {
   pmn_prepare_options prepare;
