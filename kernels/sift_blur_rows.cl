@@ -10,12 +10,8 @@
  *
  * Preconditions: a plane has fewer than 2^31 values; more than one each way, or none; radius is at most PMN_RADIUS.
  */
-#ifndef PMN_COLUMNS
 #define PMN_COLUMNS 64
-#endif
-#ifndef PMN_ROWS
 #define PMN_ROWS 4
-#endif
 #define PMN_RADIUS 13
 
 __kernel __attribute__((reqd_work_group_size(PMN_COLUMNS, PMN_ROWS, 1))) void pmn_sift_blur_rows(

@@ -6,19 +6,22 @@
  * cell (r, c), 1 to 4 each way, has the gradients with |row - r| < 1 and |column - c| < 1. Then: to length 1, no direction
  * above 0.2, to length 512, in bytes.
  *
- * One work-group: one keypoint, 16 cells of PMN_LANES work-items. A cell gathers: its work-items take every PMN_LANES-th
- * pixel of the box around it and add to directions of their own, in local memory, which are then added up in the order of
- * the work-items. So nothing is written by two, and no sum depends on chance. Pixels are looked at by up to four cells; that
- * costs less than atomic sums would.
- *   local size (16 * PMN_LANES, 1, 1); group 0: keypoint.
+ * One work-group: one keypoint, 16 cells of 8 work-items. A cell gathers: its work-items each look at a pixel of the box
+ * around it, 8 at a time, into local memory; then each adds the shares of its own direction, in the order of the pixels. So
+ * nothing is written by two, and no sum depends on chance. Pixels are looked at by up to four cells; that costs less than
+ * atomic sums would.
+ *   local size (128, 1, 1); group 0: keypoint.
  *
  * Preconditions: a plane has fewer than 2^31 values.
  */
-#ifndef PMN_LANES
-#define PMN_LANES 4
-#endif
-#define PMN_ITEMS (16 * PMN_LANES)
 #define PMN_TURNS 8
+#define PMN_ITEMS (16 * PMN_TURNS)
+
+/* What a pixel gives a cell: of the two directions around its own, `turn` and the next. */
+typedef struct pmn_share {
+  float first, second;
+  int turn; /* -1: nothing */
+} pmn_share;
 
 /* A cell, and the pixels around the keypoint's in which its gradients are. */
 typedef struct pmn_cell {
@@ -31,12 +34,34 @@ static pmn_cell cell_of(const int index, const float cosine, const float sine, c
   cell.column = index % 4 + 1;
   const float down = (float)cell.row - 2.5f, across = (float)cell.column - 2.5f;
   const float y = (down * cosine - across * sine) * size, x = (down * sine + across * cosine) * size;
-  const float reach = (fabs(cosine) + fabs(sine)) * size;
+  const float reach = (fabs(cosine) + fabs(sine)) * size + 0.01f; /* whatever rounding does */
   cell.top = (int)floor(y - reach);
   cell.bottom = (int)ceil(y + reach);
   cell.left = (int)floor(x - reach);
   cell.right = (int)ceil(x + reach);
   return cell;
+}
+
+/* The share of the pixel at (y, x) from the keypoint's, where p is; cosine and sine are divided by the size of a cell. */
+static pmn_share share_of(const __global float *p, const int stride, const int y, const int x, const pmn_cell cell,
+    const float cosine, const float sine, const float patch_turn, const __local float *weights) {
+  pmn_share share = {0.0f, 0.0f, -1};
+  const float row = 2.5f + (float)y * cosine + (float)x * sine, column = 2.5f - (float)y * sine + (float)x * cosine;
+  const float r = floor(row), c = floor(column), r1 = row - r, c1 = column - c;
+  const int below = cell.row - (int)r, right = cell.column - (int)c; /* 0 and 1 are shares of this cell */
+  if (below < 0 || below > 1 || right < 0 || right > 1) return share;
+  float turn;
+  const float length = pmn_gradient(p + y * stride + x, stride, &turn);
+  const float all = length * (weights[abs(y)] * weights[abs(x)]);
+  const float lower = all * r1, in_row = below == 1 ? lower : all - lower;
+  const float righter = in_row * c1, part = right == 1 ? righter : in_row - righter;
+  turn = (turn - patch_turn) * PMN_TURNS;
+  turn = turn < 0.0f ? turn + PMN_TURNS : turn;
+  const float t1 = turn - (float)(int)turn;
+  share.first = part * (1.0f - t1);
+  share.second = part * t1;
+  share.turn = (int)turn & (PMN_TURNS - 1);
+  return share;
 }
 
 /* To bytes, by all work-items; `all` is [16][PMN_TURNS], sums [PMN_TURNS]. */
@@ -62,55 +87,51 @@ static void normalise(__local float *all, __local float *sums, const int item, _
 __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_sift_describe(
     const __global float *restrict layers, const ulong layer_size, const __global pmn_plane *restrict planes,
     const int pictures, const __global pmn_sift_point *restrict points, __global uchar *restrict descriptors) {
-  /* Directions as [turn][item], the first once more at the end. */
-  __local float own[(PMN_TURNS + 1) * PMN_ITEMS], weights[PMN_SIFT_REACH], all[16 * PMN_TURNS], sums[PMN_TURNS];
-  const int item = (int)get_local_id(0), lane = item % PMN_LANES;
+  __local float weights[PMN_SIFT_REACH], all[PMN_ITEMS], sums[PMN_TURNS];
+  __local pmn_share shares[PMN_ITEMS];
+  __local int most;
+  const int item = (int)get_local_id(0), own = item % PMN_TURNS, first_item = item - own;
   const pmn_sift_point point = points[get_group_id(0)];
   const pmn_plane plane = planes[(point.keypoint_octave + 1) * pictures + point.picture];
   const float size = 3 * point.scale;
-  const float cosine = cos(2 * M_PI_F * point.turn), sine = sin(2 * M_PI_F * point.turn);
   const int radius = convert_int_rte(size * 1.41421356f * 5 * 0.5f);
   const __global float *at =
       layers + (ulong)point.layer * layer_size + plane.offset + (ulong)(point.y * plane.width + point.x);
-  pmn_cell cell = cell_of(item / PMN_LANES, cosine, sine, size);
+  float cosine, sine;
+  pmn_cosine_sine(point.turn, &cosine, &sine);
+  pmn_cell cell = cell_of(item / PMN_TURNS, cosine, sine, size);
   cell.top = max(cell.top, max(-radius, 1 - point.y));
   cell.bottom = min(cell.bottom, min(radius, plane.height - 2 - point.y));
   cell.left = max(cell.left, max(-radius, 1 - point.x));
   cell.right = min(cell.right, min(radius, plane.width - 2 - point.x));
+  cosine /= size;
+  sine /= size;
 
+  const int columns = cell.right - cell.left + 1, rows = cell.bottom - cell.top + 1;
+  const int count = columns > 0 && rows > 0 ? columns * rows : 0;
+  if (item == 0) most = 0;
   pmn_weigh(weights, radius, 2 * size);
-  for (int t = 0; t <= PMN_TURNS; t++) own[t * PMN_ITEMS + item] = 0.0f;
   barrier(CLK_LOCAL_MEM_FENCE);
-  const int columns = cell.right - cell.left + 1;
-  const int count = columns > 0 ? columns * (cell.bottom - cell.top + 1) : 0;
-  for (int k = lane; k < count; k += PMN_LANES) {
-    const int y = cell.top + k / columns, x = cell.left + k % columns;
-    const float row = 2.5f + (float)y * (cosine / size) + (float)x * (sine / size);
-    const float column = 2.5f - (float)y * (sine / size) + (float)x * (cosine / size);
-    const float r = floor(row), c = floor(column), r1 = row - r, c1 = column - c;
-    const int below = cell.row - (int)r, right = cell.column - (int)c; /* 0 and 1 are shares of this cell */
-    if (below < 0 || below > 1 || right < 0 || right > 1) continue;
-    float turn;
-    const float length = pmn_gradient(at + y * plane.width + x, plane.width, &turn);
-    const float weighted = length * (weights[abs(y)] * weights[abs(x)]);
-    const float lower = weighted * r1, in_row = below == 1 ? lower : weighted - lower;
-    const float righter = in_row * c1, share = right == 1 ? righter : in_row - righter;
-    turn = (turn - point.turn) * PMN_TURNS;
-    turn = turn < 0.0f ? turn + PMN_TURNS : turn;
-    const int t = (int)turn;
-    const float t1 = turn - (float)t;
-    __local float *bin = own + (t & (PMN_TURNS - 1)) * PMN_ITEMS + item;
-    bin[0] += share * (1.0f - t1);
-    bin[PMN_ITEMS] += share * t1;
+  atomic_max(&most, count); /* all cells take part in the barriers of the largest one */
+  barrier(CLK_LOCAL_MEM_FENCE);
+  float sum = 0.0f, sum_last = 0.0f; /* of this direction; direction 0 has another half behind the last one */
+  for (int first = 0; first < most; first += PMN_TURNS) {
+    const int k = first + own;
+    shares[item].turn = -1;
+    if (k < count) {
+      shares[item] = share_of(at, plane.width, cell.top + k / columns, cell.left + k % columns, cell, cosine, sine,
+          point.turn, weights);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = 0; i < PMN_TURNS; i++) {
+      const pmn_share share = shares[first_item + i];
+      if (share.turn == own) sum += share.first;
+      if (share.turn >= 0 && share.turn + 1 == own) sum += share.second;
+      if (share.turn == PMN_TURNS - 1 && own == 0) sum_last += share.second;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
+  all[item] = own == 0 ? sum + sum_last : sum;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int i = item; i < 16 * PMN_TURNS; i += PMN_ITEMS) {
-    const __local float *bins = own + i % PMN_TURNS * PMN_ITEMS + i / PMN_TURNS * PMN_LANES;
-    float sum = 0.0f;
-    for (int l = 0; l < PMN_LANES; l++) sum += bins[l];
-    for (int l = 0; i % PMN_TURNS == 0 && l < PMN_LANES; l++) sum += bins[PMN_TURNS * PMN_ITEMS + l];
-    all[i] = sum;
-  }
-  barrier(CLK_LOCAL_MEM_FENCE);
-  normalise(all, sums, item, descriptors + (ulong)get_group_id(0) * 16 * PMN_TURNS);
+  normalise(all, sums, item, descriptors + (ulong)get_group_id(0) * PMN_ITEMS);
 }

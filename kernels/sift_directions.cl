@@ -4,16 +4,14 @@
  *   bin[b] = sum of |gradient| exp(-(x^2 + y^2) / (2 sigma^2)) over the gradients of direction b / 36, within 3 sigma each way
  *   smoothed by 1 4 6 4 1; a parabola through three bins says where a peak is
  *
- * One work-group: one place. Its work-items take every PMN_ITEMS-th gradient into bins of their own, in local memory, which
- * are then added up in the order of the work-items: no sum depends on chance.
+ * One work-group: one place. Its work-items make a gradient each, PMN_ITEMS at a time, into local memory; then each adds
+ * those of its own bin in the order of the pixels. So no sum depends on chance, or on PMN_ITEMS.
  *   local size (PMN_ITEMS, 1, 1); group 0: place.
  *
  * Keypoints are appended in any order: *count is how many there are, of which the first `capacity` are written.
  * Preconditions: a plane has fewer than 2^31 values.
  */
-#ifndef PMN_ITEMS /* of a work-group; 1 for CPUs */
-#define PMN_ITEMS 32
-#endif
+#define PMN_ITEMS 64
 #define PMN_BINS 36
 
 /* The peak at bin b as a keypoint. */
@@ -39,11 +37,12 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_sift_di
     const __global float *restrict layers, const ulong layer_size, const __global pmn_plane *restrict planes,
     const int pictures, const __global pmn_sift_place *restrict places, __global pmn_sift_point *restrict points,
     __global uint *restrict count, const uint capacity) {
-  __local float own[PMN_BINS * PMN_ITEMS], weights[PMN_SIFT_REACH], raw[PMN_BINS], smoothed[PMN_BINS];
+  __local float weights[PMN_SIFT_REACH], lengths[PMN_ITEMS], raw[PMN_BINS], smoothed[PMN_BINS];
+  __local int bins[PMN_ITEMS];
   const int item = (int)get_local_id(0);
   const pmn_sift_place place = places[get_group_id(0)];
   const pmn_plane plane = planes[place.octave * pictures + place.picture];
-  const float scale = 1.6f * exp2(((float)place.layer + place.off_layer) / PMN_SIFT_LAYERS), sigma = 1.5f * scale;
+  const float scale = 1.6f * pmn_exp2(((float)place.layer + place.off_layer) / PMN_SIFT_LAYERS), sigma = 1.5f * scale;
   const int radius = convert_int_rte(3 * sigma);
   const int top = max(-radius, 1 - place.y), bottom = min(radius, plane.height - 2 - place.y);
   const int left = max(-radius, 1 - place.x), right = min(radius, plane.width - 2 - place.x);
@@ -52,37 +51,40 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_sift_di
       layers + (ulong)place.layer * layer_size + plane.offset + (ulong)(place.y * plane.width + place.x);
 
   pmn_weigh(weights, radius, sigma);
-  for (int b = 0; b < PMN_BINS; b++) own[b * PMN_ITEMS + item] = 0.0f;
+  float sum = 0.0f;
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int k = item; k < size; k += PMN_ITEMS) {
-    const int y = top + k / columns, x = left + k % columns;
-    float turn;
-    const float length = pmn_gradient(at + y * plane.width + x, plane.width, &turn);
-    const int bin = (int)(turn * PMN_BINS + 0.5f);
-    own[(bin == PMN_BINS ? 0 : bin) * PMN_ITEMS + item] += length * (weights[abs(y)] * weights[abs(x)]);
+  for (int first = 0; first < size; first += PMN_ITEMS) {
+    const int k = first + item, y = top + k / columns, x = left + k % columns;
+    if (k < size) {
+      float turn;
+      const float length = pmn_gradient(at + y * plane.width + x, plane.width, &turn);
+      lengths[item] = length * (weights[abs(y)] * weights[abs(x)]);
+      bins[item] = (int)(turn * PMN_BINS + 0.5f) % PMN_BINS;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = 0; item < PMN_BINS && i < min(PMN_ITEMS, size - first); i++) {
+      if (bins[i] == item) sum += lengths[i];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (item < PMN_BINS) raw[item] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (item < PMN_BINS) {
+    const int far_left = (item + PMN_BINS - 2) % PMN_BINS, near_left = (item + PMN_BINS - 1) % PMN_BINS;
+    const int near_right = (item + 1) % PMN_BINS, far_right = (item + 2) % PMN_BINS;
+    smoothed[item] =
+        (raw[far_left] + raw[far_right]) / 16 + (raw[near_left] + raw[near_right]) / 4 + raw[item] * 6 / 16;
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int b = item; b < PMN_BINS; b += PMN_ITEMS) {
-    float sum = own[b * PMN_ITEMS];
-    for (int i = 1; i < PMN_ITEMS; i++) sum += own[b * PMN_ITEMS + i];
-    raw[b] = sum;
-  }
-  barrier(CLK_LOCAL_MEM_FENCE);
-  for (int b = item; b < PMN_BINS; b += PMN_ITEMS) {
-    const int far_left = (b + PMN_BINS - 2) % PMN_BINS, near_left = (b + PMN_BINS - 1) % PMN_BINS;
-    const int near_right = (b + 1) % PMN_BINS, far_right = (b + 2) % PMN_BINS;
-    smoothed[b] = (raw[far_left] + raw[far_right]) / 16 + (raw[near_left] + raw[near_right]) / 4 + raw[b] * 6 / 16;
-  }
-  barrier(CLK_LOCAL_MEM_FENCE);
+  if (item >= PMN_BINS) return;
   float strongest = 0.0f;
   for (int b = 0; b < PMN_BINS; b++) strongest = fmax(strongest, smoothed[b]);
-  for (int b = item; b < PMN_BINS; b += PMN_ITEMS) {
-    const float before = smoothed[(b + PMN_BINS - 1) % PMN_BINS], now = smoothed[b], after = smoothed[(b + 1) % PMN_BINS];
-    if (now <= before || now <= after || now < 0.8f * strongest) continue;
-    float bin = (float)b + 0.5f * (before - after) / (before - 2 * now + after);
-    if (bin < 0.0f) bin += PMN_BINS;
-    if (bin >= PMN_BINS) bin -= PMN_BINS;
-    const uint to = atomic_inc(count);
-    if (to < capacity) points[to] = point_of(place, scale, bin);
-  }
+  const float before = smoothed[(item + PMN_BINS - 1) % PMN_BINS], now = smoothed[item];
+  const float after = smoothed[(item + 1) % PMN_BINS];
+  if (now <= before || now <= after || now < 0.8f * strongest) return;
+  float bin = (float)item + 0.5f * (before - after) / (before - 2 * now + after);
+  if (bin < 0.0f) bin += PMN_BINS;
+  if (bin >= PMN_BINS) bin -= PMN_BINS;
+  const uint to = atomic_inc(count);
+  if (to < capacity) points[to] = point_of(place, scale, bin);
 }

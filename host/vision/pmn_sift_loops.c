@@ -262,9 +262,9 @@ static void share(
   vec lane;
   for (int i = 0; i < LANES; i++) lane[i] = (float)i;
   for (int32_t x = 0; x < count; x += LANES) {
-    vec k = lane + (float)x;
-    vec row = least(most(cells->row + k * cells->row_step, splat(0.0f)), splat(last));
-    vec column = least(most(cells->column + k * cells->column_step, splat(0.0f)), splat(last));
+    vec k = lane + (cells->first + (float)x);
+    vec row_at = cells->row + k * cells->row_step, column_at = cells->column + k * cells->column_step;
+    vec row = least(most(row_at, splat(0.0f)), splat(last)), column = least(most(column_at, splat(0.0f)), splat(last));
     vec turn = (load(turns + x) - cells->turn) * (float)PMN_SIFT_TURNS;
     turn = select(turn < 0.0f, turn + (float)PMN_SIFT_TURNS, turn);
     mask r = __builtin_convertvector(row, mask), c = __builtin_convertvector(column, mask);
@@ -272,7 +272,8 @@ static void share(
     vec r1 = row - __builtin_convertvector(r, vec), c1 = column - __builtin_convertvector(c, vec);
     vec t1 = turn - __builtin_convertvector(t, vec);
     mask place = r * ROW + c * COLUMN + (t & (PMN_SIFT_TURNS - 1));
-    vec all = load(magnitudes + x), lower = all * r1, upper = all - lower;
+    vec all = select((row_at <= last) & (column_at <= last), load(magnitudes + x), (vec){0}), lower = all * r1,
+        upper = all - lower;
     vec lower_right = lower * c1, upper_right = upper * c1;
     float parts[5][LANES];
     int32_t places[LANES];

@@ -30,9 +30,11 @@ typedef struct pmn_sift_blur {
   float weights[PMN_SIFT_BLUR_MAX + 1];
 } pmn_sift_blur;
 
-/* Cell coordinates of value k of a row of a patch: column + k * column_step, row + k * row_step; [0, 5] counts. */
+/* Cell coordinates of value k of a row of a patch: column + (first + k) * column_step, row + (first + k) * row_step;
+ * [0, 5) counts. */
 typedef struct pmn_sift_cells {
   float column, column_step, row, row_step;
+  float first;
   float turn; /* of the patch; subtracted from those of the gradients */
 } pmn_sift_cells;
 

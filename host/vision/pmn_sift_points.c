@@ -8,13 +8,14 @@
 
 #include "pmn_mem.h"
 #include "pmn_numbers.h"
+#include "pmn_sift_functions.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { BORDER = PMN_SIFT_BORDER, STEPS = 5, BINS = 36 };
 
-static const float contrast = 0.04f, edge = 10.0f, peak = 0.8f, pi = 3.14159265f;
+static const float contrast = 0.04f, edge = 10.0f, peak = 0.8f;
 
 /* A value of the differences of this octave. */
 typedef struct place {
@@ -109,7 +110,7 @@ static void patch_init(patch *p, const pmn_sift_plane *plane, int32_t y, int32_t
   p->left = more(-radius, 1 - x), p->right = pmn_least(radius, plane->width - 2 - x);
   memset(p->weights, 0, sizeof p->weights);
   for (int32_t k = 0; k <= radius; k++) {
-    p->weights[radius + k] = p->weights[radius - k] = expf((float)(-k * k) / (2 * sigma * sigma));
+    p->weights[radius + k] = p->weights[radius - k] = pmn_sift_exp((float)(-k * k) / (2 * sigma * sigma));
   }
 }
 
@@ -160,7 +161,7 @@ static pmn_status points_add(
     const place *p, int32_t octave, const offset *o, float value, pmn_sift_points *points, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   float smooth[BINS], strongest = 0.0f, unit = ldexpf(1.0f, octave - 1); /* a pixel of the octave */
-  float scale = (float)PMN_SIFT_SIGMA * exp2f(((float)p->layer + o->s) / PMN_SIFT_LAYERS);
+  float scale = (float)PMN_SIFT_SIGMA * pmn_sift_exp2(((float)p->layer + o->s) / PMN_SIFT_LAYERS);
   directions(p->space, &p->space->kept[octave][p->layer], p->y, p->x, scale, smooth);
   for (int32_t b = 0; b < BINS; b++) strongest = smooth[b] > strongest ? smooth[b] : strongest;
   for (int32_t b = 0; b < BINS; b++) {
@@ -213,12 +214,12 @@ done:
 
 /* ---------------------------------------------------------------------------------------- 6: descriptors -- */
 
-/* Narrows [*first, *last] to the k for which at + k * step may lie between 0 and `end`; a place more on either side
- * counts for nothing. */
+/* Narrows [*first, *last] to the k for which at + k * step may lie between 0 and `end`, whatever rounding does; a place
+ * more on either side counts for nothing. */
 static void narrow(float at, float step, float end, int32_t *first, int32_t *last) {
   if (fabsf(step) < 1e-4f) return; /* it hardly changes along a row */
   float a = -at / step, b = (end - at) / step;
-  float low = a < b ? a : b, high = a < b ? b : a;
+  float low = (a < b ? a : b) - 0.01f, high = (a < b ? b : a) + 0.01f;
   *first = more(*first, (int32_t)fmaxf(low, -1000.0f));
   *last = pmn_least(*last, (int32_t)fminf(high, 1000.0f) + 1);
 }
@@ -254,7 +255,9 @@ void pmn_sift_point_describe(
     const pmn_sift_space *space, const pmn_sift_point *point, uint8_t descriptor[PMN_SIFT_BYTES]) {
   const float half = PMN_SIFT_CELLS / 2 + 0.5f, end = PMN_SIFT_CELLS + 1, cell = 3 * point->scale;
   float bins[PMN_SIFT_BINS] = {0};
-  float cosine = cosf(2 * pi * point->turn) / cell, sine = sinf(2 * pi * point->turn) / cell;
+  float cosine, sine;
+  pmn_sift_cosine_sine(point->turn, &cosine, &sine);
+  cosine /= cell, sine /= cell;
   patch p;
   patch_init(&p, &space->kept[point->keypoint.octave + 1][point->layer], point->y, point->x,
       (int32_t)lrintf(cell * 1.41421356f * end * 0.5f), PMN_SIFT_CELLS / 2 * cell);
@@ -265,10 +268,11 @@ void pmn_sift_point_describe(
     narrow(row_at, sine, end, &first, &last);
     if (first > last) continue;
     patch_row(&p, space->loops, row, first, last - first + 1);
-    pmn_sift_cells cells = {.column = column_at + (float)first * cosine,
+    pmn_sift_cells cells = {.column = column_at,
         .column_step = cosine,
-        .row = row_at + (float)first * sine,
+        .row = row_at,
         .row_step = sine,
+        .first = (float)first,
         .turn = point->turn};
     space->loops->share(&cells, last - first + 1, p.magnitudes, p.turns, bins);
   }

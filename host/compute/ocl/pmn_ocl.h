@@ -57,8 +57,6 @@ typedef struct pmn_ocl_family {
   size_t line_local;    /* of depthwise and global pool, along dimension 0 */
   size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
   size_t pixel_local;   /* of kernels whose work-groups are pixels */
-  size_t place_local;   /* of sift_directions, whose work-groups are places */
-  size_t cell_local;    /* of sift_describe, for each cell of a descriptor */
   struct {
     const char *source, *options;
     const char *header; /* a .clh between common and source, or NULL */

@@ -29,12 +29,13 @@ enum {
   [PMN_OCL_AVERAGE_POOL] = {"average_pool", CL12}, [PMN_OCL_MULTIPLY] = {"multiply", CL12},                            \
   [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12}
 
-#define SIFT(name, with)                                                                                               \
-  { "sift_" name, CL12 with, .header = "sift", .rounded = true }
+#define SIFT(name)                                                                                                     \
+  { "sift_" name, CL12, .header = "sift", .rounded = true }
 #define SIFT_KERNELS                                                                                                   \
-  [PMN_OCL_SIFT_ENLARGE] = SIFT("enlarge", ""), [PMN_OCL_SIFT_BLUR_COLUMNS] = SIFT("blur_columns", ""),                \
-  [PMN_OCL_SIFT_BLUR_ROWS] = SIFT("blur_rows", " -DPMN_COLUMNS=64 -DPMN_ROWS=4"),                                      \
-  [PMN_OCL_SIFT_HALVE] = SIFT("halve", ""), [PMN_OCL_SIFT_EXTREMES] = SIFT("extremes", "")
+  [PMN_OCL_SIFT_ENLARGE] = SIFT("enlarge"), [PMN_OCL_SIFT_BLUR_COLUMNS] = SIFT("blur_columns"),                        \
+  [PMN_OCL_SIFT_BLUR_ROWS] = SIFT("blur_rows"), [PMN_OCL_SIFT_HALVE] = SIFT("halve"),                                  \
+  [PMN_OCL_SIFT_EXTREMES] = SIFT("extremes"), [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions"),                          \
+  [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe")
 #define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
 #define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
@@ -47,15 +48,11 @@ static const pmn_ocl_family families[] = {
         .line_local = 1,
         .element_local = 64,
         .pixel_local = 1,
-        .place_local = 1,
-        .cell_local = 1,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CONV_VECTOR},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CONV_VECTOR " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
-            [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions", " -DPMN_ITEMS=1"),
-            [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe", " -DPMN_LANES=1"),
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
     {.name = "tile",
@@ -68,15 +65,11 @@ static const pmn_ocl_family families[] = {
         .line_local = 64,
         .element_local = 64,
         .pixel_local = 64,
-        .place_local = 32,
-        .cell_local = 4,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CONV_TILE},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CONV_TILE " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
-            [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions", " -DPMN_ITEMS=32"),
-            [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe", " -DPMN_LANES=4"),
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
 };

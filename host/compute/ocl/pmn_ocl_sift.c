@@ -27,6 +27,7 @@ enum {
   KERNEL_FIRST = PMN_OCL_SIFT_ENLARGE,
   KERNEL_COUNT = PMN_OCL_SIFT_DESCRIBE + 1 - KERNEL_FIRST,
   WEIGHTS = PMN_SIFT_BLUR_MAX + 1,
+  DIRECTION_ITEMS = 64, /* work-items of a place, as in sift_directions.cl */
   /* A list begins with one place for so many values of a layer, and a few; noise has twice as many. */
   VALUES_PER_PLACE = 256,
   PLACES_LEAST = 64
@@ -221,8 +222,7 @@ done:
 }
 
 static pmn_status points_start(sift *self, cl_uint places, pmn_err *err) {
-  size_t items_local = self->describer.device->family->place_local;
-  const size_t groups[3] = {places * items_local, 1, 1}, group[3] = {items_local, 1, 1};
+  const size_t group[3] = {DIRECTION_ITEMS, 1, 1}, groups[3] = {places * group[0], 1, 1};
   const pmn_ocl_argument arguments[] = {PMN_OCL_ARGUMENT(self->layers.buffer), PMN_OCL_ARGUMENT(self->layer_size),
       PMN_OCL_ARGUMENT(self->table.buffer), PMN_OCL_ARGUMENT(self->pictures),
       PMN_OCL_ARGUMENT(self->places.items.buffer), PMN_OCL_ARGUMENT(self->points.items.buffer),
@@ -305,8 +305,8 @@ static size_t rank(sift *self) {
 static pmn_status describe(sift *self, size_t count, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = self->describer.device;
-  size_t cells = PMN_SIFT_CELLS * PMN_SIFT_CELLS * device->family->cell_local, size = count * PMN_SIFT_BYTES;
-  const size_t groups[3] = {count * cells, 1, 1}, group[3] = {cells, 1, 1};
+  size_t size = count * PMN_SIFT_BYTES; /* a work-item for each byte */
+  const size_t groups[3] = {size, 1, 1}, group[3] = {PMN_SIFT_BYTES, 1, 1};
   if (count == 0) return PMN_STATUS_OK;
   PMN_TRY(pmn_ocl_space_reserve(device, &self->chosen, count, sizeof(point), "keypoints", err));
   PMN_TRY(pmn_ocl_space_reserve(device, &self->descriptors, count, PMN_SIFT_BYTES, "descriptors", err));
