@@ -15,21 +15,19 @@
  */
 #include "pmn_describer_kind.h"
 #include "pmn_mem.h"
-#include "pmn_orb_pattern.h"
-#include "pmn_orb_pixels.h"
+#include "pmn_orb_rules.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PI 3.14159265358979323846
-
-enum { KEYPOINTS_DEFAULT = 500, LEVELS = 8, EDGE = 31, BITS_BYTES = 32, AROUND = PMN_ORB_REACH };
 enum {
-  MARGIN = EDGE - AROUND - PMN_BLUR_REACH, /* what is nearer to a border does not matter */
-  CELL = 16,                               /* pixels of a row that are blurred together */
+  LEVELS = PMN_ORB_LEVELS,
+  EDGE = PMN_ORB_EDGE,
+  MARGIN = PMN_ORB_MARGIN,
+  AROUND = PMN_ORB_REACH,
+  BITS_BYTES = PMN_ORB_BYTES,
+  CELL = 16, /* pixels of a row that are blurred together */
 };
-static const float step_up = 1.2f, patch_size = 31;
 
 typedef struct space {
   void *memory;
@@ -43,8 +41,7 @@ typedef struct corner {
 
 typedef struct level {
   const uint8_t *pixels;
-  int32_t width, height, octave;
-  float scale;
+  pmn_orb_level size;
 } level;
 
 typedef struct orb {
@@ -71,33 +68,6 @@ static pmn_status space_grow(space *self, size_t count, size_t size, pmn_err *er
   if (memory == NULL) return pmn_err_memory(err, bytes, "keypoints");
   *self = (space){memory, bytes};
   return PMN_STATUS_OK;
-}
-
-/* ------------------------------------------------------------------------------------------------------- the order */
-
-/* Numbers that sort as the most distinct first, then the first found: levels, and corners in them row by row, are found
- * in the order that pmn_vision.h wants of equal ones. */
-static uint64_t key_of(float response, size_t found) {
-  uint32_t bits;
-  memcpy(&bits, &response, sizeof bits);
-  uint32_t descending = bits >> 31 ? bits : ~bits & 0x7fffffff;
-  return (uint64_t)descending << 32 | found;
-}
-
-static size_t key_found(uint64_t key) {
-  return (size_t)(key & UINT32_MAX);
-}
-
-static float key_response(uint64_t key) {
-  uint32_t descending = (uint32_t)(key >> 32), bits = descending >> 31 ? descending : ~descending & 0x7fffffff;
-  float response;
-  memcpy(&response, &bits, sizeof response);
-  return response;
-}
-
-static int by_key(const void *a, const void *b) {
-  uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-  return (left > right) - (left < right);
 }
 
 /* ----------------------------------------------------------------------------------------------------- the corners */
@@ -130,14 +100,14 @@ static pmn_status corners_find(orb *self, const level *at, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   self->corner_count = 0;
   memset(self->by_score, 0, sizeof self->by_score);
-  int32_t count = at->width - 2 * (EDGE - 1); /* scores of a row: those of corners, and one more at each end */
+  int32_t count = at->size.width - 2 * (EDGE - 1); /* scores of a row: those of corners, and one more at each end */
   size_t padded = ((size_t)count + PMN_FAST_BLOCK - 1) / PMN_FAST_BLOCK * PMN_FAST_BLOCK;
   PMN_TRY(space_grow(&self->scores, padded, 3, err));
   uint8_t *scores = self->scores.memory;
-  for (int32_t y = EDGE - 1; y <= at->height - EDGE; y++) {
+  for (int32_t y = EDGE - 1; y <= at->size.height - EDGE; y++) {
     /* The last block reads into the next row; EDGE of them follow. */
-    const uint8_t *first = at->pixels + (size_t)y * (size_t)at->width + (EDGE - 1);
-    pmn_fast_scores(first, at->width, padded, scores + (size_t)(y % 3) * padded);
+    const uint8_t *first = at->pixels + (size_t)y * (size_t)at->size.width + (EDGE - 1);
+    pmn_fast_scores(first, at->size.width, padded, scores + (size_t)(y % 3) * padded);
     if (y <= EDGE) continue;
     const uint8_t *rows[3];
     for (int32_t i = 0; i < 3; i++) rows[i] = scores + (size_t)((y + 1 + i) % 3) * padded;
@@ -159,10 +129,10 @@ static pmn_status corners_choose(orb *self, const level *at, int32_t wanted, siz
   size_t chosen = 0;
   for (size_t i = 0; i < self->corner_count; i++) {
     if (corners[i].score < least) continue;
-    const uint8_t *pixel = at->pixels + (size_t)corners[i].y * (size_t)at->width + corners[i].x;
-    keys[chosen++] = key_of(pmn_harris(pixel, at->width), i);
+    const uint8_t *pixel = at->pixels + (size_t)corners[i].y * (size_t)at->size.width + corners[i].x;
+    keys[chosen++] = pmn_orb_key(pmn_harris(pixel, at->size.width), i);
   }
-  if (chosen > 0) qsort(keys, chosen, sizeof *keys, by_key);
+  if (chosen > 0) qsort(keys, chosen, sizeof *keys, pmn_orb_key_compare);
   *count = chosen < (size_t)wanted ? chosen : (size_t)wanted;
   return PMN_STATUS_OK;
 }
@@ -174,7 +144,7 @@ static void cells_mark(const orb *self, size_t count, size_t cells, uint8_t *nee
   const corner *corners = self->corners.memory;
   const uint64_t *keys = self->keys.memory;
   for (size_t i = 0; i < count; i++) {
-    corner c = corners[key_found(keys[i])];
+    corner c = corners[pmn_orb_key_found(keys[i])];
     size_t first = (size_t)(c.x - AROUND) / CELL, last = (size_t)(c.x + AROUND) / CELL;
     for (int32_t y = c.y - AROUND; y <= c.y + AROUND; y++) {
       memset(needed + (size_t)y * cells + first, 1, last - first + 1);
@@ -185,7 +155,7 @@ static void cells_mark(const orb *self, size_t count, size_t cells, uint8_t *nee
 /* self->blurred is as large as the level; only what is compared is blurred. */
 static pmn_status level_blur(orb *self, const level *at, size_t count, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t width = (size_t)at->width, height = (size_t)at->height, cells = width / CELL + 1;
+  size_t width = (size_t)at->size.width, height = (size_t)at->size.height, cells = width / CELL + 1;
   PMN_TRY(space_grow(&self->blurred, width, height, err));
   PMN_TRY(space_grow(&self->needed, cells, height, err));
   PMN_TRY(space_grow(&self->mix, width + 2 * PMN_BLUR_REACH, sizeof(float), err));
@@ -197,26 +167,11 @@ static pmn_status level_blur(orb *self, const level *at, size_t count, pmn_err *
     for (size_t cell = 0, end; cell < cells; cell = end + 1) {
       for (end = cell; end < cells && row[end]; end++) continue;
       size_t left = cell * CELL, right = end * CELL < width ? end * CELL : width, place = y * width + left;
-      if (end > cell) pmn_blur_row(at->pixels + place, at->width, right - left, self->mix.memory, blurred + place);
+      if (end > cell) pmn_blur_row(at->pixels + place, at->size.width, right - left, self->mix.memory, blurred + place);
     }
   }
 done:
   return st;
-}
-
-static void keypoint_describe(const orb *self, const level *at, corner c, pmn_keypoint *k, uint8_t *bits) {
-  int32_t mx, my;
-  size_t place = (size_t)c.y * (size_t)at->width + (size_t)c.x;
-  pmn_disc_moments(&self->disc, at->pixels + place, at->width, &mx, &my);
-  double length = sqrt((double)mx * mx + (double)my * my), angle = atan2(my, mx) * (180 / PI);
-  float cosine = length > 0 ? (float)(mx / length) : 1, sine = length > 0 ? (float)(my / length) : 0;
-  k->x = (float)c.x * at->scale;
-  k->y = (float)c.y * at->scale;
-  k->size = patch_size * at->scale;
-  k->octave = at->octave;
-  k->angle = (float)(angle < 0 ? angle + 360 : angle);
-  if (k->angle >= 360) k->angle = 0; /* a little less than 360 has been rounded */
-  pmn_orb_compare((const uint8_t *)self->blurred.memory + place, at->width, cosine, sine, bits);
 }
 
 /* Adds the level's keypoints, `wanted` at most. */
@@ -231,11 +186,16 @@ static pmn_status level_describe(orb *self, const level *at, int32_t wanted, pmn
   PMN_TRY(space_grow(&self->bits, self->count + count, BITS_BYTES, err));
   pmn_keypoint *keypoints = (pmn_keypoint *)self->keypoints.memory + self->count;
   uint8_t *bits = (uint8_t *)self->bits.memory + self->count * BITS_BYTES;
+  const uint8_t *blurred = self->blurred.memory;
   const uint64_t *keys = self->keys.memory;
   for (size_t i = 0; i < count; i++) {
-    corner c = ((const corner *)self->corners.memory)[key_found(keys[i])];
-    keypoint_describe(self, at, c, &keypoints[i], bits + i * BITS_BYTES);
-    keypoints[i].response = key_response(keys[i]);
+    corner c = ((const corner *)self->corners.memory)[pmn_orb_key_found(keys[i])];
+    size_t place = (size_t)c.y * (size_t)at->size.width + (size_t)c.x;
+    pmn_orb_corner found = {.x = c.x, .y = c.y, .response = pmn_orb_key_response(keys[i])};
+    float cosine, sine;
+    pmn_disc_moments(&self->disc, at->pixels + place, at->size.width, &found.mx, &found.my);
+    pmn_orb_keypoint(&at->size, &found, &keypoints[i], &cosine, &sine);
+    pmn_orb_compare(blurred + place, at->size.width, cosine, sine, bits + i * BITS_BYTES);
   }
   self->count += count;
 done:
@@ -244,22 +204,14 @@ done:
 
 /* ---------------------------------------------------------------------------------------------------- the pyramid */
 
-/* Pixel i of `to` lies at (i + 1/2) from / to - 1/2 of `from`, between two of its pixels, as `to` is the smaller: so
- * many 256ths from the first. */
-static uint16_t shrink_place(int32_t i, int32_t from, int32_t to, uint16_t *part) {
-  double at = (i + 0.5) * ((double)from / to) - 0.5;
-  int32_t whole = (int32_t)at;
-  *part = (uint16_t)lrint((at - whole) * 256);
-  return (uint16_t)whole;
-}
-
 /* The level after `from`, of the given size, into memory of `self` that `from` is not in. Its first and last MARGIN
  * rows and columns, which nothing is computed from, stay as they are. */
 static pmn_status level_shrink(orb *self, const level *from, level *to, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  space *pixels = &self->smaller[to->octave % 2];
-  pmn_shrink shrink = {(size_t)to->width - 2 * MARGIN, (size_t)from->width - 2 * MARGIN, NULL, NULL, NULL, NULL};
-  PMN_TRY(space_grow(pixels, (size_t)to->width, (size_t)to->height, err));
+  space *pixels = &self->smaller[to->size.octave % 2];
+  pmn_shrink shrink = {
+      (size_t)to->size.width - 2 * MARGIN, (size_t)from->size.width - 2 * MARGIN, NULL, NULL, NULL, NULL};
+  PMN_TRY(space_grow(pixels, (size_t)to->size.width, (size_t)to->size.height, err));
   PMN_TRY(space_grow(&self->places, 2 * shrink.count, sizeof *shrink.at, err));
   PMN_TRY(space_grow(&self->mix, shrink.width, sizeof *shrink.mix, err));
   PMN_TRY(space_grow(&self->pairs, shrink.count, sizeof *shrink.pairs, err));
@@ -269,13 +221,13 @@ static pmn_status level_shrink(orb *self, const level *from, level *to, pmn_err 
   shrink.pairs = self->pairs.memory;
   for (size_t x = 0; x < shrink.count; x++) {
     int32_t place = (int32_t)x + MARGIN;
-    shrink.at[x] = (uint16_t)(shrink_place(place, from->width, to->width, &shrink.parts[x]) - MARGIN);
+    shrink.at[x] = (uint16_t)(pmn_orb_shrink_place(place, from->size.width, to->size.width, &shrink.parts[x]) - MARGIN);
   }
-  for (int32_t y = MARGIN; y < to->height - MARGIN; y++) {
-    uint16_t part, at = shrink_place(y, from->height, to->height, &part);
-    const uint8_t *upper = from->pixels + (size_t)at * (size_t)from->width + MARGIN;
-    uint8_t *out = (uint8_t *)pixels->memory + (size_t)y * (size_t)to->width + MARGIN;
-    pmn_shrink_row(&shrink, upper, upper + from->width, part, out);
+  for (int32_t y = MARGIN; y < to->size.height - MARGIN; y++) {
+    uint16_t part, at = pmn_orb_shrink_place(y, from->size.height, to->size.height, &part);
+    const uint8_t *upper = from->pixels + (size_t)at * (size_t)from->size.width + MARGIN;
+    uint8_t *out = (uint8_t *)pixels->memory + (size_t)y * (size_t)to->size.width + MARGIN;
+    pmn_shrink_row(&shrink, upper, upper + from->size.width, part, out);
   }
   to->pixels = pixels->memory;
 done:
@@ -295,12 +247,12 @@ static pmn_status keypoints_sort(orb *self, pmn_described *described, pmn_err *e
   const uint8_t *bits = self->bits.memory;
   pmn_keypoint *keypoints_sorted = self->keypoints_sorted.memory;
   uint8_t *bits_sorted = self->bits_sorted.memory;
-  for (size_t i = 0; i < self->count; i++) keys[i] = key_of(keypoints[i].response, i);
-  if (self->count > 0) qsort(keys, self->count, sizeof *keys, by_key);
+  for (size_t i = 0; i < self->count; i++) keys[i] = pmn_orb_key(keypoints[i].response, i);
+  if (self->count > 0) qsort(keys, self->count, sizeof *keys, pmn_orb_key_compare);
   /* The levels' numbers are rounded each for itself and may add up to more. */
   size_t count = self->count < (size_t)self->keypoints_max ? self->count : (size_t)self->keypoints_max;
   for (size_t i = 0; i < count; i++) {
-    size_t found = key_found(keys[i]);
+    size_t found = pmn_orb_key_found(keys[i]);
     keypoints_sorted[i] = keypoints[found];
     memcpy(bits_sorted + i * BITS_BYTES, bits + found * BITS_BYTES, BITS_BYTES);
   }
@@ -309,41 +261,22 @@ done:
   return st;
 }
 
-/* Further levels, and those with no pixel EDGE away from all borders, have no keypoints. */
-static bool has_room(const level *at) {
-  return at->octave < LEVELS && at->width > 2 * EDGE && at->height > 2 * EDGE;
-}
-
 static pmn_status run(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,
     pmn_described *described, pmn_err *err) {
   orb *self = (orb *)describer;
   pmn_status st = PMN_STATUS_OK;
-  level at = {gray, width, height, 0, 1};
-  double scale = 1;
+  level at = {gray, pmn_orb_level_of(width, height, 0)};
   self->count = 0;
-  while (has_room(&at)) {
-    if (self->wanted[at.octave] > 0) PMN_TRY(level_describe(self, &at, self->wanted[at.octave], err));
-    scale *= (double)step_up;
-    level next = {.octave = at.octave + 1, .scale = (float)scale};
-    next.width = (int32_t)lrintf((float)width * (1 / next.scale));
-    next.height = (int32_t)lrintf((float)height * (1 / next.scale));
-    if (has_room(&next)) PMN_TRY(level_shrink(self, &at, &next, err));
+  while (pmn_orb_has_room(&at.size)) {
+    int32_t octave = at.size.octave;
+    if (self->wanted[octave] > 0) PMN_TRY(level_describe(self, &at, self->wanted[octave], err));
+    level next = {NULL, pmn_orb_level_of(width, height, octave + 1)};
+    if (pmn_orb_has_room(&next.size)) PMN_TRY(level_shrink(self, &at, &next, err));
     at = next;
   }
   PMN_TRY(keypoints_sort(self, described, err));
 done:
   return st;
-}
-
-/* max = a + a q + ... + a q^7, q = 1 / 1.2; the last level gets what rounding leaves. */
-static void shares_init(orb *self) {
-  float q = (float)(1 / (double)step_up), share = (float)self->keypoints_max * (1 - q) / (1 - (float)pow(q, LEVELS));
-  int64_t left = self->keypoints_max;
-  for (int i = 0; i < LEVELS - 1; i++, share *= q) {
-    self->wanted[i] = (int32_t)lrintf(share);
-    left -= self->wanted[i];
-  }
-  self->wanted[LEVELS - 1] = left > 0 ? (int32_t)left : 0;
 }
 
 static void destroy(pmn_describer *describer) {
@@ -361,8 +294,8 @@ static pmn_status create(int32_t keypoints_max, pmn_describer **describer, pmn_e
   }
   orb *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a describer");
-  self->keypoints_max = keypoints_max > 0 ? keypoints_max : KEYPOINTS_DEFAULT;
-  shares_init(self);
+  self->keypoints_max = keypoints_max > 0 ? keypoints_max : PMN_ORB_KEYPOINTS;
+  pmn_orb_shares(self->keypoints_max, self->wanted);
   pmn_disc_init(&self->disc);
   *describer = &self->describer;
   return PMN_STATUS_OK;

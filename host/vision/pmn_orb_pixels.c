@@ -84,8 +84,6 @@ void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8
   }
 }
 
-#define HARRIS_K 0.04f
-
 PMN_PER_MACHINE
 float pmn_harris(const uint8_t *centre, ptrdiff_t stride) {
   static const int16_t counts[8] = {-1, -1, -1, -1, -1, -1, -1, 0};
@@ -110,9 +108,8 @@ float pmn_harris(const uint8_t *centre, ptrdiff_t stride) {
     c += xy[x];
   }
   /* As OpenCV has it, to the bit: the four factors of the means are taken at the end. */
-  const float scale = 1.0f / (4 * 7 * 255.0f);
   float trace = (float)a + (float)b;
-  return ((float)a * (float)b - (float)c * (float)c - HARRIS_K * trace * trace) * (scale * scale * scale * scale);
+  return ((float)a * (float)b - (float)c * (float)c - PMN_HARRIS_K * trace * trace) * PMN_HARRIS_SCALE;
 }
 
 /* A circle drawn in pixels, the same in all eight directions. */
@@ -150,10 +147,11 @@ void pmn_disc_moments(const pmn_disc *disc, const uint8_t *centre, ptrdiff_t str
 }
 
 /* exp(-i i / 8), divided by the sum of all seven. */
-static const float weights[4] = {0.216105938f, 0.190712824f, 0.131074876f, 0.0701593235f};
+const float pmn_blur_weights[PMN_BLUR_REACH + 1] = {0.216105938f, 0.190712824f, 0.131074876f, 0.0701593235f};
 
 PMN_PER_MACHINE
 void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *restrict mix, uint8_t *restrict out) {
+  const float *const weights = pmn_blur_weights;
   for (size_t i = 0; i < count + 2 * PMN_BLUR_REACH; i++) {
     const uint8_t *p = first - PMN_BLUR_REACH + i;
     int32_t one = p[-stride] + p[stride], two = p[-2 * stride] + p[2 * stride], three = p[-3 * stride] + p[3 * stride];

@@ -18,7 +18,11 @@
 void pmn_fast_scores(const uint8_t *first, ptrdiff_t stride, size_t count, uint8_t *restrict score);
 
 /* Harris and Stephens, 1988: det M - 0.04 (trace M)^2, M = mean over 7x7 pixels of (gx, gy)(gx, gy)', by Sobel / 4 of
- * gray values from 0 to 1. Reads 8 columns, of which the last counts for nothing. */
+ * gray values from 0 to 1. Reads 8 columns, of which the last counts for nothing. To the bit, in floats and
+ * this order: (a b - c c - PMN_HARRIS_K t t) PMN_HARRIS_SCALE, t = a + b, of the sums of gx gx, gy gy and gx gy. */
+#define PMN_HARRIS_K 0.04f
+#define PMN_HARRIS_FACTOR (1.0f / (4 * 7 * 255.0f))
+#define PMN_HARRIS_SCALE (PMN_HARRIS_FACTOR * PMN_HARRIS_FACTOR * PMN_HARRIS_FACTOR * PMN_HARRIS_FACTOR)
 float pmn_harris(const uint8_t *centre, ptrdiff_t stride);
 
 /* Moments of the disc of radius 15: sum of x times gray, and of y. */
@@ -29,8 +33,10 @@ typedef struct pmn_disc {
 void pmn_disc_init(pmn_disc *disc);
 void pmn_disc_moments(const pmn_disc *disc, const uint8_t *centre, ptrdiff_t stride, int32_t *mx, int32_t *my);
 
-/* out[i] of pixel first[i]: Gaussian, 7x7, sigma 2. mix: room for count + 6 floats. */
+/* out[i] of pixel first[i]: Gaussian, 7x7, sigma 2. mix: room for count + 6 floats. Columns first, then rows: pixels as
+ * far from the middle are added, and the sums weighed from the middle outwards. */
 #define PMN_BLUR_REACH 3
+extern const float pmn_blur_weights[PMN_BLUR_REACH + 1];
 void pmn_blur_row(const uint8_t *first, ptrdiff_t stride, size_t count, float *restrict mix, uint8_t *restrict out);
 
 /* The 256 comparisons around a pixel of the blurred picture, the pattern turned by the angle of these. */
