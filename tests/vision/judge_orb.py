@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""judge_orb.py DESCRIBE - our ORB held against OpenCV's, on the same gray values.
+"""judge_orb.py DESCRIBE [BACKEND] - our ORB held against OpenCV's, on the same gray values.
 
 Asked for: 95 % of the keypoints within half a pixel and 5 degrees, in both directions, and under 10 bits of difference
 at the median. OpenCV 5.0 is matched more closely, and so it is judged: place, size, level and response are equal to the
@@ -9,7 +9,8 @@ of that, and of nothing else, some bits of descriptors do: OpenCV describes our 
 and then all but a few in a million are equal (cosines of rounded degrees, and sums of floats in another order).
 
 Pictures: real ones ($POMONA_FRUITS or ../shared/fruits-360 beside the project), as they are, enlarged, and side by side
-in large ones; and made-up ones. A visible skip (77) without OpenCV; without real pictures the made-up ones are judged.
+in large ones; and made-up ones. With a BACKEND ("opencl") its first device describes them. A visible skip (77) without
+OpenCV or a device; without real pictures the made-up ones are judged.
 """
 import sys
 
@@ -48,7 +49,7 @@ def judge(name, pictures, keypoints_max=0):
     counts, missing, ties, strange = [0, 0], 0, 0, 0
     angles, differing, differing_again = [], [], []
     orb = cv2.ORB_create(keypoints_max or DEFAULT)
-    for picture, (points, rows) in zip(pictures, described(program, "orb", WIDTH, pictures, keypoints_max)):
+    for picture, (points, rows) in zip(pictures, described(program, "orb", WIDTH, pictures, keypoints_max, backend)):
         expected, expected_rows = as_arrays(*orb.detectAndCompute(picture, None))
         place = {key: i for i, key in enumerate(names_of(points))}
         pair = np.array([place.get(key, -1) for key in names_of(expected)], int)
@@ -102,5 +103,5 @@ def main():
 
 
 if __name__ == "__main__":
-    program = sys.argv[1]
+    program, backend = sys.argv[1], sys.argv[2:]
     sys.exit(main())

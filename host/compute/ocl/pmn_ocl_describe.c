@@ -14,7 +14,7 @@
 #define SLICE_BYTES 512e6
 
 static const pmn_ocl_describer_kind *const kinds[] = {
-    [PMN_DESCRIPTOR_SIFT] = &pmn_ocl_sift, [PMN_DESCRIPTOR_ORB] = NULL};
+    [PMN_DESCRIPTOR_SIFT] = &pmn_ocl_sift, [PMN_DESCRIPTOR_ORB] = &pmn_ocl_orb};
 
 /* ---------------------------------------------------------------------------------------------------- buffers -- */
 

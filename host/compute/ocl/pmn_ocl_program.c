@@ -36,6 +36,12 @@ enum {
   [PMN_OCL_SIFT_BLUR_ROWS] = SIFT("blur_rows"), [PMN_OCL_SIFT_HALVE] = SIFT("halve"),                                  \
   [PMN_OCL_SIFT_EXTREMES] = SIFT("extremes"), [PMN_OCL_SIFT_DIRECTIONS] = SIFT("directions"),                          \
   [PMN_OCL_SIFT_DESCRIBE] = SIFT("describe")
+#define ORB(name)                                                                                                      \
+  { "orb_" name, CL12, .header = "orb" }
+#define ORB_KERNELS                                                                                                    \
+  [PMN_OCL_ORB_SHRINK] = ORB("shrink"), [PMN_OCL_ORB_FAST] = ORB("fast"), [PMN_OCL_ORB_PEAKS] = ORB("peaks"),          \
+  [PMN_OCL_ORB_LEAST] = ORB("least"), [PMN_OCL_ORB_LIST] = ORB("list"), [PMN_OCL_ORB_HARRIS] = ORB("harris"),          \
+  [PMN_OCL_ORB_MOMENTS] = ORB("moments"), [PMN_OCL_ORB_BLUR] = ORB("blur"), [PMN_OCL_ORB_BITS] = ORB("bits")
 #define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
 #define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
@@ -53,6 +59,7 @@ static const pmn_ocl_family families[] = {
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
+            ORB_KERNELS,
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
     {.name = "tile",
@@ -70,6 +77,7 @@ static const pmn_ocl_family families[] = {
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
+            ORB_KERNELS,
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
 };
