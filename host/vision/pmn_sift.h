@@ -1,4 +1,5 @@
-/* pmn_sift.h - the steps of SIFT; inside vision only. Section numbers are of Lowe 2004.
+/* pmn_sift.h - the steps of SIFT; inside vision, and the constants and blurs for the device
+ * (compute/ocl). Section numbers are of Lowe 2004.
  *
  *   scale space    3      pmn_sift_scale.c    blurred pictures, their differences
  *   points         3-5    pmn_sift_points.c   extremes, their exact places, directions
