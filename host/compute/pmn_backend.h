@@ -102,8 +102,9 @@ void pmn_network_destroy(pmn_network *network);
 bool pmn_network_times(const pmn_network *network, double *seconds);
 
 /* A describer of batches, keypoints_max as of pmn_describer_create; *describer is NULL when the device has none: then
- * the host's threads describe (pmn_vision.h). Keypoints and descriptors are those of pmn_describer_run but for
- * rounding. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+ * the host's threads describe (pmn_vision.h). Keypoints and descriptors are those of pmn_describer_run, to the bit
+ * where the device divides and takes roots as IEEE says. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_DEVICE,
+ * PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_device_describer_create(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
     pmn_device_describer **describer, pmn_err *err);
 /* described [n], views into the describer, valid until its next run. Pictures of any sizes together, n from 1: memory

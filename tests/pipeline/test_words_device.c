@@ -64,6 +64,18 @@ static void one_table_sift(void **state) {
   one_table("sift");
 }
 
+/* Every row of the table has as many words as the table of keypoints has rows of its picture. */
+static void check_names(const char *rows, const char *keypoints) {
+  char counted[512], named[512];
+  copy_to(counted, in_folder("counted"));
+  copy_to(named, in_folder("named"));
+  shell("awk -F, 'NR > 1 {s = 0; for (i = 3; i <= NF; i++) s += $i; if (s) print $1, s}' '%s' >'%s'", rows, counted);
+  shell("awk -F, 'NR > 1 && n[$1]++ == 0 {names[++k] = $1} END {for (i = 1; i <= k; i++) print names[i], n[names[i]]}' "
+        "'%s.index.csv' >'%s'",
+      keypoints, named);
+  check_same_file(counted, named);
+}
+
 /* The table of keypoints, of pictures of which not all wait for the device together: each with its own picture's name,
  * and but for rounding the host's; see test_ocl_sift.c. */
 static void keypoints(void **state) {
@@ -73,12 +85,12 @@ static void keypoints(void **state) {
   for (int device = 0; device < 2; device++) {
     copy_to(names[device], in_folder(device ? "device.csv" : "host.csv"));
     copy_to(paths[device], in_folder(device ? "device.npy" : "host.npy"));
-    pmn_extract_options options = words_of("sift", mixed, "rows.npy");
-    options.keypoints = 7;
+    pmn_extract_options options = words_of("sift", mixed, "rows.csv");
     options.width = options.height = 320;
     options.backend = device ? "opencl" : "cpu";
     options.save_keypoints = paths[device];
     extract_counts(&options);
+    check_names(options.output, paths[device]);
     tables[device] = check_npy_read(paths[device]);
     shell("cut -d, -f1,2 '%s.index.csv' > '%s'", paths[device], names[device]);
   }
