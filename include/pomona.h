@@ -220,7 +220,9 @@ typedef struct pmn_extract_options {
   size_t layer_count;
   const char *pool;       /* of layers with more than one pixel: "avg", "max", or "none" to flatten; NULL: "avg" */
   int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own. "pixels" need them */
-  const char *preprocess; /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own; of pixels "raw" */
+  /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own; of pixels "raw", whose table is of bytes
+   * unless something is fitted or projected. */
+  const char *preprocess;
   const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
   /* Of "sift" and "orb". */
   int32_t words;               /* that the pictures' descriptors are clustered to; or: */
@@ -321,7 +323,7 @@ PMN_API void pmn_summary_destroy(pmn_summary *summary);
 /* Options of pmn_reduce. Start from PMN_REDUCE_OPTIONS_INIT; everything is borrowed for the call. */
 typedef struct pmn_reduce_options {
   size_t struct_size; /* set by the INIT macro */
-  const char *matrix; /* .npy file, [rows, columns] f32 or f64 in C order */
+  const char *matrix; /* .npy file, [rows, columns] f32, f64 or u8 in C order */
   /* CSV with a column path, and label if there is one, a line for every row; no path is empty, but paths may repeat.
    * NULL: rows are named by their number, from 0. */
   const char *index;

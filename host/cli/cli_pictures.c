@@ -27,7 +27,7 @@ const char cli_features_help[] =
     "      --size W[xH]        pixels of the network's input (default: what the network was trained on)\n"
     "      --preprocess HOW    tf, caffe, torch, lite, unit or raw: how bytes become the network's input; an .onnx "
     "file\n"
-    "                          that does not say needs it; pixels are raw: 0 to 255, unit makes them 0 to 1\n"
+    "                          that does not say needs it; pixels are raw: bytes, 0 to 255; unit makes them 0 to 1\n"
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
     "                          bicubic)\n"
     "      --words N           sift and orb: N words are learnt from the descriptors of all pictures (k-means); a row\n"

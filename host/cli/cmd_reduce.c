@@ -5,7 +5,7 @@
 
 static const char help_input[] =
     "Usage: pomona reduce MATRIX.npy -o OUT [OPTION]...\n"
-    "Standardises and reduces a matrix of features (.npy, float32 or float64, C order) of any number of rows, and "
+    "Standardises and reduces a matrix of features (.npy, float32, float64 or uint8, C order) of any number of rows, and "
     "writes\n"
     "one table: path, label, features.\n\n"
     "Examples:\n"

@@ -149,10 +149,11 @@ done:
 static pmn_status check_npy(pmn_infile *file, const pmn_table_wanted *wanted, pmn_table_found *found, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char header[PMN_NPY_HEADER], there[PMN_NPY_HEADER];
-  int64_t row = wanted->width * (int64_t)sizeof(float), data = pmn_infile_size(file) - PMN_NPY_HEADER;
+  int64_t value = wanted->values == PMN_VALUES_BYTE ? 1 : (int64_t)sizeof(float);
+  int64_t row = wanted->width * value, data = pmn_infile_size(file) - PMN_NPY_HEADER;
   pass p = {.from = wanted->sha256_from, .split = -1};
   PMN_TRY(read_start(file, there, sizeof there, err));
-  if (data >= 0 && row > 0) pmn_npy_header(data / row, wanted->width, header);
+  if (data >= 0 && row > 0) pmn_npy_header(data / row, wanted->width, wanted->values, header);
   if (data < 0 || row < 1 || data % row != 0 || memcmp(header, there, sizeof header) != 0) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%.300s is damaged: its header and its %lld bytes are not those of rows of %lld",
         pmn_infile_path(file), (long long)pmn_infile_size(file), (long long)wanted->width);

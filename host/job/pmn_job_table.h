@@ -7,6 +7,7 @@
 
 #include "pmn_infile.h"
 #include "pmn_sha256.h"
+#include "pmn_sink.h"
 
 typedef enum pmn_table_kind { PMN_TABLE_ROWS, PMN_TABLE_INDEX, PMN_TABLE_REJECTS } pmn_table_kind;
 
@@ -14,6 +15,7 @@ typedef enum pmn_table_kind { PMN_TABLE_ROWS, PMN_TABLE_INDEX, PMN_TABLE_REJECTS
 typedef struct pmn_table_wanted {
   pmn_table_kind kind;
   int64_t width;      /* feature columns */
+  pmn_values values;  /* of them */
   const char *sha256; /* of the bytes from sha256_from on, in hex; "": not known */
   int64_t sha256_from;
   const volatile sig_atomic_t *stop;

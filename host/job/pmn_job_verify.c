@@ -41,6 +41,7 @@ typedef struct verify {
   json_t *record, *files;
   json_t *rows; /* of the files of the record, by name */
   int64_t width;
+  pmn_values values;
   int64_t unhashed;        /* files without a checksum */
   bool unlisted;           /* the record names no files */
   bool remote_rejects;     /* the list of rejects is in a bucket, and the output is not */
@@ -93,6 +94,16 @@ static pmn_status check_counts(verify *v, pmn_err *err) {
         (long long)r->rows, (long long)r->rejects, (long long)r->listed);
   }
   return PMN_STATUS_OK;
+}
+
+/* What the table is like; records of older versions do not say: floats. */
+static pmn_status check_table(verify *v, pmn_err *err) {
+  const json_t *table = json_object_get(v->record, "table");
+  const char *values = json_string_value(json_object_get(table, "values"));
+  v->values = PMN_VALUES_FLOAT;
+  if (table == NULL || (values != NULL && pmn_values_find(values, &v->values))) return PMN_STATUS_OK;
+  return pmn_err_set(
+      err, PMN_STATUS_MODEL, 0, "the record of %.300s is damaged: its table is none that Pomona writes", v->output);
 }
 
 /* Adds a file that only its name is known of. */
@@ -300,6 +311,7 @@ static pmn_status check_file(verify *v, const entry *e, pmn_err *err) {
   const pmn_table_wanted wanted = {
       .kind = e->kind,
       .width = v->width,
+      .values = v->values,
       .sha256 = e->sha256,
       .sha256_from = e->sha256_from > 0 ? e->sha256_from : 0,
       .stop = v->stop,
@@ -561,6 +573,7 @@ pmn_status pmn_job_verify(
   v.has_work = work.size > 0;
   PMN_TRY(v.is_folder ? open_folder(&v, work.data, err) : open_single(&v, work.data, err));
   PMN_TRY(check_counts(&v, err));
+  PMN_TRY(check_table(&v, err));
   PMN_TRY(check_files(&v, err));
   PMN_TRY(check_rejects(&v, err));
   write_notes(&v, work.data);

@@ -30,6 +30,7 @@ struct pmn_maker {
   const pmn_maker_kind *kind;
   pmn_prepare_options prepare;
   int32_t width;           /* values of a row */
+  bool bytes;              /* each of them is a byte, 0 to 255 */
   struct json_t *features; /* what it says of itself, for the record; the maker's own */
 };
 

@@ -1,4 +1,5 @@
 /* pmn_maker_pixels.c - rows that are the pixels of small pictures: bytes, or what --preprocess makes of them.
+ * Where every byte becomes itself the table is one of bytes.
  *
  * In the order height, width, channel, as numpy flattens a picture. A byte of a channel becomes one of 256 numbers,
  * made once.
@@ -103,9 +104,13 @@ pmn_status pmn_maker_pixels(const pmn_extract_options *options, pmn_maker **make
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no filter is called \"%s\"", preprocess.resize);
   self->picture = pmn_prepare_bytes(&self->maker.prepare);
   self->maker.width = (int32_t)self->picture;
+  self->maker.bytes = true;
   for (int channel = 0; channel < 3; channel++) {
-    for (int byte = 0; byte < 256; byte++)
-      self->values[channel][byte] = (float)byte * preprocess.scale[channel] + preprocess.shift[channel];
+    for (int byte = 0; byte < 256; byte++) {
+      float value = (float)byte * preprocess.scale[channel] + preprocess.shift[channel];
+      self->values[channel][byte] = value;
+      self->maker.bytes = self->maker.bytes && value == (float)byte;
+    }
   }
   self->maker.features = json_pack("{s:s, s:i, s:o}", "pixels", o->gray ? "gray" : "RGB", "width", self->maker.width,
       "preprocess", pmn_record_preprocess(&preprocess, o->gray));

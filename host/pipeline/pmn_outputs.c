@@ -64,6 +64,12 @@ static void name_row(
   }
 }
 
+pmn_values pmn_run_values(const pmn_run *run) {
+  const pmn_statistics *s = &run->options->statistics;
+  bool as_made = run->maker != NULL && !pmn_statistics_need_fit(s) && s->projection == NULL;
+  return as_made && run->maker->bytes ? PMN_VALUES_BYTE : PMN_VALUES_FLOAT;
+}
+
 /* What lies where a part of a folder is to be is left of a broken run. */
 static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_err *err) {
   bool is_part = run->job != NULL;
@@ -71,6 +77,7 @@ static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_e
       .path = path,
       .format = run->format,
       .width = width,
+      .values = pmn_run_values(run),
       .overwrite = run->options->overwrite || is_part,
       .is_part = is_part};
   return pmn_sink_create(&options, &run->sink, err);

@@ -127,7 +127,8 @@ static json_t *plan_json(const pmn_run *run, const char *listing, const char *co
   json_t *statistics = json_pack("{s:b, s:b, s:i, s:f, s:s, s:b, s:b}", "with_mean", s->with_mean, "with_std",
       s->with_std, "pca_components", s->pca_components, "pca_ratio", s->pca_ratio, "compat",
       s->compat != NULL ? s->compat : "sklearn", "projection", s->projection != NULL, "fit_on", o->fit_on != NULL);
-  bool good = json_object_set_new(plan, "statistics", statistics) == 0;
+  bool good = json_object_set_new(plan, "statistics", statistics) == 0 &&
+              json_object_set_new(plan, "table", pmn_record_table(run)) == 0;
   if (listing != NULL) good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0;
   if (contents != NULL) good = good && json_object_set_new(plan, "contents", json_string(contents)) == 0;
   if (good) return plan;

@@ -90,7 +90,7 @@ static json_t *device_json(const pmn_run *run) {
 static json_t *matrix_json(const pmn_run *run) {
   json_t *index = run->reduce->index != NULL ? pmn_json_name(run->reduce->index) : json_null();
   return json_pack("{s:o, s:s, s:o}", "matrix", pmn_json_name(run->reduce->matrix), "type",
-      pmn_matrix_is_wide(run->matrix) ? "float64" : "float32", "index", index);
+      pmn_matrix_type(run->matrix), "index", index);
 }
 
 static json_t *input_json(const pmn_run *run) {
@@ -113,6 +113,10 @@ static json_t *counts_json(const pmn_run *run) {
       (json_int_t)c->skipped, "duplicates", (json_int_t)c->duplicates);
   if (counts_blank(run)) set(&json, "blank", json_integer((json_int_t)c->blank));
   return json;
+}
+
+json_t *pmn_record_table(const pmn_run *run) {
+  return json_pack("{s:s}", "values", pmn_values_name(pmn_run_values(run)));
 }
 
 /* How many components explain a share of the variance; null where more would be needed than are known. */
@@ -208,6 +212,7 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
   json_t *record =
       json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc, "features",
           json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts", counts_json(run));
+  if (run->product == NULL) set(&record, "table", pmn_record_table(run));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   if (run->results != NULL && json_object_update(record, run->results) != 0) {
     json_decref(record);

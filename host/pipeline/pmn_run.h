@@ -118,6 +118,8 @@ PMN_MUST_USE pmn_status pmn_run_check_format(pmn_run *run, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
 /* No picture of the listing is to be replaced. */
 PMN_MUST_USE pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err);
+/* How features are written: as bytes where they are the maker's own bytes and nothing is fitted or projected. */
+pmn_values pmn_run_values(const pmn_run *run);
 /* A file of the output, for rows as the features or run->fit make them, and the outlet that leads to it. */
 PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err);
 /* The reject of row `index`: counted and to be listed, or the end of the run. `stage`, which lives until it is listed,
@@ -148,6 +150,8 @@ PMN_MUST_USE pmn_status pmn_record_reject(
 /* The run record as JSON text, to be freed with pmn_free; NULL when memory cannot be had. `files` describes the
  * finished files of the output; NULL: they are not finished yet. */
 char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, const struct json_t *files);
+/* What the table is like, for record and plan; NULL when memory cannot be had. */
+struct json_t *pmn_record_table(const pmn_run *run);
 /* Counts of a record, for a run that found its output finished, and where its rejects are: NULL, or freed with
  * pmn_free.
  */

@@ -19,6 +19,7 @@ enum { HEADER_SIZE = PMN_NPY_HEADER, HEADER_TEXT = HEADER_SIZE - 10 };
 typedef struct npy {
   pmn_outfile *file, *index;
   size_t width;
+  pmn_values values;
   int64_t rows;
   pmn_buf line;
 } npy;
@@ -30,10 +31,10 @@ static void destroy(void *state) {
   pmn_free(self);
 }
 
-void pmn_npy_header(int64_t rows, int64_t columns, char header[PMN_NPY_HEADER]) {
+void pmn_npy_header(int64_t rows, int64_t columns, pmn_values values, char header[PMN_NPY_HEADER]) {
   char text[HEADER_TEXT + 1];
-  snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)rows,
-      (long long)columns);
+  snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %lld), }",
+      values == PMN_VALUES_BYTE ? "|u1" : "<f4", (long long)rows, (long long)columns);
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = HEADER_TEXT;
   header[9] = 0;
@@ -42,16 +43,17 @@ void pmn_npy_header(int64_t rows, int64_t columns, char header[PMN_NPY_HEADER]) 
   header[HEADER_SIZE - 1] = '\n';
 }
 
-static pmn_status create(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err) {
+static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *files, void **state, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char header[HEADER_SIZE];
   npy *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "an npy file");
   self->file = files[0];
   self->index = files[1];
-  self->width = (size_t)width;
+  self->width = (size_t)options->width;
+  self->values = options->values;
   pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
-  pmn_npy_header(0, width, header);
+  pmn_npy_header(0, options->width, options->values, header);
   PMN_TRY(pmn_outfile_write_head(self->file, header, HEADER_SIZE, err));
   PMN_TRY(pmn_outfile_write(self->index, "path,label\n", 11, err));
   *state = self;
@@ -61,7 +63,7 @@ done:
   return st;
 }
 
-static pmn_status write(void *state, const pmn_row_block *rows, pmn_err *err) {
+static pmn_status write(void *state, const pmn_row_block *rows, const uint8_t *bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   npy *self = state;
   for (int64_t i = 0; i < rows->n; i++) {
@@ -72,7 +74,9 @@ static pmn_status write(void *state, const pmn_row_block *rows, pmn_err *err) {
     PMN_TRY(pmn_buf_append(&self->line, "\n", 1, err));
     PMN_TRY(pmn_outfile_write(self->index, self->line.data, self->line.size, err));
   }
-  PMN_TRY(pmn_outfile_write(self->file, rows->features, (size_t)rows->n * self->width * sizeof(float), err));
+  size_t count = (size_t)rows->n * self->width;
+  PMN_TRY(bytes != NULL ? pmn_outfile_write(self->file, bytes, count, err)
+                        : pmn_outfile_write(self->file, rows->features, count * sizeof *rows->features, err));
   self->rows += rows->n;
 done:
   return st;
@@ -82,7 +86,7 @@ static pmn_status finish(void *state, const char *record, pmn_err *err) {
   npy *self = state;
   char header[HEADER_SIZE];
   (void)record;
-  pmn_npy_header(self->rows, (int64_t)self->width, header);
+  pmn_npy_header(self->rows, (int64_t)self->width, self->values, header);
   return pmn_outfile_rewrite_head(self->file, header, HEADER_SIZE, err);
 }
 

@@ -2,10 +2,10 @@
 #ifndef PMN_NPY_H
 #define PMN_NPY_H
 
-#include <stdint.h>
+#include "pmn_sink.h"
 
 #define PMN_NPY_HEADER 128 /* bytes before the first row */
 
-void pmn_npy_header(int64_t rows, int64_t columns, char header[PMN_NPY_HEADER]);
+void pmn_npy_header(int64_t rows, int64_t columns, pmn_values values, char header[PMN_NPY_HEADER]);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   row group = path pages, label pages, features pages;   page = header, then body compressed by zstd
  *   body of a path or label page    = (uint32 length, bytes) of each value
- *   body of a features page         = repetition levels, definition levels, floats
+ *   body of a features page         = repetition levels, definition levels, floats, or bytes as int32
  *
  * A page holds about 1 MiB and a row group at most 64 MiB of values (or one row that is longer). Compressed pages wait
  * until their row group is full, those of the features on the disk, so that memory does not grow with the group. They
@@ -26,6 +26,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers go to the file as they lie in memory");
 
 enum { PAGE_SIZE = 1 << 20, ROW_GROUP_SIZE = 64 << 20, ZSTD_LEVEL = 1 };
+enum { VALUE_SIZE = 4 };               /* bytes of a feature in a page, be it float or int32 */
 enum { STATISTICS_MAX = 1024 };        /* longer values make min and max a burden to every reader: none are told then */
 #define BUFFER_MAX ((size_t)256 << 20) /* the longest row, its bound when compressed, and room */
 #define FOOTER_MAX ((size_t)INT32_MAX)
@@ -43,6 +44,7 @@ typedef struct parquet {
   pmn_outfile *file;
   pmn_scratch *scratch; /* the features' pages of this row group */
   size_t width, rows_per_page;
+  pmn_parquet_form form;
   ZSTD_CCtx *zstd;
   column columns[PMN_PARQUET_COLUMNS];
   pmn_buf body, packed; /* scratch: a page before and after compression */
@@ -78,13 +80,14 @@ static void destroy(void *state) {
   pmn_free(self);
 }
 
-static pmn_status create(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err) {
+static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *files, void **state, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   parquet *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a Parquet file");
   self->file = files[0];
-  self->width = (size_t)width;
-  self->rows_per_page = PAGE_SIZE / (self->width * sizeof(float));
+  self->width = (size_t)options->width;
+  self->form.bytes = options->values == PMN_VALUES_BYTE;
+  self->rows_per_page = PAGE_SIZE / (self->width * VALUE_SIZE);
   if (self->rows_per_page == 0) self->rows_per_page = 1;
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
     column *c = &self->columns[i];
@@ -208,7 +211,7 @@ static pmn_status close_group(parquet *self, pmn_err *err) {
     };
     PMN_TRY(on_disk ? write_scratch(self, err) : pmn_outfile_write(self->file, c->pages.data, c->pages.size, err));
   }
-  PMN_TRY(pmn_parquet_row_group(chunks, self->group_rows, &self->groups, err));
+  PMN_TRY(pmn_parquet_row_group(self->form, chunks, self->group_rows, &self->groups, err));
   self->group_count++;
   reset_group(self);
 done:
@@ -250,20 +253,31 @@ done:
   return st;
 }
 
-static pmn_status add_features(parquet *self, const float *features, pmn_err *err) {
+/* One of the two is NULL. */
+static pmn_status add_features(parquet *self, const float *floats, const uint8_t *bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   column *c = &self->columns[PMN_PARQUET_FEATURES];
-  PMN_TRY(pmn_buf_append(&c->page, features, self->width * sizeof *features, err));
+  size_t size = self->width * VALUE_SIZE;
+  if (bytes == NULL) {
+    PMN_TRY(pmn_buf_append(&c->page, floats, size, err));
+  } else {
+    PMN_TRY(pmn_buf_reserve(&c->page, c->page.size + size, err));
+    char *to = c->page.data + c->page.size;
+    for (size_t i = 0; i < self->width; i++) {
+      memcpy(to + i * VALUE_SIZE, &(int32_t){bytes[i]}, VALUE_SIZE);
+    }
+    c->page.size += size;
+  }
   c->page_count++;
   if ((size_t)c->page_count == self->rows_per_page) PMN_TRY(close_page(self, PMN_PARQUET_FEATURES, err));
 done:
   return st;
 }
 
-static pmn_status write_row(parquet *self, const char *key, const char *label, const float *features, pmn_err *err) {
+static pmn_status write_row(parquet *self, const pmn_row_block *rows, size_t row, const uint8_t *bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const char *texts[] = {[PMN_PARQUET_PATH] = key, [PMN_PARQUET_LABEL] = label};
-  size_t size = self->width * sizeof *features;
+  const char *texts[] = {[PMN_PARQUET_PATH] = rows->keys[row], [PMN_PARQUET_LABEL] = rows->labels[row]};
+  size_t size = self->width * VALUE_SIZE, at = row * self->width;
   for (int i = PMN_PARQUET_PATH; i <= PMN_PARQUET_LABEL; i++) {
     pmn_buf *text = &self->columns[i].text;
     pmn_buf_clear(text);
@@ -273,7 +287,7 @@ static pmn_status write_row(parquet *self, const char *key, const char *label, c
   if (self->group_size + size > ROW_GROUP_SIZE) PMN_TRY(close_group(self, err));
   PMN_TRY(add_text(self, PMN_PARQUET_PATH, err));
   PMN_TRY(add_text(self, PMN_PARQUET_LABEL, err));
-  PMN_TRY(add_features(self, features, err));
+  PMN_TRY(add_features(self, bytes == NULL ? rows->features + at : NULL, bytes != NULL ? bytes + at : NULL, err));
   self->group_size += size;
   self->group_rows++;
   self->rows++;
@@ -281,12 +295,9 @@ done:
   return st;
 }
 
-static pmn_status write(void *state, const pmn_row_block *rows, pmn_err *err) {
+static pmn_status write(void *state, const pmn_row_block *rows, const uint8_t *bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  parquet *self = state;
-  for (int64_t i = 0; i < rows->n; i++) {
-    PMN_TRY(write_row(self, rows->keys[i], rows->labels[i], rows->features + (size_t)i * self->width, err));
-  }
+  for (int64_t i = 0; i < rows->n; i++) PMN_TRY(write_row(state, rows, (size_t)i, bytes, err));
 done:
   return st;
 }
@@ -299,7 +310,7 @@ static pmn_status finish(void *state, const char *record, pmn_err *err) {
   pmn_buf_init(&footer, FOOTER_MAX);
   PMN_TRY(close_group(self, err));
   PMN_TRY(pmn_outfile_hash(self->file, sha256, err));
-  PMN_TRY(pmn_parquet_footer(&self->groups, self->group_count, self->rows, record, sha256, &footer, err));
+  PMN_TRY(pmn_parquet_footer(self->form, &self->groups, self->group_count, self->rows, record, sha256, &footer, err));
   uint32_t size = (uint32_t)footer.size;
   PMN_TRY(pmn_outfile_write(self->file, footer.data, footer.size, err));
   PMN_TRY(pmn_outfile_write(self->file, &size, sizeof size, err));

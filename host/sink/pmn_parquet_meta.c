@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-enum { TYPE_NONE = -1, TYPE_FLOAT = 4, TYPE_BYTE_ARRAY = 6 };
+enum { TYPE_NONE = -1, TYPE_INT32 = 1, TYPE_FLOAT = 4, TYPE_BYTE_ARRAY = 6 };
 enum { REPETITION_NONE = -1, REPETITION_REQUIRED = 0, REPETITION_REPEATED = 2 };
-enum { CONVERTED_NONE = -1, CONVERTED_UTF8 = 0, CONVERTED_LIST = 3 };
-enum { LOGICAL_STRING = 1, LOGICAL_LIST = 3 }; /* fields of the union LogicalType */
+enum { CONVERTED_NONE = -1, CONVERTED_UTF8 = 0, CONVERTED_LIST = 3, CONVERTED_UINT_8 = 11 };
+enum { LOGICAL_STRING = 1, LOGICAL_LIST = 3, LOGICAL_INTEGER = 10 }; /* fields of the union LogicalType */
 enum { ENCODING_PLAIN = 0, ENCODING_RLE = 3 };
 enum { PAGE_DATA = 0, CODEC_ZSTD = 6 };
 
@@ -27,6 +27,8 @@ static const node schema[] = {
     {"list", TYPE_NONE, REPETITION_REPEATED, 1, CONVERTED_NONE, 0},
     {"element", TYPE_FLOAT, REPETITION_REQUIRED, 0, CONVERTED_NONE, 0},
 };
+/* In the place of the last, where the features are bytes. */
+static const node byte_element = {"element", TYPE_INT32, REPETITION_REQUIRED, 0, CONVERTED_UINT_8, LOGICAL_INTEGER};
 enum { NODES = sizeof schema / sizeof *schema, NAMES_MAX = 3 };
 
 static const struct {
@@ -58,13 +60,13 @@ pmn_status pmn_parquet_page_header(int32_t values, size_t uncompressed_size, siz
   return pmn_thrift_status(&t);
 }
 
-static void put_chunk(pmn_thrift *t, int column, const pmn_parquet_chunk *chunk) {
+static void put_chunk(pmn_thrift *t, pmn_parquet_form form, int column, const pmn_parquet_chunk *chunk) {
   size_t names = 0;
   while (names < NAMES_MAX && columns[column].names[names] != NULL) names++;
   pmn_thrift_struct(t, 0); /* ColumnChunk */
   pmn_thrift_i64(t, 2, 0); /* no second copy of the metadata outside the footer */
   pmn_thrift_struct(t, 3); /* ColumnMetaData */
-  pmn_thrift_i32(t, 1, columns[column].type);
+  pmn_thrift_i32(t, 1, column == PMN_PARQUET_FEATURES && form.bytes ? TYPE_INT32 : columns[column].type);
   pmn_thrift_list(t, 2, PMN_THRIFT_I32, 2);
   pmn_thrift_i32(t, 0, ENCODING_PLAIN);
   pmn_thrift_i32(t, 0, ENCODING_RLE);
@@ -88,8 +90,8 @@ static void put_chunk(pmn_thrift *t, int column, const pmn_parquet_chunk *chunk)
   pmn_thrift_end(t);
 }
 
-pmn_status pmn_parquet_row_group(
-    const pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS], int64_t rows, pmn_buf *out, pmn_err *err) {
+pmn_status pmn_parquet_row_group(pmn_parquet_form form, const pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS],
+    int64_t rows, pmn_buf *out, pmn_err *err) {
   pmn_thrift t;
   uint64_t size = 0, uncompressed_size = 0;
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
@@ -99,7 +101,7 @@ pmn_status pmn_parquet_row_group(
   pmn_thrift_init(&t, out, err);
   pmn_thrift_struct(&t, 0); /* RowGroup */
   pmn_thrift_list(&t, 1, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
-  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) put_chunk(&t, i, &chunks[i]);
+  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) put_chunk(&t, form, i, &chunks[i]);
   pmn_thrift_i64(&t, 2, (int64_t)uncompressed_size);
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_i64(&t, 5, (int64_t)chunks[0].offset);
@@ -118,6 +120,10 @@ static void put_schema_node(pmn_thrift *t, const node *element) {
   if (element->logical != 0) {
     pmn_thrift_struct(t, 10);
     pmn_thrift_struct(t, element->logical);
+    if (element->logical == LOGICAL_INTEGER) {
+      pmn_thrift_i8(t, 1, 8); /* bits */
+      pmn_thrift_false(t, 2); /* has a sign */
+    }
     pmn_thrift_end(t);
     pmn_thrift_end(t);
   }
@@ -131,8 +137,8 @@ static void put_pair(pmn_thrift *t, const char *key, const char *value) {
   pmn_thrift_end(t);
 }
 
-pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t rows, const char *record,
-    const char *sha256, pmn_buf *out, pmn_err *err) {
+pmn_status pmn_parquet_footer(pmn_parquet_form form, const pmn_buf *groups, size_t group_count, int64_t rows,
+    const char *record, const char *sha256, pmn_buf *out, pmn_err *err) {
   pmn_thrift t;
   char own[PMN_SHA256_HEX_SIZE];
   pmn_buf_clear(out);
@@ -140,7 +146,8 @@ pmn_status pmn_parquet_footer(const pmn_buf *groups, size_t group_count, int64_t
   pmn_thrift_struct(&t, 0); /* FileMetaData */
   pmn_thrift_i32(&t, 1, 1); /* version of the format */
   pmn_thrift_list(&t, 2, PMN_THRIFT_STRUCT, NODES);
-  for (int i = 0; i < NODES; i++) put_schema_node(&t, &schema[i]);
+  for (int i = 0; i < NODES - 1; i++) put_schema_node(&t, &schema[i]);
+  put_schema_node(&t, form.bytes ? &byte_element : &schema[NODES - 1]);
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_list(&t, 4, PMN_THRIFT_STRUCT, group_count);
   pmn_thrift_encoded(&t, groups);

@@ -1,6 +1,7 @@
 /* pmn_sink.c - see pmn_sink.h. The life of a sink, the same for every format; pmn_sink_format.h is what differs. */
 #include "pmn_sink.h"
 
+#include "pmn_buf.h"
 #include "pmn_mem.h"
 #include "pmn_sink_format.h"
 
@@ -18,9 +19,14 @@ static const pmn_sink_format *const formats[] = {
     [PMN_FORMAT_NPY] = &pmn_sink_npy,
 };
 
+static const char *const values_names[] = {[PMN_VALUES_FLOAT] = "float32", [PMN_VALUES_BYTE] = "uint8"};
+
 struct pmn_sink {
   const pmn_sink_format *format;
   void *state;
+  size_t width;
+  pmn_values values;
+  pmn_buf bytes; /* the features of a block, narrowed */
   /* The table's, then its record's if it has one, then those that were adopted. */
   pmn_outfile *files[PMN_SINK_FILES_MAX + 1 + ADOPTED_MAX];
   size_t table_files, file_count;
@@ -65,6 +71,20 @@ bool pmn_format_holds_record(pmn_format format) {
   return formats[format]->holds_record;
 }
 
+const char *pmn_values_name(pmn_values values) {
+  return values_names[values];
+}
+
+bool pmn_values_find(const char *name, pmn_values *values) {
+  for (size_t i = 0; i < sizeof values_names / sizeof *values_names; i++) {
+    if (strcmp(name, values_names[i]) == 0) {
+      *values = (pmn_values)i;
+      return true;
+    }
+  }
+  return false;
+}
+
 static pmn_status add_file(pmn_sink *sink, const pmn_sink_options *options, const char *suffix, pmn_err *err) {
   pmn_status st =
       pmn_outfile_create(options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
@@ -85,13 +105,16 @@ pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **result, p
     goto done;
   }
   sink->format = formats[options->format];
+  sink->width = (size_t)options->width;
+  sink->values = options->values;
+  pmn_buf_init(&sink->bytes, SIZE_MAX);
   while (sink->file_count < PMN_SINK_FILES_MAX && sink->format->suffixes[sink->file_count] != NULL) {
     PMN_TRY(add_file(sink, options, sink->format->suffixes[sink->file_count], err));
   }
   sink->table_files = sink->file_count;
   sink->has_record = !options->is_part && !sink->format->holds_record;
   if (sink->has_record) PMN_TRY(add_file(sink, options, RECORD_SUFFIX, err));
-  PMN_TRY(sink->format->create(options->width, sink->files, &sink->state, err));
+  PMN_TRY(sink->format->create(options, sink->files, &sink->state, err));
   *result = sink;
   sink = NULL;
 done:
@@ -103,9 +126,38 @@ static pmn_status refuse(pmn_err *err) {
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "an output that failed or was committed takes no more calls");
 }
 
+/* `count` floats to bytes; false: some are none, and to[] is not to be used. */
+static bool narrow(const float *from, size_t count, uint8_t *to) {
+  uint32_t others = 0;
+  for (size_t i = 0; i < count; i++) {
+    int32_t byte = from[i] >= 0 && from[i] <= UINT8_MAX ? (int32_t)from[i] : 0; /* NaN: 0, and not equal to it */
+    others |= (float)byte != from[i];
+    to[i] = (uint8_t)byte;
+  }
+  return others == 0;
+}
+
+/* The one place where floats become bytes. Whoever asks for bytes has made them of bytes: any other value is our own
+ * mistake, and is told, never rounded. */
+static pmn_status narrow_block(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t width = sink->width, count = (size_t)rows->n * width, row = 0;
+  PMN_TRY(pmn_buf_reserve(&sink->bytes, count, err));
+  uint8_t *bytes = (uint8_t *)sink->bytes.data;
+  if (count == 0 || narrow(rows->features, count, bytes)) goto done;
+  while (narrow(rows->features + row * width, width, bytes)) row++;
+  PMN_FAIL(err, PMN_STATUS_ARGUMENT, "row %.240s has a value that is no byte in a table of bytes: report this",
+      rows->keys[row]);
+done:
+  return st;
+}
+
 pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err) {
   if (sink->phase != OPEN) return refuse(err);
-  pmn_status st = sink->format->write(sink->state, rows, err);
+  bool narrows = sink->values == PMN_VALUES_BYTE;
+  pmn_status st = narrows ? narrow_block(sink, rows, err) : PMN_STATUS_OK;
+  const uint8_t *bytes = narrows ? (const uint8_t *)sink->bytes.data : NULL;
+  if (st == PMN_STATUS_OK) st = sink->format->write(sink->state, rows, bytes, err);
   if (st != PMN_STATUS_OK) sink->phase = CLOSED;
   sink->rows += rows->n;
   return st;
@@ -152,6 +204,7 @@ done:
 void pmn_sink_destroy(pmn_sink *sink) {
   if (sink == NULL) return;
   sink->format->destroy(sink->state);
+  pmn_buf_reset(&sink->bytes);
   for (size_t i = 0; i < sink->file_count; i++) pmn_outfile_destroy(sink->files[i]);
   pmn_free(sink);
 }

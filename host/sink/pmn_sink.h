@@ -2,15 +2,17 @@
  *
  * Life of a sink: create (temporary file beside the final one, or an upload), write blocks of rows in order, seal (the
  * files are whole), commit (they are visible) or destroy without commit, which removes everything. Columns: path,
- * label, then `width` f32 features.
+ * label, then `width` features: f32, or bytes.
  *
- * csv: header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float.
+ * csv: header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float, or
+ * the integers 0 to 255.
  *
- * parquet: path, label: string; features: list<float> (3-level LIST); zstd; row groups near 64 MiB; key-value pairs
+ * parquet: path, label: string; features: list<float>, or list<uint8>, which is INT32 with the logical type
+ * INT(8, unsigned) (3-level LIST); zstd; row groups near 64 MiB, 4 bytes a value; key-value pairs
  * "pomona.record", the record given to seal, "pomona.sha256", the hash of all bytes before the footer, and
  * "pomona.footer.sha256", that of the footer with zeros in its own place.
  *
- * npy: [rows, width] little-endian f32, version 1.0; path and label in OUT.index.csv.
+ * npy: [rows, width] little-endian f32 or u8, version 1.0; path and label in OUT.index.csv.
  *
  * A table of one file has its run record beside it in OUT.record.json, unless the format holds one. Keys and labels are
  * given as raw bytes and written as pmn_text_escape gives them.
@@ -28,11 +30,17 @@ const char *pmn_format_suffix(pmn_format format, size_t index);
 const char *pmn_format_name(pmn_format format);  /* and ending of a file name, after a dot */
 bool pmn_format_holds_record(pmn_format format); /* in the file itself, and so not beside it */
 
+/* How features are written. They come as floats either way: bytes are exact in them. */
+typedef enum pmn_values { PMN_VALUES_FLOAT, PMN_VALUES_BYTE } pmn_values;
+const char *pmn_values_name(pmn_values values); /* NumPy's: "float32", "uint8" */
+bool pmn_values_find(const char *name, pmn_values *values);
+
 typedef struct pmn_sink_options {
   struct pmn_s3 *s3; /* NULL unless path is s3:// */
   const char *path;
   pmn_format format;
   int32_t width; /* feature columns, at least 1 */
+  pmn_values values;
   bool overwrite;
   bool is_part; /* of a folder, which has one record for all of them */
 } pmn_sink_options;
@@ -49,6 +57,7 @@ typedef struct pmn_sink pmn_sink; /* one thread at a time */
 /* PMN_STATUS_EXISTS (the output or a companion of it is there and overwrite is false), PMN_STATUS_WRITE (folder
  * missing, no permission, disk full: the message says which). */
 PMN_MUST_USE pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **sink, pmn_err *err);
+/* PMN_STATUS_ARGUMENT: a value that is no byte where bytes are to be written, which none may reach. */
 PMN_MUST_USE pmn_status pmn_sink_write(pmn_sink *sink, const pmn_row_block *rows, pmn_err *err);
 /* After the last row: the files of the table are whole where they lie, but not visible. `record` is JSON text for
  * formats that hold one. */

@@ -16,8 +16,9 @@ typedef struct pmn_sink_format {
   const char *suffixes[PMN_SINK_FILES_MAX]; /* files by what is added to the output's name; first "", then companions */
   bool holds_record;                        /* the run record is in the file itself */
   /* files[i] belongs to suffixes[i] and is open until after destroy; *state is handed to the calls below. */
-  pmn_status (*create)(int32_t width, pmn_outfile *const *files, void **state, pmn_err *err);
-  pmn_status (*write)(void *state, const pmn_row_block *rows, pmn_err *err);
+  pmn_status (*create)(const pmn_sink_options *options, pmn_outfile *const *files, void **state, pmn_err *err);
+  /* `bytes` [n, width] are the features where options->values are bytes, else NULL. */
+  pmn_status (*write)(void *state, const pmn_row_block *rows, const uint8_t *bytes, pmn_err *err);
   /* The last bytes of all files; `record` is for formats that hold one. */
   pmn_status (*finish)(void *state, const char *record, pmn_err *err);
   void (*destroy)(void *state); /* accepts NULL */

@@ -73,6 +73,15 @@ void pmn_thrift_true(pmn_thrift *t, int id) {
   put_field(t, id, PMN_THRIFT_TRUE);
 }
 
+void pmn_thrift_false(pmn_thrift *t, int id) {
+  put_field(t, id, PMN_THRIFT_FALSE);
+}
+
+void pmn_thrift_i8(pmn_thrift *t, int id, int8_t value) {
+  put_field(t, id, PMN_THRIFT_I8);
+  put_byte(t, (uint8_t)value);
+}
+
 void pmn_thrift_i32(pmn_thrift *t, int id, int32_t value) {
   put_field(t, id, PMN_THRIFT_I32);
   put_zigzag(t, value);

@@ -17,6 +17,8 @@
 
 typedef enum pmn_thrift_type {
   PMN_THRIFT_TRUE = 1,
+  PMN_THRIFT_FALSE = 2,
+  PMN_THRIFT_I8 = 3,
   PMN_THRIFT_I32 = 5,
   PMN_THRIFT_I64 = 6,
   PMN_THRIFT_BINARY = 8,
@@ -41,7 +43,10 @@ PMN_MUST_USE pmn_status pmn_thrift_status(const pmn_thrift *t);
 void pmn_thrift_struct(pmn_thrift *t, int id);
 void pmn_thrift_end(pmn_thrift *t);
 void pmn_thrift_list(pmn_thrift *t, int id, pmn_thrift_type element, size_t count);
-void pmn_thrift_true(pmn_thrift *t, int id); /* as a field only: elements are written otherwise */
+/* As a field only: elements are written otherwise. */
+void pmn_thrift_true(pmn_thrift *t, int id);
+void pmn_thrift_false(pmn_thrift *t, int id);
+void pmn_thrift_i8(pmn_thrift *t, int id, int8_t value);
 void pmn_thrift_i32(pmn_thrift *t, int id, int32_t value);
 void pmn_thrift_i64(pmn_thrift *t, int id, int64_t value);
 void pmn_thrift_binary(pmn_thrift *t, int id, const void *bytes, size_t size);

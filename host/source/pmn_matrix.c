@@ -21,10 +21,16 @@ enum {
   PIECE = 8192        /* values that are widened at a time: 32 KB of stack */
 };
 
+static const struct {
+  const char *descr, *name; /* in the header, and in full */
+  size_t size;
+} types[] = {{"<f4", "float32", sizeof(float)}, {"<f8", "float64", sizeof(double)}, {"|u1", "uint8", 1}};
+enum { F4, F8, U1, TYPES };
+
 struct pmn_matrix {
   char *path;
   int fd;
-  bool wide;
+  int type; /* of `types` */
   int64_t rows;
   int32_t columns;
   uint64_t data; /* where in the file the first row starts */
@@ -122,10 +128,12 @@ static bool take_dict(header *h) {
 /* What the header says, taken over if it is a table that we read. */
 static pmn_status header_apply(const header *h, pmn_matrix *m, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  m->wide = h->descr_size == 3 && memcmp(h->descr, "<f8", 3) == 0;
-  if (!m->wide && (h->descr_size != 3 || memcmp(h->descr, "<f4", 3) != 0)) {
+  for (m->type = 0; m->type < TYPES; m->type++) {
+    if (h->descr_size == 3 && memcmp(h->descr, types[m->type].descr, 3) == 0) break;
+  }
+  if (m->type == TYPES) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%.200s holds values of type '%.*s' where features are little-endian floats of 32 or 64 bits: "
+        "%.200s holds values of type '%.*s' where features are little-endian floats of 32 or 64 bits, or bytes: "
         "convert with .astype('<f4')",
         m->path, h->descr_size < 40 ? h->descr_size : 40, h->descr);
   }
@@ -151,7 +159,7 @@ done:
 /* --------------------------------------------------------------------------------------------------------- file -- */
 
 static size_t value_size(const pmn_matrix *m) {
-  return m->wide ? sizeof(double) : sizeof(float);
+  return types[m->type].size;
 }
 
 /* `size` bytes at `at`; short files were found out by pmn_matrix_open, so one that ends early has become shorter. */
@@ -281,21 +289,23 @@ int32_t pmn_matrix_columns(const pmn_matrix *matrix) {
   return matrix->columns;
 }
 
-bool pmn_matrix_is_wide(const pmn_matrix *matrix) {
-  return matrix->wide;
+const char *pmn_matrix_type(const pmn_matrix *matrix) {
+  return types[matrix->type].name;
 }
 
 pmn_status pmn_matrix_read(void *matrix, int64_t first, int32_t n, double *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_matrix *m = matrix;
-  float piece[PIECE];
+  float floats[PIECE];
+  uint8_t bytes[PIECE];
+  void *piece = m->type == U1 ? (void *)bytes : floats;
   size_t count = (size_t)n * (size_t)m->columns; /* no overflow from here on: the file has that many bytes */
   uint64_t at = m->data + (uint64_t)first * (uint64_t)m->columns * value_size(m);
-  if (m->wide) return read_at(m, at, rows, count * sizeof *rows, err);
+  if (m->type == F8) return read_at(m, at, rows, count * sizeof *rows, err);
   for (size_t i = 0; i < count; i += PIECE) {
     size_t values = count - i < PIECE ? count - i : PIECE;
-    PMN_TRY(read_at(m, at + i * sizeof *piece, piece, values * sizeof *piece, err));
-    for (size_t j = 0; j < values; j++) rows[i + j] = (double)piece[j];
+    PMN_TRY(read_at(m, at + i * value_size(m), piece, values * value_size(m), err));
+    for (size_t j = 0; j < values; j++) rows[i + j] = m->type == U1 ? (double)bytes[j] : (double)floats[j];
   }
 done:
   return st;

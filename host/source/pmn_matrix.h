@@ -1,7 +1,7 @@
 /* pmn_matrix.h - a table of features that somebody else computed: a .npy of two dimensions.
  *
- * NumPy's format, versions 1.0 to 3.0, with little-endian f32 or f64 in C order; any number of rows, which stay in the
- * file until they are read.
+ * NumPy's format, versions 1.0 to 3.0, with little-endian f32 or f64, or bytes, in C order; any number of rows, which
+ * stay in the file until they are read.
  */
 #ifndef PMN_MATRIX_H
 #define PMN_MATRIX_H
@@ -15,13 +15,13 @@ typedef struct pmn_matrix pmn_matrix; /* immutable once open: any number of thre
 PMN_MUST_USE pmn_status pmn_matrix_open(const char *path, pmn_matrix **matrix, pmn_err *err);
 void pmn_matrix_close(pmn_matrix *matrix); /* accepts NULL */
 
-int64_t pmn_matrix_rows(const pmn_matrix *matrix);    /* 0 or more */
-int32_t pmn_matrix_columns(const pmn_matrix *matrix); /* 1 or more */
-bool pmn_matrix_is_wide(const pmn_matrix *matrix);    /* f64, else f32 */
+int64_t pmn_matrix_rows(const pmn_matrix *matrix);     /* 0 or more */
+int32_t pmn_matrix_columns(const pmn_matrix *matrix);  /* 1 or more */
+const char *pmn_matrix_type(const pmn_matrix *matrix); /* NumPy's name: "float32", "float64", "uint8" */
 
-/* Rows [first, first + n), which must exist, to rows[n][columns]; f32 is widened, which changes no value. `matrix` is a
- * pmn_matrix, void for those who read rows of any kind. PMN_STATUS_NOT_FOUND when the file cannot be read, or has
- * become shorter. */
+/* Rows [first, first + n), which must exist, to rows[n][columns]; f32 and bytes are widened, which changes no value.
+ * `matrix` is a pmn_matrix, void for those who read rows of any kind. PMN_STATUS_NOT_FOUND when the file cannot be
+ * read, or has become shorter. */
 PMN_MUST_USE pmn_status pmn_matrix_read(void *matrix, int64_t first, int32_t n, double *rows, pmn_err *err);
 
 #endif

@@ -1,6 +1,6 @@
 """Makes matrix_*.npy, matrix_one.npz and matrix_index.csv: tables as NumPy saves them, an index as csv writes it.
 
-Value j of row i is (7 i + j) / 3, rounded to the type. Made with numpy 2.4.6 and Python 3.11; deterministic.
+Value j of row i is (7 i + j) / 3, rounded to the type; of bytes, rounded down. Made with numpy 2.4.6 and Python 3.11; deterministic.
 """
 import csv
 import pathlib
@@ -22,6 +22,7 @@ for name, array, version in [
     ("f8", values, (1, 0)),
     ("f8_v2", values, (2, 0)),
     ("f4_v3", values.astype(np.float32), (3, 0)),
+    ("u1", values.astype(np.uint8), (1, 0)),
     ("no_rows", values[:0], (1, 0)),
     ("fortran", np.asfortranarray(values), (1, 0)),
     ("vector", values[0], (1, 0)),

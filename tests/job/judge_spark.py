@@ -1,4 +1,4 @@
-"""Spark reads what pomona reduce wrote as folders of parts: rows, labels and features. Usage: judge_spark.py POMONA
+"""Spark reads what pomona wrote as folders of parts: rows, labels and features. Usage: judge_spark.py POMONA ORCHARD
 
 Skips without PySpark or Java. A Python with PySpark is this one, $POMONA_SPARK_PYTHON, or what bench/run.sh --spark has
 set up. Judged with PySpark 4.3.0 on Java 17. What Spark must find is what NumPy and csv find in the same rows as an
@@ -51,6 +51,17 @@ def reduce(work, matrix, output, *options):
     done = subprocess.run([sys.argv[1], "reduce", work / matrix, "-o", f"{work}/{output}", "--standardize", "--backend",
                            "cpu", "-q", *options], capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
+
+
+def extract(work, output, *options):
+    subprocess.run([sys.argv[1], "extract", work / "orchard/Training", "-o", f"{work}/{output}", "--backend", "cpu", "-q",
+                    *options], check=True)
+
+
+def make_pictures(work):
+    subprocess.run([sys.argv[2], work / "orchard", "--kinds", "3", "--views", "4"], check=True, capture_output=True)
+    for output in ("pixels/", "pixels.npy"):
+        extract(work, output, "--features", "pixels", "--size", "5", *["--parts", "2"] * (output[-1] == "/"))
 
 
 def make(work):
@@ -118,6 +129,19 @@ def check_csv(spark, work, expected):
     check_rows([(row[0], row[1] or "", row[2:]) for row in table.collect()], expected, "csv")
 
 
+def check_bytes(spark, work):
+    """Spark has no unsigned types: bytes are numbers of 16 bits, which hold them all."""
+    table = spark.read.parquet(str(work / "pixels"))
+    assert table.schema["features"].dataType.simpleString() == "array<smallint>", table.schema
+    expected = wanted(work, "pixels.npy")
+    rows = table.collect()
+    assert len(rows) == len(expected) == 12
+    for row in rows:
+        label, features = expected[row.path]
+        assert row.label == label and row.features == features.tolist(), row.path
+    assert max(max(row.features) for row in rows) > 127
+
+
 def check_large(spark, work):
     """A file that Spark splits: every row group is found by one task, and by no other."""
     table = spark.read.parquet(str(work / "large"))
@@ -138,6 +162,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="pomona-spark-") as folder:
         work = pathlib.Path(folder)
         make(work)
+        make_pictures(work)
         expected = wanted(work, "alone.npy")
         assert len(expected) == ROWS - 2
         builder = pyspark.sql.SparkSession.builder.master("local[2]").appName("pomona")
@@ -148,6 +173,7 @@ def main():
         try:
             check_parquet(spark, work, expected)
             check_csv(spark, work, expected)
+            check_bytes(spark, work)
             tasks = check_large(spark, work)
         finally:
             spark.stop()

@@ -42,13 +42,14 @@ def escape(raw):
     return out
 
 
-def expected(width, rows):
+def expected(width, rows, kind):
     row = np.arange(rows, dtype=np.uint32)[:, None]
     column = np.arange(width, dtype=np.uint32)[None, :]
     bits = row * np.uint32(2654435761) + column * np.uint32(2246822519) + np.uint32(1)
     bits ^= bits >> np.uint32(15)
     bits *= np.uint32(2246822519)
     bits ^= bits >> np.uint32(13)
+    bytes_ = (bits >> np.uint32(24)).astype(np.uint8)
     special = (bits & np.uint32(0x7F800000)) == np.uint32(0x7F800000)
     bits[special] &= np.uint32(0xBFFFFFFF)
     odd = [escape(name) for name in ODD]
@@ -56,14 +57,14 @@ def expected(width, rows):
     if rows > 5000:
         paths[5000] = "x" * 2000  # too long for statistics
     labels = [odd[i // 7 % len(odd)] for i in range(rows)]
-    return paths, labels, bits
+    return paths, labels, bytes_ if kind == np.uint8 else bits.view(np.float32)
 
 
-def same_bits(values, bits, what):
+def same_bits(values, wanted, what):
     values = np.ascontiguousarray(values)
-    assert values.dtype == np.float32, f"{what}: {values.dtype}"
-    assert values.size == bits.size, f"{what}: {values.size} values, not {bits.size}"
-    assert np.array_equal(values.view(np.uint32).reshape(bits.shape), bits), f"{what}: values differ"
+    assert values.dtype == wanted.dtype, f"{what}: {values.dtype}"
+    assert values.size == wanted.size, f"{what}: {values.size} values, not {wanted.size}"
+    assert values.tobytes() == wanted.tobytes(), f"{what}: values differ"
 
 
 def same_names(paths, labels, table, what):
@@ -152,15 +153,21 @@ def check_layout(path, width, rows, paths, labels):
     return meta.num_row_groups
 
 
-def check_parquet(path, width, rows):
-    paths, labels, bits = expected(width, rows)
+def check_parquet(path, width, rows, kind):
+    paths, labels, bits = expected(width, rows, kind)
+    is_byte = kind == np.uint8
     groups = check_layout(path, width, rows, paths, labels)
 
     schema = pq.read_schema(path)
     assert schema.names == ["path", "label", "features"]
     assert schema.field("path").type == pa.string() and schema.field("label").type == pa.string()
     assert pa.types.is_list(schema.field("features").type)
-    assert schema.field("features").type.value_type == pa.float32()
+    assert schema.field("features").type.value_type == (pa.uint8() if is_byte else pa.float32())
+    element = pq.ParquetFile(path).schema.column(2)
+    # Readers from before logical types know the converted ones.
+    assert (element.physical_type, element.converted_type) == (("INT32", "UINT_8") if is_byte else ("FLOAT", "NONE"))
+    assert not is_byte or json.loads(element.logical_type.to_json()) == {
+        "Type": "Int", "bitWidth": 8, "isSigned": False}, element.logical_type
     table = pq.read_table(path)
     table.validate(full=True)
     same_names(paths, labels, (table["path"].to_pylist(), table["label"].to_pylist()), "pyarrow")
@@ -170,7 +177,8 @@ def check_parquet(path, width, rows):
     same_bits(lists.flatten().to_numpy(), bits, "pyarrow")
 
     frame = pl.read_parquet(path)
-    assert frame.schema == {"path": pl.String, "label": pl.String, "features": pl.List(pl.Float32)}, frame.schema
+    assert frame.schema == {"path": pl.String, "label": pl.String, 
+                            "features": pl.List(pl.UInt8 if is_byte else pl.Float32)}, frame.schema
     same_names(paths, labels, (frame["path"], frame["label"]), "polars")
     assert (frame["features"].list.len() == width).all()
     same_bits(frame["features"].explode(empty_as_null=False).to_numpy(), bits, "polars")
@@ -178,35 +186,38 @@ def check_parquet(path, width, rows):
     db = duckdb.connect()
     db.execute(f"create view t as select * from read_parquet('{path}')")
     kinds = dict((row[0], row[1]) for row in db.execute("describe t").fetchall())
-    assert kinds == {"path": "VARCHAR", "label": "VARCHAR", "features": "FLOAT[]"}, kinds
+    assert kinds == {"path": "VARCHAR", "label": "VARCHAR", "features": "UTINYINT[]" if is_byte else "FLOAT[]"}, kinds
     names = db.execute("select path, label from t").fetchall()
     same_names(paths, labels, ([n[0] for n in names], [n[1] for n in names]), "duckdb")
     if rows > 0:
         flat = db.execute("select unnest(features) as x from t").fetchnumpy()["x"]
-        same_bits(np.asarray(flat, np.float32), bits, "duckdb")
+        same_bits(np.asarray(flat, kind), bits, "duckdb")
         wanted = paths[rows // 2]  # through min and max of the row groups
         found = db.execute("select features from t where path = ?", [wanted]).fetchall()
         assert len(found) == 1, f"duckdb finds {len(found)} rows of {wanted!r}"
-        same_bits(np.array(found[0][0], np.float32), bits[rows // 2], "duckdb, one row")
+        same_bits(np.array(found[0][0], kind), bits[rows // 2], "duckdb, one row")
     return groups
 
 
-def check_csv(path, width, rows):
-    paths, labels, bits = expected(width, rows)
+def check_csv(path, width, rows, kind):
+    paths, labels, bits = expected(width, rows, kind)
+    is_byte = kind == np.uint8
     assert json.loads(pathlib.Path(f"{path}.record.json").read_text()) == json.loads(RECORD)
     text = path.read_bytes().decode()
     table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert table[0] == ["path", "label"] + [f"f{i}" for i in range(width)]
     same_names(paths, labels, ([r[0] for r in table[1:]], [r[1] for r in table[1:]]), "csv")
-    same_bits(np.array([r[2:] for r in table[1:]], np.float64).astype(np.float32), bits, "csv")
+    same_bits(np.array([r[2:] for r in table[1:]], np.float64).astype(kind), bits, "csv")
+    assert not is_byte or [r[2:] for r in table[1:]] == bits.astype(str).tolist(), "bytes are integers, and nothing else"
     if rows == 0:
         return
     frame = pl.read_csv(path)
-    assert all(kind == pl.Float64 for kind in frame.dtypes[2:]), frame.schema
+    assert all(found == (pl.Int64 if is_byte else pl.Float64) for found in frame.dtypes[2:]), frame.schema
     same_names(paths, labels, (frame["path"], frame["label"].fill_null("")), "polars csv")
-    same_bits(frame.select(pl.nth(range(2, width + 2))).to_numpy().astype(np.float32), bits, "polars csv")
+    same_bits(frame.select(pl.nth(range(2, width + 2))).to_numpy().astype(kind), bits, "polars csv")
     same = duckdb.connect()
-    columns = {"path": "VARCHAR", "label": "VARCHAR"} | {f"f{i}": "FLOAT" for i in range(width)}
+    columns = {"path": "VARCHAR", "label": "VARCHAR"} | {
+        f"f{i}": "UTINYINT" if is_byte else "FLOAT" for i in range(width)}
     read = same.execute(f"select * from read_csv('{path}', columns={columns}, header=true, nullstr='\\N', quote='\"', "
                         "escape='\"', delim=',', parallel=false, auto_detect=false, new_line='\\n', comment='')")
     read = read.fetchnumpy()
@@ -214,8 +225,8 @@ def check_csv(path, width, rows):
     same_bits(np.stack([np.asarray(read[f"f{i}"]) for i in range(width)], 1), bits, "duckdb csv")
 
 
-def check_npy(path, width, rows):
-    paths, labels, bits = expected(width, rows)
+def check_npy(path, width, rows, kind):
+    paths, labels, bits = expected(width, rows, kind)
     assert json.loads(pathlib.Path(f"{path}.record.json").read_text()) == json.loads(RECORD)
     array = np.load(path)
     assert array.shape == (rows, width), array.shape
@@ -228,18 +239,20 @@ def check_npy(path, width, rows):
 
 
 CHECKS = {"csv": check_csv, "npy": check_npy, "parquet": check_parquet}
-# Format, width, rows, row groups. The last two fill several pages of names, and several row groups.
-CASES = [(name, width, rows, 1 if rows else 0) for name in CHECKS for width in (1, 2, 3, 1280) for rows in (0, 1, 1000)]
-CASES += [("npy", 1280, 3000, 0), ("parquet", 1, 200_000, 1), ("parquet", 1280, 28_000, 3)]
+# Format, width, rows, row groups, type of the features. The last three fill several pages of names, and several row groups.
+CASES = [(name, width, rows, 1 if rows else 0, kind) for kind in (np.float32, np.uint8) for name in CHECKS
+         for width in (1, 2, 3, 1280) for rows in (0, 1, 1000)]
+CASES += [("npy", 1280, 3000, 0, np.float32), ("parquet", 1, 200_000, 1, np.float32),
+          ("parquet", 1280, 28_000, 3, np.float32), ("parquet", 1280, 28_000, 3, np.uint8)]
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="pomona-read-back-") as folder:
-        for name, width, rows, groups in CASES:
-            path = pathlib.Path(folder) / f"sample-{width}-{rows}.{name}"
-            subprocess.run([sys.argv[1], path, name, str(width), str(rows)], check=True)
-            print(f"{name}, {rows} rows of {width}", flush=True)
-            found = CHECKS[name](path, width, rows)
+        for name, width, rows, groups, kind in CASES:
+            path = pathlib.Path(folder) / f"sample-{kind.__name__}-{width}-{rows}.{name}"
+            subprocess.run([sys.argv[1], path, name, str(width), str(rows), kind.__name__], check=True)
+            print(f"{name}, {rows} rows of {width} {kind.__name__}", flush=True)
+            found = CHECKS[name](path, width, rows, kind)
             assert found is None or found == groups, f"{found} row groups, not {groups}"
     print(f"{len(CASES)} files: pyarrow {pa.__version__}, duckdb {duckdb.__version__}, polars {pl.__version__}, "
           f"numpy {np.__version__} agree")

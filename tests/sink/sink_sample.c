@@ -1,8 +1,9 @@
 /* sink_sample.c - writes a table of known content for read_back.py, which computes the same content by itself.
  *
- *   sink_sample OUT FORMAT WIDTH ROWS
+ *   sink_sample OUT FORMAT WIDTH ROWS VALUES
  *
- * Features are all kinds of finite floats, by a hash of row and column; names are those that break formats.
+ * Features are all kinds of finite floats, or of bytes, by a hash of row and column; names are those that break
+ * formats.
  */
 #include "pmn_sink.h"
 
@@ -18,11 +19,12 @@ static const char *const odd_names[] = {"plain", "two words ", "a \"quote\"", "a
     "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9d\x84\x9e", "", "'single'", "=1+1", "\"", "NULL"};
 enum { ODD_NAMES = sizeof odd_names / sizeof *odd_names };
 
-static float feature(uint32_t row, uint32_t column) {
+static float feature(pmn_values values, uint32_t row, uint32_t column) {
   uint32_t bits = row * 2654435761u + column * 2246822519u + 1;
   bits ^= bits >> 15;
   bits *= 2246822519u;
   bits ^= bits >> 13;
+  if (values == PMN_VALUES_BYTE) return (float)(bits >> 24);
   if ((bits & 0x7f800000) == 0x7f800000) bits &= ~0x40000000u; /* no infinity, no NaN */
   float value;
   memcpy(&value, &bits, sizeof value);
@@ -32,7 +34,7 @@ static float feature(uint32_t row, uint32_t column) {
 int main(int argc, char **argv) {
   pmn_err err = PMN_ERR_INIT;
   pmn_sink_options options = {.overwrite = false};
-  if (argc != 5 || !pmn_format_find(argv[2], &options.format)) return 2;
+  if (argc != 6 || !pmn_format_find(argv[2], &options.format) || !pmn_values_find(argv[5], &options.values)) return 2;
   options.path = argv[1];
   options.width = atoi(argv[3]);
   uint32_t rows = (uint32_t)atoi(argv[4]);
@@ -55,7 +57,7 @@ int main(int argc, char **argv) {
       }
       keys[i] = names[i];
       labels[i] = odd_names[row / 7 % ODD_NAMES];
-      for (uint32_t k = 0; k < width; k++) features[i * width + k] = feature(row, k);
+      for (uint32_t k = 0; k < width; k++) features[i * width + k] = feature(options.values, row, k);
     }
     status = pmn_sink_write(sink, &(pmn_row_block){n, keys, labels, features}, &err);
   }

@@ -27,9 +27,10 @@ static void make_footer(uint64_t gap, pmn_buf *footer) {
           .min = c == 2 ? NULL : &least,
           .max = c == 2 ? NULL : &greatest};
     }
-    check_ok(pmn_parquet_row_group(chunks, GROUP_ROWS, &groups, &err));
+    check_ok(pmn_parquet_row_group((pmn_parquet_form){0}, chunks, GROUP_ROWS, &groups, &err));
   }
-  check_ok(pmn_parquet_footer(&groups, GROUPS, GROUPS * GROUP_ROWS, "{\"a\": 1}", "0123", footer, &err));
+  check_ok(pmn_parquet_footer(
+      (pmn_parquet_form){0}, &groups, GROUPS, GROUPS * GROUP_ROWS, "{\"a\": 1}", "0123", footer, &err));
   pmn_buf_reset(&groups);
   pmn_buf_reset(&least);
   pmn_buf_reset(&greatest);

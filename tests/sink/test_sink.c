@@ -79,6 +79,59 @@ static void parquet_frame(void **state) {
   assert_memory_equal(bytes + size - 8 - footer, "\x15\x02\x19\x6c", 4); /* version 1; six schema elements */
 }
 
+/* The sample with bytes for features, until the first call that fails. */
+static pmn_status bytes_write(const char *path, pmn_format format, const float *features, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_sink *sink = NULL;
+  pmn_row_block rows = sample_block();
+  rows.features = features;
+  pmn_sink_options options = {.path = path, .format = format, .width = SAMPLE_WIDTH, .values = PMN_VALUES_BYTE};
+  PMN_TRY(pmn_sink_create(&options, &sink, err));
+  PMN_TRY(pmn_sink_write(sink, &rows, err));
+  PMN_TRY(pmn_sink_commit(sink, "{}", err));
+done:
+  pmn_sink_destroy(sink);
+  return st;
+}
+
+/* Parquet's are read_back.py's. */
+static void bytes_as_bytes(void **state) {
+  (void)state;
+  static const float features[SAMPLE_ROWS * SAMPLE_WIDTH] = {0, 255, 9, 10, 99, 100};
+  pmn_err err = PMN_ERR_INIT;
+  check_ok(bytes_write(in_folder("out.csv"), PMN_FORMAT_CSV, features, &err));
+  check_text(in_folder("out.csv"), "path,label,f0,f1\na/1.jpg,a,0,255\n\"b, \"\"c\"\"/2.jpg\",\"b, \"\"c\"\"\",9,10\n"
+                                   "\"\\xFF\\\\\n/3.jpg\",,99,100\n");
+  check_ok(bytes_write(in_folder("out.npy"), PMN_FORMAT_NPY, features, &err));
+  check_npy array = check_npy_read(in_folder("out.npy"));
+  assert_string_equal(array.type, "|u1");
+  assert_int_equal(array.shape[0] * array.shape[1], SAMPLE_ROWS * SAMPLE_WIDTH);
+  assert_memory_equal(array.data, "\x00\xff\x09\x0a\x63\x64", SAMPLE_ROWS * SAMPLE_WIDTH);
+  free(array.data);
+  check_text(in_folder("out.npy.index.csv"), sample_index);
+  pmn_values values;
+  assert_true(pmn_values_find("uint8", &values) && values == PMN_VALUES_BYTE);
+  assert_true(pmn_values_find("float32", &values) && values == PMN_VALUES_FLOAT);
+  assert_false(pmn_values_find("", &values) || pmn_values_find("uint16", &values));
+  assert_string_equal(pmn_values_name(PMN_VALUES_BYTE), "uint8");
+}
+
+/* None may get there; if one does, nothing is written, and the message names its row. */
+static void what_is_no_byte_is_told(void **state) {
+  (void)state;
+  const float wrong[] = {
+      256, -1, 0.5f, 254.99998f, 255.00002f, 1e10f, -1e-30f, __builtin_nanf(""), __builtin_inff(), -__builtin_inff()};
+  pmn_err err = PMN_ERR_INIT;
+  for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++) {
+    for (int i = 0; i < FORMATS; i++) {
+      float features[SAMPLE_ROWS * SAMPLE_WIDTH] = {1, 2, 3, wrong[w], 5, wrong[w]};
+      check_fails(bytes_write(in_folder(formats[i].name), formats[i].format, features, &err), PMN_STATUS_ARGUMENT,
+          "row b, \"c\"/2.jpg has a value that is no byte");
+      assert_string_equal(folder_names(folder, true, names), "");
+    }
+  }
+}
+
 static void nothing_shows_before_commit(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -210,11 +263,13 @@ static void failed_sink_is_not_committed(void **state) {
 static void every_allocation_may_fail(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
-  for (int i = 0; i < FORMATS; i++) {
+  for (int kind = 0, i = 0; kind < 2; i++, kind += i / FORMATS, i %= FORMATS) {
     int64_t failures = 0;
     for (int64_t after = 0;; after++) {
       pmn_mem_fail_after(after);
-      pmn_status st = sample_write(in_folder(formats[i].name), formats[i].format, false, &err);
+      static const float bytes[SAMPLE_ROWS * SAMPLE_WIDTH] = {0};
+      pmn_status st = kind == 0 ? sample_write(in_folder(formats[i].name), formats[i].format, false, &err)
+                                : bytes_write(in_folder(formats[i].name), formats[i].format, bytes, &err);
       pmn_mem_fail_after(-1);
       if (st == PMN_STATUS_OK) break;
       assert_int_equal(st, PMN_STATUS_NO_MEMORY);
@@ -338,6 +393,8 @@ int main(void) {
       cmocka_unit_test(formats_by_name),
       TEST(csv_text),
       TEST(npy_array),
+      TEST(bytes_as_bytes),
+      TEST(what_is_no_byte_is_told),
       TEST(parquet_frame),
       TEST(nothing_shows_before_commit),
       TEST(overwrites_only_when_told),

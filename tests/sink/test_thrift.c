@@ -23,8 +23,12 @@ static void numbers(void **state) {
   pmn_thrift_i32(&t, 4, 64);
   pmn_thrift_i64(&t, 6, INT64_MIN);
   pmn_thrift_true(&t, 21);
+  pmn_thrift_i8(&t, 22, 8);
+  pmn_thrift_i8(&t, 23, -1);
+  pmn_thrift_false(&t, 24);
   pmn_thrift_end(&t);
-  CHECK_BYTES(&t, "\x15\x00\x15\x01\x15\x7e\x15\x80\x01\x26\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xf1\x00");
+  CHECK_BYTES(&t, "\x15\x00\x15\x01\x15\x7e\x15\x80\x01\x26\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xf1"
+                  "\x13\x08\x13\xff\x12\x00");
   pmn_buf_reset(&out);
 }
 

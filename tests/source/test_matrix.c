@@ -53,16 +53,17 @@ static void test_tables_by_numpy(void **state) {
   static const struct {
     const char *path;
     int64_t rows;
-    bool wide;
-  } files[] = {{GOLDEN("matrix_f4.npy"), 4, false}, {GOLDEN("matrix_f8.npy"), 4, true},
-      {GOLDEN("matrix_f8_v2.npy"), 4, true}, {GOLDEN("matrix_f4_v3.npy"), 4, false},
-      {GOLDEN("matrix_no_rows.npy"), 0, true}};
+    const char *type;
+  } files[] = {{GOLDEN("matrix_f4.npy"), 4, "float32"}, {GOLDEN("matrix_f8.npy"), 4, "float64"},
+      {GOLDEN("matrix_f8_v2.npy"), 4, "float64"}, {GOLDEN("matrix_f4_v3.npy"), 4, "float32"},
+      {GOLDEN("matrix_u1.npy"), 4, "uint8"}, {GOLDEN("matrix_no_rows.npy"), 0, "float64"}};
   for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
     pmn_err err = PMN_ERR_INIT;
     pmn_matrix *matrix = open_matrix(files[f].path);
     assert_int_equal(pmn_matrix_rows(matrix), files[f].rows);
     assert_int_equal(pmn_matrix_columns(matrix), 3);
-    assert_int_equal(pmn_matrix_is_wide(matrix), files[f].wide);
+    assert_string_equal(pmn_matrix_type(matrix), files[f].type);
+    bool wide = strcmp(files[f].type, "float64") == 0, bytes = strcmp(files[f].type, "uint8") == 0;
     for (int64_t first = 0; first <= files[f].rows; first++) {
       for (int32_t n = 0; first + n <= files[f].rows; n++) {
         double rows[4 * 3 + 1];
@@ -70,7 +71,7 @@ static void test_tables_by_numpy(void **state) {
         check_ok(pmn_matrix_read(matrix, first, n, rows, &err));
         for (int i = 0; i < 3 * n; i++) {
           double value = (7.0 * (double)(first + i / 3) + i % 3) / 3.0;
-          assert_true(rows[i] == (files[f].wide ? value : (double)(float)value));
+          assert_true(rows[i] == (wide ? value : bytes ? (double)(uint8_t)value : (double)(float)value));
         }
         assert_true(rows[3 * n] == -1);
       }
@@ -323,7 +324,8 @@ static void test_damaged_matrices(void **state) {
     }
     taken++;
     size_t values = (size_t)pmn_matrix_rows(matrix) * (size_t)pmn_matrix_columns(matrix);
-    assert_true(values * (pmn_matrix_is_wide(matrix) ? 8 : 4) < size);
+    static const char *const types[] = {"uint8", "", "float32", "float64"};
+    for (int t = 0; t < 4; t++) assert_true(strcmp(pmn_matrix_type(matrix), types[t]) != 0 || (values << t) < size);
     double *rows = malloc(values * sizeof *rows + 1);
     assert_non_null(rows);
     check_ok(pmn_matrix_read(matrix, 0, (int32_t)pmn_matrix_rows(matrix), rows, &err));
