@@ -212,18 +212,19 @@ typedef struct pmn_extract_options {
 
   /* features */
   /* A network's name (pmn_networks_list) or an .onnx file; "pixels": those of the resized picture, in the order height,
-   * width, channel; "sift" or "orb": how often each word of a vocabulary occurs. NULL: "efficientnet_lite0". */
+   * width, channel; "sift" or "orb": how often each word of a vocabulary occurs, behind a column "keypoints", how many
+   * the picture has. NULL: "efficientnet_lite0". */
   const char *features;
   const char *weights; /* safetensors file; NULL: embedded in the library, or fetched before (pmn_weights_fetch) */
   /* Layers whose values are the features, joined in this order; none: the layer before the classifier. */
   const char *const *layers;
   size_t layer_count;
-  const char *pool;       /* of layers with more than one pixel: "avg", "max", or "none" to flatten; NULL: "avg" */
-  int32_t width, height;  /* pixels of the network's input, 1 to 8192; 0: the network's own. "pixels" need them */
+  const char *pool;      /* of layers with more than one pixel: "avg", "max", or "none" to flatten; NULL: "avg" */
+  int32_t width, height; /* pixels of the network's input, 1 to 8192; 0: the network's own. "pixels" need them */
   /* "tf", "caffe", "torch", "lite", "unit", "raw"; NULL: the network's own; of pixels "raw", whose table is of bytes
    * unless something is fitted or projected. */
   const char *preprocess;
-  const char *resize;     /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
+  const char *resize; /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
   /* Of "sift" and "orb". */
   int32_t words;               /* that the pictures' descriptors are clustered to; or: */
   const char *vocabulary;      /* a file of save_vocabulary, whose words are counted */
@@ -288,7 +289,7 @@ typedef struct pmn_counts {
   int64_t skipped;    /* files in the folders that were not listed, by their names */
   int64_t duplicates; /* pictures named twice by the sources and taken once */
   int64_t restored;   /* of listed: done by a run that was broken off, or finished before */
-  int64_t blank;      /* rows of pictures without a keypoint: all words 0; the run record names them */
+  int64_t blank;      /* rows without a keypoint, 0 in the column keypoints: all words 0; the run record names them */
 } pmn_counts;
 
 /* Time of one stage. A stage is busy on up to `lanes` threads at once; share = busy / (wall * lanes). */

@@ -5,7 +5,8 @@
 
 static const char help_head[] =
     "Usage: pomona extract SOURCE... -o OUT [OPTION]...\n"
-    "Computes features of every picture (JPEG, PNG, WebP) and writes one table: path, label, features.\n\n"
+    "Computes features of every picture (JPEG, PNG, WebP) and writes one table: path, label, features.\n"
+    "Words of sift and orb have the number of keypoints before them, 0 for a picture without any.\n\n"
     "SOURCE is a folder (walked recursively), a file, s3://BUCKET/PREFIX, @LIST (a file of names, one a line or\n"
     "NUL-separated) or - (such a list on standard input). Rows come in byte-wise order of their paths. The label is\n"
     "the folder's name.\n\n"

@@ -5,9 +5,8 @@
 
 static const char help_input[] =
     "Usage: pomona reduce MATRIX.npy -o OUT [OPTION]...\n"
-    "Standardises and reduces a matrix of features (.npy, float32, float64 or uint8, C order) of any number of rows, and "
-    "writes\n"
-    "one table: path, label, features.\n\n"
+    "Standardises and reduces a matrix of features (.npy, float32, float64 or uint8, C order) of any number of rows,\n"
+    "and writes one table: path, label, features.\n\n"
     "Examples:\n"
     "  pomona reduce features.npy -o reduced.parquet --standardize --pca 100 --index features.npy.index.csv\n"
     "  pomona reduce train.npy -o train.csv --pca 0.95 --save-projection fruit.projection\n"

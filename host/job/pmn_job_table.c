@@ -5,6 +5,7 @@
  */
 #include "pmn_job_table.h"
 
+#include "pmn_csv_text.h"
 #include "pmn_digest.h"
 #include "pmn_mem.h"
 #include "pmn_npy.h"
@@ -116,12 +117,14 @@ done:
 }
 
 static pmn_status check_csv(pmn_infile *file, const pmn_table_wanted *wanted, pmn_table_found *found, pmn_err *err) {
-  static const char *const headers[] = {"path,label,f0", "path,label\n", "path,stage,reason\n"};
-  const int64_t columns[] = {wanted->width + 2, 2, 3};
-  const char *header = headers[wanted->kind];
+  static const char *const ends[] = {",f0", "\n", "path,stage,reason\n"};
   pmn_status st = PMN_STATUS_OK;
-  char start[32];
+  char start[32], header[32];
+  int64_t names = wanted->keypoints ? 3 : 2;
+  const int64_t columns[] = {wanted->width + names, names, 3};
   lines text = {.columns = columns[wanted->kind]};
+  snprintf(header, sizeof header, "%s%s", wanted->kind == PMN_TABLE_REJECTS ? "" : pmn_csv_names(wanted->keypoints),
+      ends[wanted->kind]);
   pass p = {.lines = &text, .split = -1};
   PMN_TRY(read_through(file, &p, wanted->stop, err));
   PMN_TRY(compare(file, wanted, &p, err));

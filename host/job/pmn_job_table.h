@@ -16,6 +16,7 @@ typedef struct pmn_table_wanted {
   pmn_table_kind kind;
   int64_t width;      /* feature columns */
   pmn_values values;  /* of them */
+  bool keypoints;     /* there is a column of them before */
   const char *sha256; /* of the bytes from sha256_from on, in hex; "": not known */
   int64_t sha256_from;
   const volatile sig_atomic_t *stop;

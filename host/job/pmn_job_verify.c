@@ -42,6 +42,7 @@ typedef struct verify {
   json_t *rows; /* of the files of the record, by name */
   int64_t width;
   pmn_values values;
+  bool keypoints;          /* the table has a column of them */
   int64_t unhashed;        /* files without a checksum */
   bool unlisted;           /* the record names no files */
   bool remote_rejects;     /* the list of rejects is in a bucket, and the output is not */
@@ -96,12 +97,15 @@ static pmn_status check_counts(verify *v, pmn_err *err) {
   return PMN_STATUS_OK;
 }
 
-/* What the table is like; records of older versions do not say: floats. */
+/* What the table is like; records of older versions do not say: floats, and no keypoints. */
 static pmn_status check_table(verify *v, pmn_err *err) {
   const json_t *table = json_object_get(v->record, "table");
+  const json_t *keypoints = json_object_get(table, "keypoints");
   const char *values = json_string_value(json_object_get(table, "values"));
   v->values = PMN_VALUES_FLOAT;
-  if (table == NULL || (values != NULL && pmn_values_find(values, &v->values))) return PMN_STATUS_OK;
+  v->keypoints = json_is_true(keypoints);
+  bool good = values != NULL && pmn_values_find(values, &v->values) && json_is_boolean(keypoints);
+  if (table == NULL || good) return PMN_STATUS_OK;
   return pmn_err_set(
       err, PMN_STATUS_MODEL, 0, "the record of %.300s is damaged: its table is none that Pomona writes", v->output);
 }
@@ -312,6 +316,7 @@ static pmn_status check_file(verify *v, const entry *e, pmn_err *err) {
       .kind = e->kind,
       .width = v->width,
       .values = v->values,
+      .keypoints = v->keypoints,
       .sha256 = e->sha256,
       .sha256_from = e->sha256_from > 0 ? e->sha256_from : 0,
       .stop = v->stop,

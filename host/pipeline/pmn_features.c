@@ -80,9 +80,8 @@ static pmn_status run_batch(pass *p, pmn_err *err) {
   double start = pmn_clock_seconds();
   PMN_TRY(run->maker->kind->run(run->maker, batch->n, batch->features, err));
   run->meter.stages[PMN_STAGE_NETWORK].busy_seconds += pmn_clock_seconds() - start;
-  for (int32_t i = 0; run->maker->kind->is_blank != NULL && i < batch->n; i++) {
-    if (run->maker->kind->is_blank(run->maker, i)) PMN_TRY(pmn_run_blank(run, batch->indices[i], err));
-  }
+  for (int32_t i = 0; run->keypoint_counts != NULL && i < batch->n; i++)
+    pmn_run_take_keypoints(run, batch->indices[i], run->maker->kind->keypoints(run->maker, i));
   const pmn_described *described = pmn_maker_look_described(run->maker);
   for (int32_t i = 0; run->keypoints != NULL && !run->is_fitting && i < batch->n; i++)
     PMN_TRY(pmn_keypoints_put(run->keypoints, batch->indices[i], &described[i], err));
@@ -126,6 +125,18 @@ done:
   return st;
 }
 
+/* What there is of every row; of those of fit_on, if they came before, nothing more. */
+static pmn_status open_rows(pmn_run *run, pmn_err *err) {
+  size_t listed = (size_t)run->counts.listed;
+  bool counts = pmn_run_counts_keypoints(run);
+  pmn_free(run->rows);
+  pmn_free(run->keypoint_counts);
+  run->rows = pmn_alloc(listed, sizeof *run->rows);
+  run->keypoint_counts = counts ? pmn_alloc(listed, sizeof *run->keypoint_counts) : NULL;
+  bool good = run->rows != NULL && (!counts || run->keypoint_counts != NULL);
+  return good ? PMN_STATUS_OK : pmn_err_memory(err, listed * sizeof *run->rows, "the rows");
+}
+
 pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pass p = {.run = run};
@@ -137,9 +148,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
       .threads = run->threads,
       .window = p.size + 2 * run->threads};
   pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = run->width};
-  pmn_free(run->rows);
-  run->rows = pmn_alloc((size_t)run->counts.listed, sizeof *run->rows);
-  if (run->rows == NULL) PMN_TRY(pmn_err_memory(err, (size_t)run->counts.listed * sizeof *run->rows, "the rows"));
+  PMN_TRY(open_rows(run, err));
   PMN_TRY(pmn_parts_restore(run, &p.taken, err));
   feed.first = p.taken;
   writer.spool = run->spool;

@@ -20,8 +20,9 @@ typedef struct pmn_maker_kind {
   pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
   pmn_status (*put)(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err);
   pmn_status (*run)(pmn_maker *maker, int32_t n, float *rows, pmn_err *err);
-  /* Did picture `index` of the batch have nothing to count? NULL: there is always something. */
-  bool (*is_blank)(const pmn_maker *maker, int32_t index);
+  /* Keypoints of picture `index` of the batch, once its rows are made: a row without any is blank. NULL: none are made.
+   */
+  int32_t (*keypoints)(const pmn_maker *maker, int32_t index);
   void (*destroy)(pmn_maker *maker); /* not NULL */
 } pmn_maker_kind;
 

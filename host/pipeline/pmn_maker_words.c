@@ -64,8 +64,8 @@ done:
   return st;
 }
 
-static bool is_blank(const pmn_maker *maker, int32_t index) {
-  return ((const bag *)maker)->described[index].count == 0;
+static int32_t keypoints(const pmn_maker *maker, int32_t index) {
+  return ((const bag *)maker)->described[index].count;
 }
 
 static void destroy(pmn_maker *maker) {
@@ -82,7 +82,7 @@ static const pmn_maker_kind kind = {.stage = "words",
     .open = open_bag,
     .put = put,
     .run = run,
-    .is_blank = is_blank,
+    .keypoints = keypoints,
     .destroy = destroy};
 
 bool pmn_maker_wants_words(const pmn_maker *maker) {

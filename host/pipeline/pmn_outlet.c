@@ -18,6 +18,7 @@ struct pmn_outlet {
   float *y;         /* [block, out_width] */
   char (*numbers)[PMN_OUTLET_NUMBER];
   const char **names; /* [2, ROWS] keys, then labels */
+  int32_t keypoints[ROWS];
   double project_seconds, write_seconds;
 };
 
@@ -67,8 +68,13 @@ static pmn_status write_rows(pmn_outlet *self, const int64_t *indices, const flo
   double start = pmn_clock_seconds();
   for (int32_t i = 0; i < n; i++) {
     self->options.name(self->options.arg, indices[i], self->numbers[i], &self->names[i], &self->names[ROWS + i]);
+    if (self->options.keypoints != NULL) self->keypoints[i] = self->options.keypoints[indices[i]];
   }
-  pmn_row_block block = {.n = n, .keys = self->names, .labels = self->names + ROWS, .features = rows};
+  pmn_row_block block = {.n = n,
+      .keys = self->names,
+      .labels = self->names + ROWS,
+      .features = rows,
+      .keypoints = self->options.keypoints != NULL ? self->keypoints : NULL};
   pmn_status st = pmn_sink_write(self->options.sink, &block, err);
   self->write_seconds += pmn_clock_seconds() - start;
   return st;

@@ -24,6 +24,7 @@ typedef struct pmn_outlet_options {
   /* Key and label of row `index`; they live until the next call, and may use `number` for that. */
   void (*name)(const void *arg, int64_t index, char number[PMN_OUTLET_NUMBER], const char **key, const char **label);
   const void *arg;
+  const int32_t *keypoints; /* of row `index`; NULL: the table has no such column */
 } pmn_outlet_options;
 
 typedef struct pmn_outlet pmn_outlet; /* one thread at a time */

@@ -70,6 +70,10 @@ pmn_values pmn_run_values(const pmn_run *run) {
   return as_made && run->maker->bytes ? PMN_VALUES_BYTE : PMN_VALUES_FLOAT;
 }
 
+bool pmn_run_counts_keypoints(const pmn_run *run) {
+  return run->maker != NULL && run->maker->kind->keypoints != NULL;
+}
+
 /* What lies where a part of a folder is to be is left of a broken run. */
 static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_err *err) {
   bool is_part = run->job != NULL;
@@ -78,6 +82,7 @@ static pmn_status open_sink(pmn_run *run, const char *path, int32_t width, pmn_e
       .format = run->format,
       .width = width,
       .values = pmn_run_values(run),
+      .keypoints = pmn_run_counts_keypoints(run),
       .overwrite = run->options->overwrite || is_part,
       .is_part = is_part};
   return pmn_sink_create(&options, &run->sink, err);
@@ -256,7 +261,8 @@ pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err) {
       .width = run->width,
       .out_width = width,
       .name = name_row,
-      .arg = run};
+      .arg = run,
+      .keypoints = run->keypoint_counts};
   PMN_TRY(pmn_outlet_create(&outlet, &run->outlet, err));
 done:
   return st;
@@ -346,10 +352,7 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
   return keep_waiting(run, index, stage, reason, err);
 }
 
-pmn_status pmn_run_blank(pmn_run *run, int64_t index, pmn_err *err) {
-  if (run->is_fitting) return PMN_STATUS_OK;
-  if (run->blank == NULL) run->blank = json_array();
-  run->counts.blank++;
-  bool good = run->blank != NULL && json_array_append_new(run->blank, json_integer(index)) == 0;
-  return good ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the run record");
+void pmn_run_take_keypoints(pmn_run *run, int64_t index, int32_t count) {
+  run->keypoint_counts[index] = count;
+  run->counts.blank += count == 0;
 }

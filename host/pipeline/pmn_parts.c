@@ -269,14 +269,17 @@ done:
   return st;
 }
 
-/* `blank` may be NULL. */
-static pmn_status restore_blank(
-    pmn_run *run, const char *name, const json_t *blank, int64_t first, int64_t end, pmn_err *err) {
-  for (size_t i = 0; i < json_array_size(blank); i++) {
-    int64_t index = json_integer_value(json_array_get(blank, i));
-    if (index < first || index >= end) return damaged(run, name, err);
-    pmn_status st = pmn_run_blank(run, index, err);
-    if (st != PMN_STATUS_OK) return st;
+/* Of the rows from `first_row` on, which are those of the piece. */
+static pmn_status restore_keypoints(
+    pmn_run *run, const char *name, const json_t *counts, int64_t first_row, pmn_err *err) {
+  int64_t rows = run->counts.rows - first_row;
+  if (run->keypoint_counts == NULL) return PMN_STATUS_OK;
+  if (!json_is_array(counts) || json_array_size(counts) != (size_t)rows) return damaged(run, name, err);
+  for (int64_t i = 0; i < rows; i++) {
+    const json_t *count = json_array_get(counts, (size_t)i);
+    int64_t value = json_is_integer(count) ? json_integer_value(count) : -1;
+    if (value < 0 || value > INT32_MAX) return damaged(run, name, err);
+    pmn_run_take_keypoints(run, run->rows[first_row + i], (int32_t)value);
   }
   return PMN_STATUS_OK;
 }
@@ -336,7 +339,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     }
     int64_t rows = run->counts.rows;
     PMN_TRY(restore_indices(run, name, json_object_get(entry, "rejects"), *first, end, err));
-    PMN_TRY(restore_blank(run, name, json_object_get(entry, "blank"), *first, end, err));
+    PMN_TRY(restore_keypoints(run, name, json_object_get(entry, "keypoints"), rows, err));
     if (run->spool != NULL) PMN_TRY(restore_rows(run, name, run->counts.rows - rows, err));
     json_decref(entry);
     entry = NULL;
@@ -419,13 +422,13 @@ pmn_status pmn_parts_piece_begin(pmn_run *run, int64_t index, pmn_err *err) {
   return pmn_parts_part_begin(run, run->job == NULL ? 0 : piece_of(run, index), err);
 }
 
-/* Rows without a keypoint from the begin of a piece on; NULL when memory cannot be had. */
-static json_t *blank_from(const pmn_run *run, int64_t piece) {
-  int64_t first = piece > 0 ? cut_end(run->counts.listed, run->piece_count, piece - 1) : 0;
-  json_t *array = json_array(), *index;
-  size_t i;
-  json_array_foreach(run->blank, i, index) {
-    if (json_integer_value(index) < first || json_array_append(array, index) == 0) continue;
+/* Keypoints of the rows of the piece that begins at `first`, which are the last; NULL when memory cannot be had. */
+static json_t *keypoints_from(const pmn_run *run, int64_t first) {
+  json_t *array = json_array();
+  int64_t row = run->counts.rows;
+  while (row > 0 && run->rows[row - 1] >= first) row--;
+  for (; row < run->counts.rows; row++) {
+    if (json_array_append_new(array, json_integer(run->keypoint_counts[run->rows[row]])) == 0) continue;
     json_decref(array);
     return NULL;
   }
@@ -440,7 +443,8 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   PMN_TRY(pmn_run_list_rejects(run, err));
   if (run->is_fitting || (run->spool != NULL && !run->journals)) return PMN_STATUS_OK;
   if (run->job == NULL) return pmn_parts_part_end(run, err);
-  piece_name(run, piece_of(run, end - 1), name);
+  int64_t piece = piece_of(run, end - 1);
+  piece_name(run, piece, name);
   if (run->spool == NULL)
     PMN_TRY(end_part(run, &files, err));
   else
@@ -448,8 +452,9 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   if (!run->journals) goto done;
   entry = json_pack("{s:I, s:O, s:O*}", "end", (json_int_t)end, "rejects", run->rejected, "files", files);
   bool good = entry != NULL;
-  if (good && run->blank != NULL)
-    good = json_object_set_new(entry, "blank", blank_from(run, piece_of(run, end - 1))) == 0;
+  int64_t first = piece > 0 ? cut_end(run->counts.listed, run->piece_count, piece - 1) : 0;
+  if (good && run->keypoint_counts != NULL)
+    good = json_object_set_new(entry, "keypoints", keypoints_from(run, first)) == 0;
   if (!good) {
     st = pmn_err_memory(err, 1, "an entry of the journal");
     goto done;

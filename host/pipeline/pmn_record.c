@@ -102,21 +102,18 @@ static json_t *input_json(const pmn_run *run) {
       o->label_regex != NULL ? "label_regex" : "label_level", label, "limit", (json_int_t)o->limit);
 }
 
-static bool counts_blank(const pmn_run *run) {
-  return run->maker != NULL && run->maker->kind->is_blank != NULL;
-}
-
 static json_t *counts_json(const pmn_run *run) {
   const pmn_counts *c = &run->counts;
   json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "listed", (json_int_t)c->listed, "rows",
       (json_int_t)c->rows, "rejects", (json_int_t)c->rejects, "width", (json_int_t)c->width, "skipped",
       (json_int_t)c->skipped, "duplicates", (json_int_t)c->duplicates);
-  if (counts_blank(run)) set(&json, "blank", json_integer((json_int_t)c->blank));
+  if (pmn_run_counts_keypoints(run)) set(&json, "blank", json_integer((json_int_t)c->blank));
   return json;
 }
 
 json_t *pmn_record_table(const pmn_run *run) {
-  return json_pack("{s:s}", "values", pmn_values_name(pmn_run_values(run)));
+  return json_pack(
+      "{s:s, s:b}", "values", pmn_values_name(pmn_run_values(run)), "keypoints", pmn_run_counts_keypoints(run));
 }
 
 /* How many components explain a share of the variance; null where more would be needed than are known. */
@@ -201,9 +198,9 @@ static json_t *saved_json(const pmn_run *run) {
 /* Keys of the rows without a keypoint. */
 static json_t *blank_json(const pmn_run *run) {
   json_t *array = json_array();
-  for (size_t i = 0; i < json_array_size(run->blank); i++) {
-    int64_t index = json_integer_value(json_array_get(run->blank, i));
-    append(&array, pmn_json_name(pmn_listing_item(run->listing, index).key));
+  for (int64_t i = 0; i < run->counts.rows; i++) {
+    int64_t index = run->rows[i];
+    if (run->keypoint_counts[index] == 0) append(&array, pmn_json_name(pmn_listing_item(run->listing, index).key));
   }
   return array;
 }
@@ -222,7 +219,7 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
   set(&record, "rejects",
       run->counts.rejects > 0 && run->rejects_path != NULL ? pmn_json_name(run->rejects_path) : json_null());
   if (run->kept_count > 0) set(&record, "saved", saved_json(run));
-  if (counts_blank(run)) set(&record, "blank", blank_json(run));
+  if (pmn_run_counts_keypoints(run)) set(&record, "blank", blank_json(run));
   if (files != NULL) set(&record, "files", files_json(files));
   if (run->plan != NULL) set(&record, "plan", json_incref(run->plan));
   set(&record, "seconds", json_real(seconds));

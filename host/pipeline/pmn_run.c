@@ -109,11 +109,11 @@ static void close_run(pmn_run *run) {
   json_decref(run->plan);
   json_decref(run->files);
   json_decref(run->rejected);
-  json_decref(run->blank);
   json_decref(run->fit_rejected);
   json_decref(run->results);
   pmn_free(run->finished);
   pmn_free(run->rows);
+  pmn_free(run->keypoint_counts);
   pmn_free(run->rejects_path);
 }
 

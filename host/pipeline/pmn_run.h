@@ -49,7 +49,6 @@ typedef struct pmn_run {
   struct json_t *plan;     /* what decides the bytes of the output */
   struct json_t *files;    /* of finished parts */
   struct json_t *rejected; /* of the piece under way: [index, stage, reason] */
-  struct json_t *blank;    /* [index] of all rows without a keypoint, in order; NULL: none */
   char *finished;          /* record of an output that this very plan has finished before: nothing is left to do */
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
@@ -57,7 +56,8 @@ typedef struct pmn_run {
   pmn_err last_reject;        /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
   struct pmn_reject *waiting; /* rejects whose place in the list is not certain yet */
   size_t waiting_count, waiting_capacity;
-  int64_t *rows; /* [counts.rows] index of each row in the listing or matrix */
+  int64_t *rows;            /* [counts.rows] index of each row in the listing or matrix */
+  int32_t *keypoint_counts; /* [counts.listed] by that index, of rows; NULL: there are no keypoints */
   pmn_sink *sink;
   struct pmn_keypoints *keypoints; /* NULL unless they are to be saved */
   pmn_projector *projector;
@@ -120,6 +120,8 @@ PMN_MUST_USE pmn_status pmn_run_open_outputs(pmn_run *run, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err);
 /* How features are written: as bytes where they are the maker's own bytes and nothing is fitted or projected. */
 pmn_values pmn_run_values(const pmn_run *run);
+/* Are the pictures' keypoints counted, a column of the table before the features? */
+bool pmn_run_counts_keypoints(const pmn_run *run);
 /* A file of the output, for rows as the features or run->fit make them, and the outlet that leads to it. */
 PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err);
 /* The reject of row `index`: counted and to be listed, or the end of the run. `stage`, which lives until it is listed,
@@ -130,8 +132,8 @@ PMN_MUST_USE pmn_status pmn_run_reject(
 PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err);
 void pmn_run_forget_rejects(pmn_run *run);
 
-/* The row of picture `index` is one without a keypoint: counted, and named in the run record. */
-PMN_MUST_USE pmn_status pmn_run_blank(pmn_run *run, int64_t index, pmn_err *err);
+/* The keypoints of row `index`. Without any it is blank: counted, and named in the run record. */
+void pmn_run_take_keypoints(pmn_run *run, int64_t index, int32_t count);
 
 /* A whole run: `steps` up to the last row in the sink, then the commit; run->options is set. The run is closed. */
 PMN_MUST_USE pmn_status pmn_run_execute(

@@ -68,10 +68,11 @@ pmn_fit_options pmn_statistics_fit_options(const pmn_statistics *s, int32_t thre
 
 /* ------------------------------------------------------------------------------------------------------ plan -- */
 
-/* Bytes that go with the rows of a matrix and their names. */
+/* Bytes that go with rows, and with the names of those of a matrix. */
 static double names_bytes(const pmn_run *run, int64_t rows) {
   struct stat info;
   double bytes = (double)rows * sizeof *run->rows;
+  if (pmn_run_counts_keypoints(run)) bytes += (double)rows * sizeof *run->keypoint_counts;
   if (run->reduce == NULL || run->reduce->index == NULL) return bytes;
   if (stat(run->reduce->index, &info) == 0) bytes += (double)info.st_size;
   return bytes + (double)rows * 2.0 * sizeof(char *);

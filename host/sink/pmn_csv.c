@@ -1,4 +1,4 @@
-/* pmn_csv.c - rows as text: path,label,f0,f1,... (RFC 4180 with \n line ends).
+/* pmn_csv.c - rows as text: path,label,f0,f1,... or path,label,keypoints,f0,f1,... (RFC 4180 with \n line ends).
  *
  * A row is built whole in memory (1280 features are 15 KB) and handed on; numbers are printed straight into it. Bytes
  * come with their comma from a table of 256.
@@ -31,9 +31,9 @@ static void destroy(void *state) {
   pmn_free(self);
 }
 
-static pmn_status write_header(csv *self, pmn_err *err) {
+static pmn_status write_header(csv *self, bool keypoints, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(pmn_buf_append(&self->row, "path,label", 10, err));
+  PMN_TRY(pmn_buf_printf(&self->row, err, "%s", pmn_csv_names(keypoints)));
   for (size_t i = 0; i < self->width; i++) PMN_TRY(pmn_buf_printf(&self->row, err, ",f%zu", i));
   PMN_TRY(pmn_buf_append(&self->row, "\n", 1, err));
   PMN_TRY(pmn_outfile_write(self->file, self->row.data, self->row.size, err));
@@ -59,8 +59,8 @@ static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *fi
   self->file = files[0];
   self->width = (size_t)options->width;
   print_bytes(self->texts);
-  pmn_buf_init(&self->row, 2 * PMN_CSV_FIELD_MAX + self->width * FLOAT_FIELD);
-  PMN_TRY(write_header(self, err));
+  pmn_buf_init(&self->row, PMN_CSV_NAMES_MAX + self->width * FLOAT_FIELD);
+  PMN_TRY(write_header(self, options->keypoints, err));
   *state = self;
   self = NULL;
 done:
@@ -91,9 +91,7 @@ static pmn_status write_row(csv *self, const pmn_row_block *rows, size_t i, cons
   pmn_buf *row = &self->row;
   size_t at = i * self->width;
   pmn_buf_clear(row);
-  PMN_TRY(pmn_csv_text_append(row, rows->keys[i], err));
-  PMN_TRY(pmn_buf_append(row, ",", 1, err));
-  PMN_TRY(pmn_csv_text_append(row, rows->labels[i], err));
+  PMN_TRY(pmn_csv_names_append(row, rows, i, err));
   PMN_TRY(pmn_buf_reserve(row, row->size + self->width * FLOAT_FIELD + 1, err));
   char *p = row->data + row->size;
   p = bytes != NULL ? print_integers(self, bytes + at, p) : print_floats(rows->features + at, self->width, p);

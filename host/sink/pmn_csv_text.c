@@ -3,6 +3,7 @@
 
 #include "pmn_text.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 pmn_status pmn_csv_text_append(pmn_buf *out, const char *raw, pmn_err *err) {
@@ -27,6 +28,20 @@ pmn_status pmn_csv_text_append(pmn_buf *out, const char *raw, pmn_err *err) {
   }
   *--to = '"';
   out->size = start + quoted;
+done:
+  return st;
+}
+
+const char *pmn_csv_names(bool keypoints) {
+  return keypoints ? "path,label,keypoints" : "path,label";
+}
+
+pmn_status pmn_csv_names_append(pmn_buf *out, const pmn_row_block *rows, size_t i, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_csv_text_append(out, rows->keys[i], err));
+  PMN_TRY(pmn_buf_append(out, ",", 1, err));
+  PMN_TRY(pmn_csv_text_append(out, rows->labels[i], err));
+  if (rows->keypoints != NULL) PMN_TRY(pmn_buf_printf(out, err, ",%" PRId32, rows->keypoints[i]));
 done:
   return st;
 }

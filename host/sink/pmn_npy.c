@@ -1,4 +1,4 @@
-/* pmn_npy.c - rows as a NumPy array, with their paths and labels in a CSV beside it.
+/* pmn_npy.c - rows as a NumPy array, with the other columns in a CSV beside it.
  *
  * Reference: numpy.lib.format, version 1.0. The header has the same length for every number of rows, so it is written
  * first with none and again at the end.
@@ -52,10 +52,12 @@ static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *fi
   self->index = files[1];
   self->width = (size_t)options->width;
   self->values = options->values;
-  pmn_buf_init(&self->line, 2 * PMN_CSV_FIELD_MAX);
+  pmn_buf_init(&self->line, PMN_CSV_NAMES_MAX);
   pmn_npy_header(0, options->width, options->values, header);
   PMN_TRY(pmn_outfile_write_head(self->file, header, HEADER_SIZE, err));
-  PMN_TRY(pmn_outfile_write(self->index, "path,label\n", 11, err));
+  const char *names = pmn_csv_names(options->keypoints);
+  PMN_TRY(pmn_outfile_write(self->index, names, strlen(names), err));
+  PMN_TRY(pmn_outfile_write(self->index, "\n", 1, err));
   *state = self;
   self = NULL;
 done:
@@ -68,9 +70,7 @@ static pmn_status write(void *state, const pmn_row_block *rows, const uint8_t *b
   npy *self = state;
   for (int64_t i = 0; i < rows->n; i++) {
     pmn_buf_clear(&self->line);
-    PMN_TRY(pmn_csv_text_append(&self->line, rows->keys[i], err));
-    PMN_TRY(pmn_buf_append(&self->line, ",", 1, err));
-    PMN_TRY(pmn_csv_text_append(&self->line, rows->labels[i], err));
+    PMN_TRY(pmn_csv_names_append(&self->line, rows, (size_t)i, err));
     PMN_TRY(pmn_buf_append(&self->line, "\n", 1, err));
     PMN_TRY(pmn_outfile_write(self->index, self->line.data, self->line.size, err));
   }

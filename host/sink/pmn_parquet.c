@@ -1,8 +1,8 @@
 /* pmn_parquet.c - rows as Parquet: PAR1, row groups, footer, its length, PAR1.
  *
- *   row group = path pages, label pages, features pages;   page = header, then body compressed by zstd
- *   body of a path or label page    = (uint32 length, bytes) of each value
- *   body of a features page         = repetition levels, definition levels, floats, or bytes as int32
+ *   row group = path pages, label pages, keypoints pages (if any), features pages;   page = header, then body
+ * compressed by zstd body of a path or label page    = (uint32 length, bytes) of each value body of a keypoints page =
+ * int32 values body of a features page         = repetition levels, definition levels, floats, or bytes as int32
  *
  * A page holds about 1 MiB and a row group at most 64 MiB of values (or one row that is longer). Compressed pages wait
  * until their row group is full, those of the features on the disk, so that memory does not grow with the group. They
@@ -59,7 +59,7 @@ static void reset_group(parquet *self) {
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
     pmn_buf_clear(&self->columns[i].pages);
     self->columns[i].uncompressed_size = 0;
-    self->columns[i].has_range = i != PMN_PARQUET_FEATURES;
+    self->columns[i].has_range = i <= PMN_PARQUET_LABEL;
   }
   pmn_scratch_clear(self->scratch);
 }
@@ -86,7 +86,7 @@ static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *fi
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a Parquet file");
   self->file = files[0];
   self->width = (size_t)options->width;
-  self->form.bytes = options->values == PMN_VALUES_BYTE;
+  self->form = (pmn_parquet_form){.bytes = options->values == PMN_VALUES_BYTE, .keypoints = options->keypoints};
   self->rows_per_page = PAGE_SIZE / (self->width * VALUE_SIZE);
   if (self->rows_per_page == 0) self->rows_per_page = 1;
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
@@ -199,6 +199,7 @@ static pmn_status close_group(parquet *self, pmn_err *err) {
   if (self->group_rows == 0) return PMN_STATUS_OK;
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
     column *c = &self->columns[i];
+    if (!pmn_parquet_has(self->form, i)) continue;
     PMN_TRY(close_page(self, i, err));
     bool on_disk = i == PMN_PARQUET_FEATURES;
     chunks[i] = (pmn_parquet_chunk){
@@ -240,6 +241,13 @@ done:
   return st;
 }
 
+/* A value more in the page: that of a column of one value a row. */
+static pmn_status end_value(parquet *self, int index, pmn_err *err) {
+  column *c = &self->columns[index];
+  c->page_count++;
+  return c->page.size >= PAGE_SIZE ? close_page(self, index, err) : PMN_STATUS_OK;
+}
+
 static pmn_status add_text(parquet *self, int index, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   column *c = &self->columns[index];
@@ -247,10 +255,14 @@ static pmn_status add_text(parquet *self, int index, pmn_err *err) {
   PMN_TRY(widen_range(c, self->group_rows == 0, err));
   PMN_TRY(pmn_buf_append(&c->page, &size, sizeof size, err));
   PMN_TRY(pmn_buf_append(&c->page, c->text.data, c->text.size, err));
-  c->page_count++;
-  if (c->page.size >= PAGE_SIZE) PMN_TRY(close_page(self, index, err));
+  st = end_value(self, index, err);
 done:
   return st;
+}
+
+static pmn_status add_keypoints(parquet *self, int32_t count, pmn_err *err) {
+  pmn_status st = pmn_buf_append(&self->columns[PMN_PARQUET_KEYPOINTS].page, &count, sizeof count, err);
+  return st == PMN_STATUS_OK ? end_value(self, PMN_PARQUET_KEYPOINTS, err) : st;
 }
 
 /* One of the two is NULL. */
@@ -284,9 +296,11 @@ static pmn_status write_row(parquet *self, const pmn_row_block *rows, size_t row
     PMN_TRY(pmn_text_escape(text, texts[i], strlen(texts[i]), err));
     size += sizeof(uint32_t) + text->size;
   }
+  if (rows->keypoints != NULL) size += sizeof *rows->keypoints;
   if (self->group_size + size > ROW_GROUP_SIZE) PMN_TRY(close_group(self, err));
   PMN_TRY(add_text(self, PMN_PARQUET_PATH, err));
   PMN_TRY(add_text(self, PMN_PARQUET_LABEL, err));
+  if (rows->keypoints != NULL) PMN_TRY(add_keypoints(self, rows->keypoints[row], err));
   PMN_TRY(add_features(self, bytes == NULL ? rows->features + at : NULL, bytes != NULL ? bytes + at : NULL, err));
   self->group_size += size;
   self->group_rows++;

@@ -20,16 +20,17 @@ typedef struct node {
 
 /* Depth first, as the format wants it. */
 static const node schema[] = {
-    {"schema", TYPE_NONE, REPETITION_NONE, 3, CONVERTED_NONE, 0},
+    {"schema", TYPE_NONE, REPETITION_NONE, PMN_PARQUET_COLUMNS, CONVERTED_NONE, 0},
     {"path", TYPE_BYTE_ARRAY, REPETITION_REQUIRED, 0, CONVERTED_UTF8, LOGICAL_STRING},
     {"label", TYPE_BYTE_ARRAY, REPETITION_REQUIRED, 0, CONVERTED_UTF8, LOGICAL_STRING},
+    {"keypoints", TYPE_INT32, REPETITION_REQUIRED, 0, CONVERTED_NONE, 0},
     {"features", TYPE_NONE, REPETITION_REQUIRED, 1, CONVERTED_LIST, LOGICAL_LIST},
     {"list", TYPE_NONE, REPETITION_REPEATED, 1, CONVERTED_NONE, 0},
     {"element", TYPE_FLOAT, REPETITION_REQUIRED, 0, CONVERTED_NONE, 0},
 };
 /* In the place of the last, where the features are bytes. */
 static const node byte_element = {"element", TYPE_INT32, REPETITION_REQUIRED, 0, CONVERTED_UINT_8, LOGICAL_INTEGER};
-enum { NODES = sizeof schema / sizeof *schema, NAMES_MAX = 3 };
+enum { NODES = sizeof schema / sizeof *schema, KEYPOINTS_NODE = 3, NAMES_MAX = 3 };
 
 static const struct {
   int type;
@@ -37,8 +38,17 @@ static const struct {
 } columns[PMN_PARQUET_COLUMNS] = {
     [PMN_PARQUET_PATH] = {TYPE_BYTE_ARRAY, {"path"}},
     [PMN_PARQUET_LABEL] = {TYPE_BYTE_ARRAY, {"label"}},
+    [PMN_PARQUET_KEYPOINTS] = {TYPE_INT32, {"keypoints"}},
     [PMN_PARQUET_FEATURES] = {TYPE_FLOAT, {"features", "list", "element"}},
 };
+
+bool pmn_parquet_has(pmn_parquet_form form, int column) {
+  return column != PMN_PARQUET_KEYPOINTS || form.keypoints;
+}
+
+static size_t column_count(pmn_parquet_form form) {
+  return form.keypoints ? PMN_PARQUET_COLUMNS : PMN_PARQUET_COLUMNS - 1;
+}
 
 pmn_status pmn_parquet_page_header(int32_t values, size_t uncompressed_size, size_t size, pmn_buf *out, pmn_err *err) {
   pmn_thrift t;
@@ -95,13 +105,16 @@ pmn_status pmn_parquet_row_group(pmn_parquet_form form, const pmn_parquet_chunk 
   pmn_thrift t;
   uint64_t size = 0, uncompressed_size = 0;
   for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
+    if (!pmn_parquet_has(form, i)) continue;
     size += chunks[i].size;
     uncompressed_size += chunks[i].uncompressed_size;
   }
   pmn_thrift_init(&t, out, err);
   pmn_thrift_struct(&t, 0); /* RowGroup */
-  pmn_thrift_list(&t, 1, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
-  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) put_chunk(&t, form, i, &chunks[i]);
+  pmn_thrift_list(&t, 1, PMN_THRIFT_STRUCT, column_count(form));
+  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
+    if (pmn_parquet_has(form, i)) put_chunk(&t, form, i, &chunks[i]);
+  }
   pmn_thrift_i64(&t, 2, (int64_t)uncompressed_size);
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_i64(&t, 5, (int64_t)chunks[0].offset);
@@ -130,6 +143,15 @@ static void put_schema_node(pmn_thrift *t, const node *element) {
   pmn_thrift_end(t);
 }
 
+static void put_schema(pmn_thrift *t, pmn_parquet_form form) {
+  pmn_thrift_list(t, 2, PMN_THRIFT_STRUCT, form.keypoints ? NODES : NODES - 1);
+  for (int i = 0; i < NODES; i++) {
+    node own = i == NODES - 1 && form.bytes ? byte_element : schema[i];
+    if (i == 0) own.children = (int)column_count(form);
+    if (i != KEYPOINTS_NODE || form.keypoints) put_schema_node(t, &own);
+  }
+}
+
 static void put_pair(pmn_thrift *t, const char *key, const char *value) {
   pmn_thrift_struct(t, 0); /* KeyValue */
   pmn_thrift_text(t, 1, key);
@@ -145,9 +167,7 @@ pmn_status pmn_parquet_footer(pmn_parquet_form form, const pmn_buf *groups, size
   pmn_thrift_init(&t, out, err);
   pmn_thrift_struct(&t, 0); /* FileMetaData */
   pmn_thrift_i32(&t, 1, 1); /* version of the format */
-  pmn_thrift_list(&t, 2, PMN_THRIFT_STRUCT, NODES);
-  for (int i = 0; i < NODES - 1; i++) put_schema_node(&t, &schema[i]);
-  put_schema_node(&t, form.bytes ? &byte_element : &schema[NODES - 1]);
+  put_schema(&t, form);
   pmn_thrift_i64(&t, 3, rows);
   pmn_thrift_list(&t, 4, PMN_THRIFT_STRUCT, group_count);
   pmn_thrift_encoded(&t, groups);
@@ -158,8 +178,8 @@ pmn_status pmn_parquet_footer(pmn_parquet_form form, const pmn_buf *groups, size
   size_t pairs_end = out->size;
   pmn_thrift_text(&t, 6, "pomona version " PMN_VERSION);
   /* Readers trust min and max only where an order is named: for text, that of unsigned bytes. */
-  pmn_thrift_list(&t, 7, PMN_THRIFT_STRUCT, PMN_PARQUET_COLUMNS);
-  for (int i = 0; i < PMN_PARQUET_COLUMNS; i++) {
+  pmn_thrift_list(&t, 7, PMN_THRIFT_STRUCT, column_count(form));
+  for (size_t i = 0; i < column_count(form); i++) {
     pmn_thrift_struct(&t, 0); /* ColumnOrder */
     pmn_thrift_struct(&t, 1); /* TypeDefinedOrder */
     pmn_thrift_end(&t);

@@ -1,9 +1,10 @@
-/* pmn_parquet_meta.h - the Thrift structs of a Parquet file with our three columns; private to this room.
+/* pmn_parquet_meta.h - the Thrift structs of a Parquet file with our columns; private to this room.
  *
  * Reference: github.com/apache/parquet-format, src/main/thrift/parquet.thrift. Schema:
  *
  *   required binary path (STRING)
  *   required binary label (STRING)
+ *   required int32 keypoints, which not all tables have
  *   required group features (LIST) { repeated group list { required float element } }
  *
  * or, for bytes, { required int32 element (INT(8, unsigned)) }.
@@ -13,12 +14,14 @@
 
 #include "pmn_buf.h"
 
-enum { PMN_PARQUET_PATH, PMN_PARQUET_LABEL, PMN_PARQUET_FEATURES, PMN_PARQUET_COLUMNS };
+enum { PMN_PARQUET_PATH, PMN_PARQUET_LABEL, PMN_PARQUET_KEYPOINTS, PMN_PARQUET_FEATURES, PMN_PARQUET_COLUMNS };
 
 /* What of the schema is not the same for all tables. */
 typedef struct pmn_parquet_form {
-  bool bytes; /* the features */
+  bool bytes;     /* the features */
+  bool keypoints; /* there is such a column */
 } pmn_parquet_form;
+bool pmn_parquet_has(pmn_parquet_form form, int column);
 
 /* One column of one row group, as it lies in the file. */
 typedef struct pmn_parquet_chunk {

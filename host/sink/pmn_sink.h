@@ -2,17 +2,17 @@
  *
  * Life of a sink: create (temporary file beside the final one, or an upload), write blocks of rows in order, seal (the
  * files are whole), commit (they are visible) or destroy without commit, which removes everything. Columns: path,
- * label, then `width` features: f32, or bytes.
+ * label, for some the number of keypoints, then `width` features: f32, or bytes.
  *
- * csv: header path,label,f0,f1,...; RFC 4180 with \n line ends; shortest decimals that read back to the same float, or
- * the integers 0 to 255.
+ * csv: header path,label,f0,f1,... or path,label,keypoints,f0,f1,...; RFC 4180 with \n line ends; shortest decimals
+ * that read back to the same float, or the integers 0 to 255.
  *
- * parquet: path, label: string; features: list<float>, or list<uint8>, which is INT32 with the logical type
- * INT(8, unsigned) (3-level LIST); zstd; row groups near 64 MiB, 4 bytes a value; key-value pairs
+ * parquet: path, label: string; keypoints: INT32; features: list<float>, or list<uint8>, which is INT32 with the
+ * logical type INT(8, unsigned) (3-level LIST); zstd; row groups near 64 MiB, 4 bytes a value; key-value pairs
  * "pomona.record", the record given to seal, "pomona.sha256", the hash of all bytes before the footer, and
  * "pomona.footer.sha256", that of the footer with zeros in its own place.
  *
- * npy: [rows, width] little-endian f32 or u8, version 1.0; path and label in OUT.index.csv.
+ * npy: [rows, width] little-endian f32 or u8, version 1.0; the other columns in OUT.index.csv.
  *
  * A table of one file has its run record beside it in OUT.record.json, unless the format holds one. Keys and labels are
  * given as raw bytes and written as pmn_text_escape gives them.
@@ -41,6 +41,7 @@ typedef struct pmn_sink_options {
   pmn_format format;
   int32_t width; /* feature columns, at least 1 */
   pmn_values values;
+  bool keypoints; /* there is such a column */
   bool overwrite;
   bool is_part; /* of a folder, which has one record for all of them */
 } pmn_sink_options;
@@ -50,6 +51,7 @@ typedef struct pmn_row_block {
   int64_t n;
   const char *const *keys, *const *labels; /* [n] NUL-terminated raw bytes */
   const float *features;                   /* [n, width] dense */
+  const int32_t *keypoints;                /* [n]; NULL where there is no such column */
 } pmn_row_block;
 
 typedef struct pmn_sink pmn_sink; /* one thread at a time */

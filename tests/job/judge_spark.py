@@ -62,6 +62,8 @@ def make_pictures(work):
     subprocess.run([sys.argv[2], work / "orchard", "--kinds", "3", "--views", "4"], check=True, capture_output=True)
     for output in ("pixels/", "pixels.npy"):
         extract(work, output, "--features", "pixels", "--size", "5", *["--parts", "2"] * (output[-1] == "/"))
+    for output in ("words/", "words.npy"):
+        extract(work, output, "--features", "orb", "--words", "4", *["--parts", "2"] * (output[-1] == "/"))
 
 
 def make(work):
@@ -142,6 +144,15 @@ def check_bytes(spark, work):
     assert max(max(row.features) for row in rows) > 127
 
 
+def check_keypoints(spark, work):
+    table = spark.read.parquet(str(work / "words"))
+    assert [(f.name, f.dataType.simpleString()) for f in table.schema][2] == ("keypoints", "int"), table.schema
+    with open(work / "words.npy.index.csv", newline="") as file:
+        expected = {row["path"]: int(row["keypoints"]) for row in csv.DictReader(file)}
+    assert {row.path: row.keypoints for row in table.select("path", "keypoints").collect()} == expected
+    assert table.where(table.keypoints > 0).count() == sum(count > 0 for count in expected.values()) > 0
+
+
 def check_large(spark, work):
     """A file that Spark splits: every row group is found by one task, and by no other."""
     table = spark.read.parquet(str(work / "large"))
@@ -174,6 +185,7 @@ def main():
             check_parquet(spark, work, expected)
             check_csv(spark, work, expected)
             check_bytes(spark, work)
+            check_keypoints(spark, work)
             tasks = check_large(spark, work)
         finally:
             spark.stop()

@@ -300,10 +300,37 @@ static void interrupted(void **state) {
   seen.stop_phase = NULL;
 }
 
+/* The counts of keypoints of a piece that a broken run has kept: what makes no sense is not believed. */
+static void damaged_entry(const pmn_extract_options *options, const char *name) {
+  char path[512];
+  json_error_t where;
+  copy_to(path, in_folder(name));
+  json_t *entry = json_load_file(path, 0, &where), *counts = json_object_get(entry, "keypoints");
+  assert_true(json_array_size(counts) > 0);
+  json_t *const wrong[] = {
+      NULL, json_array(), json_pack("[i]", -1), json_pack("[s]", "3"), json_pack("[I]", INT64_MAX)};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    pmn_summary *summary;
+    pmn_err err;
+    json_t *changed = json_deep_copy(entry), *array = json_object_get(changed, "keypoints");
+    if (i == 0)
+      json_object_del(changed, "keypoints");
+    else if (i == 1)
+      json_array_remove(array, 0);
+    else
+      json_array_set(array, 0, json_array_get(wrong[i], 0));
+    assert_int_equal(json_dump_file(changed, path, 0), 0);
+    check_fails(extract(options, &summary, &err), PMN_STATUS_MODEL, "makes no sense");
+    json_decref(changed);
+    json_decref(wrong[i]);
+  }
+  assert_int_equal(json_dump_file(entry, path, 0), 0);
+  json_decref(entry);
+}
+
 /* Blank pictures, one of them first, with a bad one at the end, whose run stops there and is taken up again without it:
- * the same parts and the same blank rows as of a run that was never broken. */
-static void taken_up_again(void **state) {
-  (void)state;
+ * the same parts, with the same keypoints, and the same blank rows as of a run that was never broken. */
+static void taken_up(bool fits) {
   char source[512];
   json_t *blank[2];
   copy_to(source, in_folder("pictures"));
@@ -317,10 +344,12 @@ static void taken_up_again(void **state) {
     options.format = "csv";
     options.parts = 5;
     options.stop_on_error = broken;
+    options.statistics.with_mean = options.statistics.with_std = fits;
     if (broken) {
       check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "zz2.jpg");
       options.stop_on_error = false;
       options.resume = true;
+      damaged_entry(&options, fits ? ".broken.pomona/rows-00000.json" : ".broken.pomona/part-00000.json");
     }
     check_ok(extract(&options, &summary, &err));
     assert_int_equal(pmn_summary_counts(summary).restored > 0, broken);
@@ -343,6 +372,17 @@ static void taken_up_again(void **state) {
   }
 }
 
+static void taken_up_again(void **state) {
+  (void)state;
+  taken_up(false);
+}
+
+/* The rows come from the journal, and so do their keypoints. */
+static void taken_up_again_before_a_fit(void **state) {
+  (void)state;
+  taken_up(true);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       in_fresh_folder(one_table_sift),
@@ -355,6 +395,7 @@ int main(void) {
       in_fresh_folder(damaged_vocabulary),
       in_fresh_folder(interrupted),
       in_fresh_folder(taken_up_again),
+      in_fresh_folder(taken_up_again_before_a_fit),
   };
   return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
 }

@@ -13,7 +13,7 @@ static inline pmn_row_block sample_block(void) {
   static const char *const keys[SAMPLE_ROWS] = {"a/1.jpg", "b, \"c\"/2.jpg", "\xff\\\n/3.jpg"};
   static const char *const labels[SAMPLE_ROWS] = {"a", "b, \"c\"", ""};
   static const float features[SAMPLE_ROWS * SAMPLE_WIDTH] = {1, -0.5f, 0.1f, 1e-10f, 0, 3e20f};
-  return (pmn_row_block){SAMPLE_ROWS, keys, labels, features};
+  return (pmn_row_block){.n = SAMPLE_ROWS, .keys = keys, .labels = labels, .features = features};
 }
 
 /* Names in a folder, sorted and joined by spaces, into `names`; those that begin with a dot only if `hidden`. */

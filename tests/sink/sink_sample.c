@@ -1,9 +1,9 @@
 /* sink_sample.c - writes a table of known content for read_back.py, which computes the same content by itself.
  *
- *   sink_sample OUT FORMAT WIDTH ROWS VALUES
+ *   sink_sample OUT FORMAT WIDTH ROWS VALUES [keypoints]
  *
- * Features are all kinds of finite floats, or of bytes, by a hash of row and column; names are those that break
- * formats.
+ * Features are all kinds of finite floats, or of bytes, by a hash of row and column; numbers of keypoints are hashes of
+ * the row. Names are those that break formats.
  */
 #include "pmn_sink.h"
 
@@ -34,14 +34,16 @@ static float feature(pmn_values values, uint32_t row, uint32_t column) {
 int main(int argc, char **argv) {
   pmn_err err = PMN_ERR_INIT;
   pmn_sink_options options = {.overwrite = false};
-  if (argc != 6 || !pmn_format_find(argv[2], &options.format) || !pmn_values_find(argv[5], &options.values)) return 2;
+  if (argc < 6 || !pmn_format_find(argv[2], &options.format) || !pmn_values_find(argv[5], &options.values)) return 2;
   options.path = argv[1];
+  options.keypoints = argc > 6;
   options.width = atoi(argv[3]);
   uint32_t rows = (uint32_t)atoi(argv[4]);
   size_t width = (size_t)options.width;
 
   static char names[BLOCK][NAME_SIZE];
   const char *keys[BLOCK], *labels[BLOCK];
+  int32_t keypoints[BLOCK];
   float *features = calloc(BLOCK * width, sizeof *features);
   pmn_sink *sink = NULL;
   pmn_status status = features == NULL ? PMN_STATUS_NO_MEMORY : pmn_sink_create(&options, &sink, &err);
@@ -56,10 +58,12 @@ int main(int argc, char **argv) {
         names[i][LONG_NAME] = '\0';
       }
       keys[i] = names[i];
+      keypoints[i] = (int32_t)(row * 2654435761u >> 1);
       labels[i] = odd_names[row / 7 % ODD_NAMES];
       for (uint32_t k = 0; k < width; k++) features[i * width + k] = feature(options.values, row, k);
     }
-    status = pmn_sink_write(sink, &(pmn_row_block){n, keys, labels, features}, &err);
+    status =
+        pmn_sink_write(sink, &(pmn_row_block){n, keys, labels, features, options.keypoints ? keypoints : NULL}, &err);
   }
   if (status == PMN_STATUS_OK)
     status = pmn_sink_commit(sink, "{\"version\": \"sample\", \"text\": \"\xc3\xbc\"}", &err);

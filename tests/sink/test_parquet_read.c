@@ -19,8 +19,9 @@ static void make_footer(uint64_t gap, pmn_buf *footer) {
   check_ok(pmn_buf_printf(&greatest, &err, "z\xff"));
   for (uint64_t g = 0; g < GROUPS; g++) {
     pmn_parquet_chunk chunks[PMN_PARQUET_COLUMNS];
-    for (uint64_t c = 0; c < PMN_PARQUET_COLUMNS; c++) {
-      chunks[c] = (pmn_parquet_chunk){.values = c == 2 ? GROUP_ROWS * WIDTH : GROUP_ROWS,
+    static const int places[] = {PMN_PARQUET_PATH, PMN_PARQUET_LABEL, PMN_PARQUET_FEATURES};
+    for (uint64_t c = 0; c < 3; c++) {
+      chunks[places[c]] = (pmn_parquet_chunk){.values = c == 2 ? GROUP_ROWS * WIDTH : GROUP_ROWS,
           .offset = 4 + (g * 3 + c) * CHUNK + (g == 3 && c == 1 ? gap : 0),
           .size = CHUNK,
           .uncompressed_size = 2 * CHUNK,

@@ -209,7 +209,7 @@ static void test_what_our_sink_writes_reads_back(void **state) {
     features[i][1] = -1e30f / (float)(i + 1);
   }
   pmn_sink *sink = NULL;
-  pmn_row_block block = {NAMES, keys, labels, features[0]};
+  pmn_row_block block = {.n = NAMES, .keys = keys, .labels = labels, .features = features[0]};
   check_ok(pmn_sink_create(&(pmn_sink_options){.path = "a.npy", .format = PMN_FORMAT_NPY, .width = 2}, &sink, &err));
   check_ok(pmn_sink_write(sink, &block, &err));
   check_ok(pmn_sink_commit(sink, "{}", &err));
