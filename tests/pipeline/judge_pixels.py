@@ -117,12 +117,15 @@ def judge_formats(pictures):
         for output in (one, parts, broken):
             pomona("verify", output, "-q")
         # A record that says otherwise is not that of these arrays; one that says nothing is of an older version: floats.
-        for table in ({"values": "float32"}, {"values": "int8"}, {}, None) if kind == "npy" else ():
+        unlike, none = "its header", "its table is none"
+        wrong = [({"values": "float32", "keypoints": False}, unlike), ({"values": "int8", "keypoints": False}, none),
+                 ({"keypoints": False}, none), ({"values": "uint8"}, none), (None, unlike)]
+        for table, says in wrong if kind == "npy" else ():
             changed = {**json.loads(record), "table": table}
             if table is None:
                 del changed["table"]
             (parts / "_record.json").write_text(json.dumps(changed))
-            pomona("verify", parts, code=7, says="damaged")
+            pomona("verify", parts, code=7, says=says)
         (parts / "_record.json").write_text(record)
     pomona("extract", pictures, "-o", work / "unit.csv", *pixels, "--preprocess", "unit", code=1)
     check(kind_of((work / "unit.csv.record.json").read_text()) == "float32", "unit")
