@@ -64,12 +64,14 @@ static void one_table_sift(void **state) {
   one_table("sift");
 }
 
-/* Every row of the table has as many words as the table of keypoints has rows of its picture. */
+/* Every row of the table has as many words and keypoints as the table of keypoints has rows of its picture. */
 static void check_names(const char *rows, const char *keypoints) {
   char counted[512], named[512];
   copy_to(counted, in_folder("counted"));
   copy_to(named, in_folder("named"));
-  shell("awk -F, 'NR > 1 {s = 0; for (i = 3; i <= NF; i++) s += $i; if (s) print $1, s}' '%s' >'%s'", rows, counted);
+  shell(
+      "awk -F, 'NR > 1 {s = 0; for (i = 4; i <= NF; i++) s += $i; if (s + $3) print $1, s == $3 ? s : -1}' '%s' >'%s'",
+      rows, counted);
   shell("awk -F, 'NR > 1 && n[$1]++ == 0 {names[++k] = $1} END {for (i = 1; i <= k; i++) print names[i], n[names[i]]}' "
         "'%s.index.csv' >'%s'",
       keypoints, named);
