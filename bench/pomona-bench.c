@@ -30,6 +30,7 @@ enum { EXIT_USAGE = 2, FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 typedef struct bench_options {
   const char *features, *weights, *preprocess, *backend, *isa, *filter;
+  pmn_precision precision;
   int32_t threads, batch, repeats;
   int32_t size; /* 0: the network's own, or 224 of `image` */
   double seconds;
@@ -336,7 +337,7 @@ static pmn_status bench_network(const bench_options *o, bool layers, pmn_err *er
       .height = o->size,
       .preprocess = o->preprocess,
       .pooling = PMN_POOLING_AVERAGE};
-  pmn_device_options device_options = {.index = -1, .threads = o->threads, .isa = o->isa};
+  pmn_device_options device_options = {.index = -1, .threads = o->threads, .isa = o->isa, .precision = o->precision};
   PMN_TRY(pmn_model_create(&model_options, &model, err));
   PMN_TRY(pmn_device_open(backend, &device_options, &device, err));
   PMN_TRY(pmn_network_create(device, pmn_model_program(model), o->batch, &run.network, err));
@@ -505,6 +506,9 @@ static bool take_option(bench_options *o, int letter, const char *value) {
   case 'i':
     o->isa = value;
     return true;
+  case 'P':
+    o->precision = strcmp(value, "bf16") == 0 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
+    return o->precision == PMN_PRECISION_BF16 || strcmp(value, "fp32") == 0;
   case 'r':
     o->filter = value;
     return true;
@@ -528,9 +532,10 @@ static bool take_option(bench_options *o, int letter, const char *value) {
 
 int main(int argc, char **argv) {
   static const struct option names[] = {{"features", 1, NULL, 'f'}, {"weights", 1, NULL, 'w'},
-      {"preprocess", 1, NULL, 'p'}, {"backend", 1, NULL, 'b'}, {"isa", 1, NULL, 'i'}, {"filter", 1, NULL, 'r'},
-      {"threads", 1, NULL, 't'}, {"batch", 1, NULL, 'n'}, {"repeats", 1, NULL, 'R'}, {"size", 1, NULL, 's'},
-      {"seconds", 1, NULL, 'S'}, {"table", 0, NULL, 'T'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+      {"preprocess", 1, NULL, 'p'}, {"backend", 1, NULL, 'b'}, {"isa", 1, NULL, 'i'}, {"precision", 1, NULL, 'P'},
+      {"filter", 1, NULL, 'r'}, {"threads", 1, NULL, 't'}, {"batch", 1, NULL, 'n'}, {"repeats", 1, NULL, 'R'},
+      {"size", 1, NULL, 's'}, {"seconds", 1, NULL, 'S'}, {"table", 0, NULL, 'T'}, {"help", 0, NULL, 'h'},
+      {NULL, 0, NULL, 0}};
   bench_options o = {.features = "efficientnet_lite0",
       .backend = "cpu",
       .filter = "bicubic",

@@ -24,6 +24,10 @@ pmn_status pmn_device_open(
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
         "device %d with %d threads: a device is -1 or more, threads 1 or more", options->index, options->threads);
   }
+  if (options->precision == PMN_PRECISION_BF16 && !backend->has_bf16) {
+    return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
+        "the %s backend computes in fp32 only: --precision bf16 wants --backend cpu", backend->name);
+  }
   pmn_status st = backend->open(options, device, err);
   if (st != PMN_STATUS_OK) return st;
   (*device)->backend = backend;

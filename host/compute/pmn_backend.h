@@ -29,6 +29,12 @@ typedef struct pmn_gray_picture {
   int32_t width, height;
 } pmn_gray_picture;
 
+/* What convolutions and dense layers multiply. Sums are fp32 in any case, and so is everything else. */
+typedef enum pmn_precision {
+  PMN_PRECISION_FP32,
+  PMN_PRECISION_BF16 /* factors rounded to 8 bits of significand; only cpu, and not every processor */
+} pmn_precision;
+
 typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
   int32_t threads; /* cpu and ref: worker threads, at least 1 */
@@ -36,10 +42,12 @@ typedef struct pmn_device_options {
   /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
    * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run. */
   const char *isa;
+  pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
 } pmn_device_options;
 
 typedef struct pmn_backend {
   const char *name;
+  bool has_bf16; /* on some machine; `open` knows about this one */
   /* Up to `capacity` infos, their number in *count. A backend with no device gives 0 and PMN_STATUS_OK. */
   pmn_status (*devices)(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
   pmn_status (*open)(const pmn_device_options *options, pmn_device **device, pmn_err *err);

@@ -121,11 +121,10 @@ static size_t sum_length(const pmn_op *op, const pmn_tensor *in) {
   }
 }
 
-/* (L + 4) eps M for kinds that are sums of products; see compute_check.h. */
-static void sum_bound(const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
+/* The sum of an operation over absolute values; without its bias, if that is not asked for. free() the result. */
+static float *magnitude_run(
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, bool with_bias) {
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
-  size_t length = sum_length(op, in), count = pmn_tensor_size(out);
-  if (length == 0) return;
   pmn_op bare = without_end(op);
   float *weights = compute_absolute(op->weights, pmn_op_weights_size(op, in, out));
   float *bias = compute_absolute(op->bias, pmn_op_bias_size(op, out)), *factor = NULL;
@@ -134,16 +133,36 @@ static void sum_bound(const pmn_program *program, const pmn_op *op, const comput
   if (op->factor != PMN_NO_TENSOR) {
     factor = compute_absolute(operands->factor, pmn_tensor_size(&program->tensors[op->factor]));
   }
+  for (size_t i = 0; !with_bias && i < pmn_op_bias_size(op, out); i++) bias[i] = 0.0f;
   bare.weights = weights;
   bare.bias = bias;
   bare.residual = PMN_NO_TENSOR;
   float *sums = single_run(program, bare, magnitudes, NULL, factor);
-  for (size_t i = 0; i < count; i++) bound[i] = (double)(length + 4) * EPSILON * (double)sums[i];
   free(weights);
   free(bias);
   free(magnitudes);
   free(factor);
+  return sums;
+}
+
+/* (L + 4) eps M for kinds that are sums of products; see compute_check.h. */
+static void sum_bound(const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
+  size_t length = sum_length(op, &program->tensors[op->input]);
+  size_t count = pmn_tensor_size(&program->tensors[op->output]);
+  if (length == 0) return;
+  float *sums = magnitude_run(program, op, operands, true);
+  for (size_t i = 0; i < count; i++) bound[i] = (double)(length + 4) * EPSILON * (double)sums[i];
   free(sums);
+}
+
+/* What rounding both factors adds. It also makes sums larger by as much, of which (L + 4) eps would be as much less
+ * than is left over in (L + 4). */
+static void rounding_bound(
+    const pmn_program *program, const pmn_op *op, const compute_operands *operands, double *bound) {
+  size_t count = pmn_tensor_size(&program->tensors[op->output]);
+  float *products = magnitude_run(program, op, operands, false);
+  for (size_t i = 0; i < count; i++) bound[i] += (0x1p-7 + 0x1p-16) * (double)products[i];
+  free(products);
 }
 
 /* The matrices of F(2x2, 3x3) and F(4x4, 3x3) over absolute values. */
@@ -356,6 +375,7 @@ float *compute_bound(
     winograd_bound(program, op, operands, bound);
   else
     sum_bound(program, op, operands, bound);
+  if (config->has_bf16 && op->kind == PMN_OP_CONV2D) rounding_bound(program, op, operands, bound);
   pixel_bound(program, op, operands->in, y, bound);
   for (size_t i = 0; i < count; i++) {
     double v = y[i];
@@ -389,17 +409,33 @@ double compute_compare(
   return worst;
 }
 
-/* Roundings fall to both sides: of Winograd's bound, which adds up all of them, a thousandth is seen. A transform that
- * is wrong in a digit shows here before it passes the bound. */
-void compute_check_mean_error(const pmn_program *program, const pmn_op *op, const compute_config *config,
-    const float *y, const float *expected, const float *bound, const char *name) {
-  size_t count = pmn_tensor_size(&program->tensors[op->output]);
+/* Root of the mean square of errors, as a part of that of the bounds. */
+static double mean_error(const float *y, const float *expected, const float *bound, size_t count) {
   double errors = 0.0, bounds = 0.0;
-  if (!config->has_winograd || !winograd_may(program, op)) return;
   for (size_t i = 0; i < count; i++) {
     errors += ((double)y[i] - (double)expected[i]) * ((double)y[i] - (double)expected[i]);
     bounds += (double)bound[i] * (double)bound[i];
   }
-  if (!(sqrt(errors) <= 0.01 * sqrt(bounds)))
-    fail_msg("%s: %s: the mean error is %.3g of the bound", config->label, name, sqrt(errors / bounds));
+  return sqrt(errors / bounds);
+}
+
+/* Roundings fall to both sides: of Winograd's bound, which adds up all of them, a thousandth is seen. A transform that
+ * is wrong in a digit shows here before it passes the bound. */
+void compute_check_mean_error(const pmn_program *program, const pmn_op *op, const compute_config *config,
+    const float *y, const float *expected, const float *bound, const char *name) {
+  if (!config->has_winograd || !winograd_may(program, op)) return;
+  double mean = mean_error(y, expected, bound, pmn_tensor_size(&program->tensors[op->output]));
+  if (!(mean <= 0.01)) fail_msg("%s: %s: the mean error is %.3g of the bound", config->label, name, mean);
+}
+
+/* Of L products whose factors are rounded, all of a size, 0.4 / sqrt(L) of the bound is seen. Cutting digits off
+ * instead of rounding them would be twice that. */
+void compute_check_mean_rounding(const pmn_program *program, const pmn_op *op, const compute_config *config,
+    const float *y, const float *expected, const float *bound, const char *name) {
+  const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
+  bool padded = op->pad_top + op->pad_left > 0 || out->h * op->stride_h > in->h || out->w * op->stride_w > in->w;
+  size_t count = pmn_tensor_size(out);
+  if (!config->has_bf16 || op->kind != PMN_OP_CONV2D || padded || count < 200) return;
+  double mean = mean_error(y, expected, bound, count) * sqrt((double)sum_length(op, in));
+  if (!(mean <= 0.6)) fail_msg("%s: %s: the mean error is %.3g, times root L, of the bound", config->label, name, mean);
 }

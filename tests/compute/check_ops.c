@@ -23,6 +23,7 @@ static double case_check(const compute_case *c) {
     float *y = compute_run(compute_configs[i].device, &p.program, input, n, n);
     worst = fmax(worst, compute_compare(y, expected, bound, out_size, compute_configs[i].label, c->name));
     compute_check_mean_error(&p.program, p.op, &compute_configs[i], y, expected, bound, c->name);
+    compute_check_mean_rounding(&p.program, p.op, &compute_configs[i], y, expected, bound, c->name);
     /* The last picture alone gives the bits it gave in the batch. */
     size_t last = (size_t)n - 1, in_bytes = pmn_tensor_size(&p.tensors[0]) * (case_has(c, 'B') ? 1 : sizeof(float));
     float *alone = compute_run(compute_configs[i].device, &p.program, (const char *)input + last * in_bytes, 1, 1);
@@ -96,7 +97,7 @@ void check_ops_goldens(void **state) {
   check_npy golden = check_npy_read("tests/golden/compute_ops.npy");
   assert_string_equal(golden.type, "<f8");
   const double *next = golden.data, *end = next + golden.size / sizeof(double);
-  const compute_config judge = {compute_reference, "ref", 1.0, false};
+  const compute_config judge = {compute_reference, "ref", 1.0, false, false};
   double worst = 0.0;
   int count = 0;
   for (int i = 0; next < end; i++, count++) {

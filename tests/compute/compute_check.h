@@ -9,6 +9,10 @@
  * Where a convolution takes Winograd's way, M is instead its own formula over absolute values,
  *   |A'| [ sum over in channels of |G| |g| |G'| * |B'| |d| |B| ] |A|      (pmn_cpu_winograd.h)
  * and L + 32 its longest chain of roundings: L channels, then 4 + 4 in each transform, of d, of g and of the products.
+ * With bf16 either factor of a convolution's product is off by 2^-8 of itself at most, half a unit in the last of 8
+ * bits, so that the products add
+ *   (2 * 2^-8 + 2^-16) * M'
+ * M' being M without the bias. The products of two such numbers are exact in fp32.
  * Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
  * check_bound.c. An activation f then adds
  *   S * (the bound so far) + U * FLT_EPSILON * |f|
@@ -26,8 +30,9 @@ typedef struct compute_config {
   const char *label;
   double activation_units; /* U above */
   bool has_winograd;       /* convolutions may take Winograd's way, with its bound */
+  bool has_bf16;           /* convolutions round their factors */
 } compute_config;
-enum { COMPUTE_CONFIGS_MAX = 8 };
+enum { COMPUTE_CONFIGS_MAX = 10 };
 extern compute_config compute_configs[COMPUTE_CONFIGS_MAX];
 extern int compute_config_count;
 extern pmn_device *compute_reference;
@@ -64,6 +69,10 @@ double compute_compare(
     const float *y, const float *expected, const float *bound, size_t count, const char *label, const char *name);
 /* Of convolutions that may take Winograd's way: their errors in the mean, against a hundredth of their bounds. */
 void compute_check_mean_error(const pmn_program *program, const pmn_op *op, const compute_config *config,
+    const float *y, const float *expected, const float *bound, const char *name);
+/* The same of convolutions that round their factors, which must be spread like compute_random's: against the part of
+ * their bounds that rounding to both sides leaves. */
+void compute_check_mean_rounding(const pmn_program *program, const pmn_op *op, const compute_config *config,
     const float *y, const float *expected, const float *bound, const char *name);
 
 /* The tests: CMocka test functions. */

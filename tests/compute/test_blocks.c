@@ -342,7 +342,7 @@ static void multiply_adds_are_fused(void **state) {
   pmn_op_kind kinds[] = {CONV, DEPTHWISE};
   float a = 1.0f + 0x1p-12f, bias = -(1.0f + 0x1p-11f);
   for (int i = 0; i < compute_config_count; i++) {
-    bool can_fuse = strcmp(compute_configs[i].label, "baseline") != 0;
+    bool can_fuse = strcmp(compute_configs[i].label, "baseline") != 0 && !compute_configs[i].has_bf16;
     for (size_t k = 0; can_fuse && k < sizeof kinds / sizeof *kinds; k++) {
       block *b = block_create(1, 1, 1, PMN_INPUT_F32);
       add(b, kinds[k], 0, 1, 1, 1, SAME, false);
@@ -427,15 +427,17 @@ static void test_times(void **state) {
 }
 
 int main(void) {
-  static const char *const sets[] = {"baseline", "avx2", "avx512"};
+  static const char *const sets[] = {"baseline", "avx2", "avx512", "avx512bf16", "amx"};
   pmn_err err = PMN_ERR_INIT;
   pmn_device_options options = {.index = -1, .threads = 1};
   if (pmn_device_open(pmn_backend_find("ref"), &options, &compute_reference, &err) != PMN_STATUS_OK) return 1;
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    bool bf16 = i >= 3;
     options.isa = sets[i];
+    options.precision = bf16 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
     pmn_device *device = NULL;
     if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) == PMN_STATUS_OK) {
-      compute_configs[compute_config_count++] = (compute_config){device, sets[i], 4.0, true};
+      compute_configs[compute_config_count++] = (compute_config){device, sets[i], 4.0, !bf16, bf16};
     } else {
       print_message("[  SKIPPED ] %s: %s\n", sets[i], err.message);
     }

@@ -1,8 +1,8 @@
 /* test_compute.c - one backend (TEST_BACKEND) held against `ref`, and `ref` against goldens of other software.
  *
- * `cpu` is tested with every instruction set that this machine has, with 1 and with 2 threads; `opencl` with both
- * families of kernels, whatever the device. No OpenCL device is a visible skip of the whole program, an instruction set
- * that the machine has not a line that says so.
+ * `cpu` is tested with every instruction set that this machine has, of bf16 too, with 1 and with 2 threads; `opencl`
+ * with both families of kernels, whatever the device. No OpenCL device is a visible skip of the whole program, an
+ * instruction set that the machine has not a line that says so.
  */
 #include "compute_check.h"
 
@@ -19,7 +19,9 @@ static const double ref_units = 1.0, cpu_units = 5.0, opencl_units = 18.0;
 static bool config_open(
     const pmn_backend *backend, const char *isa, int32_t threads, double activation_units, const char *label) {
   pmn_err err = PMN_ERR_INIT;
-  pmn_device_options options = {.index = -1, .threads = threads, .isa = isa};
+  bool bf16 = strstr(label, "bf16") != NULL;
+  pmn_device_options options = {
+      .index = -1, .threads = threads, .isa = isa, .precision = bf16 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32};
   pmn_device *device = NULL;
   pmn_status status = pmn_device_open(backend, &options, &device, &err);
   if (status != PMN_STATUS_OK) {
@@ -29,7 +31,7 @@ static bool config_open(
   }
   print_message("%s: %s, %s\n", label, device->info.name, device->info.driver);
   compute_configs[compute_config_count++] =
-      (compute_config){device, label, activation_units, strcmp(TEST_BACKEND, "cpu") == 0};
+      (compute_config){device, label, activation_units, !bf16 && strcmp(TEST_BACKEND, "cpu") == 0, bf16};
   return true;
 }
 
@@ -48,6 +50,10 @@ int main(int argc, char **argv) {
     config_open(backend, "baseline", 1, cpu_units, "cpu, baseline");
     config_open(backend, "avx2", 1, cpu_units, "cpu, avx2");
     config_open(backend, "avx512", 1, cpu_units, "cpu, avx512");
+    config_open(backend, "avx512bf16", 1, cpu_units, "cpu, bf16 by avx512bf16, 1 thread");
+    config_open(backend, "avx512bf16", 2, cpu_units, "cpu, bf16 by avx512bf16, 2 threads");
+    config_open(backend, "amx", 1, cpu_units, "cpu, bf16 by amx, 1 thread");
+    config_open(backend, "amx", 2, cpu_units, "cpu, bf16 by amx, 2 threads");
   } else if (strcmp(TEST_BACKEND, "opencl") == 0) {
     if (!config_open(backend, "vector", 1, opencl_units, "opencl, vector")) return 77;
     config_open(backend, "tile", 1, opencl_units, "opencl, tile");

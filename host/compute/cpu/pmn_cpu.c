@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void fill_info(const pmn_cpu_kernels *kernels, pmn_device_info *info) {
+static void fill_info(const char *isa, pmn_device_info *info) {
   *info = (pmn_device_info){.type = PMN_DEVICE_CPU, .compute_units = pmn_pool_processors()};
   snprintf(info->backend, sizeof info->backend, "cpu");
-  snprintf(info->driver, sizeof info->driver, "%s kernels", kernels->isa);
+  snprintf(info->driver, sizeof info->driver, "%s kernels", isa);
   snprintf(info->name, sizeof info->name, "this machine's processor");
   FILE *file = fopen("/proc/cpuinfo", "re");
   char line[256];
@@ -31,8 +31,9 @@ static void fill_info(const pmn_cpu_kernels *kernels, pmn_device_info *info) {
 
 static pmn_status devices(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err) {
   (void)err;
+  pmn_cpu_kernels kernels;
   *count = 1;
-  if (capacity > 0) fill_info(pmn_cpu_kernels_find(NULL), &list[0]);
+  if (capacity > 0 && pmn_cpu_kernels_find(NULL, PMN_PRECISION_FP32, &kernels)) fill_info(kernels.isa, &list[0]);
   return PMN_STATUS_OK;
 }
 
@@ -42,15 +43,25 @@ static void close_device(pmn_device *device) {
   pmn_free(self);
 }
 
+/* Why there are no kernels of that name and precision. */
+static pmn_status no_kernels(const pmn_device_options *options, const char *isa, pmn_err *err) {
+  pmn_cpu_kernels best;
+  const char *asked = options->isa == NULL ? ", which POMONA_ISA asks for" : "";
+  bool any = pmn_cpu_kernels_find(NULL, options->precision, &best);
+  if (options->precision == PMN_PRECISION_BF16 && !any) {
+    return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
+        "bf16 needs a processor and a build with AVX-512 BF16, which one of the two lacks; leave --precision at fp32");
+  }
+  return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "there are no %s kernels for %s on this processor%s; its best are %s",
+      isa, options->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", asked, any ? best.isa : "none");
+}
+
 static pmn_status open_device(const pmn_device_options *options, pmn_device **device, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_cpu_device *self = NULL;
   const char *isa = options->isa != NULL ? options->isa : getenv("POMONA_ISA");
-  const pmn_cpu_kernels *kernels = pmn_cpu_kernels_find(isa);
-  if (kernels == NULL) {
-    PMN_FAIL(err, PMN_STATUS_DEVICE, "this processor has no %s kernels%s; its best are %s", isa,
-        options->isa == NULL ? ", which POMONA_ISA asks for" : "", pmn_cpu_kernels_find(NULL)->isa);
-  }
+  pmn_cpu_kernels kernels;
+  if (!pmn_cpu_kernels_find(isa, options->precision, &kernels)) PMN_TRY(no_kernels(options, isa, err));
   if (options->index > 0) {
     PMN_FAIL(err, PMN_STATUS_DEVICE, "there is no cpu device %d; the only one is 0", options->index);
   }
@@ -60,7 +71,7 @@ static pmn_status open_device(const pmn_device_options *options, pmn_device **de
     goto done;
   }
   self->kernels = kernels;
-  fill_info(kernels, &self->base.info);
+  fill_info(kernels.isa, &self->base.info);
   PMN_TRY(pmn_pool_create(options->threads, &self->pool, err));
   *device = &self->base;
   self = NULL;
@@ -71,6 +82,7 @@ done:
 
 const pmn_backend pmn_backend_cpu = {
     .name = "cpu",
+    .has_bf16 = true,
     .devices = devices,
     .open = open_device,
     .close = close_device,

@@ -137,7 +137,8 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   }
   kernels->pack_weights(op->weights, op->bias, k, wide->c, layer->packed);
   pack_middle(layer, kernels, wide->c);
-  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in, wide));
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(kernels, op, in, wide));
+  pmn_cpu_raise(&sizes->patches, kernels->room_bytes / sizeof(float));
   pmn_cpu_raise(&sizes->zeros, (size_t)wide->w * slice);
   pmn_cpu_raise(&sizes->rows, (size_t)layer->middle.kernel_h);
   pmn_cpu_raise(&sizes->wide, (size_t)layer->plan.groups * (size_t)layer->plan.group_rows * (size_t)wide->w * slice);
@@ -204,6 +205,7 @@ static void project(const sweep *s, int32_t first, int32_t rows) {
       .n = s->out->c,
       .a = s->scratch->narrow,
       .a_stride = (size_t)s->width,
+      .room = s->scratch->patches,
       .w = s->w_last,
       .start = s->is_first ? NULL : sums,
       .start_stride = sums_stride,

@@ -6,7 +6,9 @@
 
 /* Windows gathered for one matrix product: as many as fit a level-1 cache; but every product brings the weights, and if
  * those come from beyond level 2, as many as fit there of what is used at a time: a part of each, of long sums. */
+/* Tiles of bf16 are through with a window before the next one is there: they want all that fit level 2. */
 enum {
+  PATCH_BYTES_BF16 = 512 * 1024,
   PATCH_BYTES = 16 * 1024,
   PATCH_BYTES_FAR = 384 * 1024,
   WEIGHT_BYTES_NEAR = 1024 * 1024,
@@ -19,73 +21,108 @@ bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tens
          op->pad_left == 0 && in->h == out->h && in->w == out->w;
 }
 
-static int32_t patches_at_once(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  int64_t patch = (int64_t)op->kernel_h * op->kernel_w * (in->c / op->groups);
+static int32_t patch_length(const pmn_op *op, const pmn_tensor *in) {
+  return op->kernel_h * op->kernel_w * (in->c / op->groups);
+}
+
+/* Bytes from one window to the next. */
+static size_t patch_bytes(const pmn_cpu_kernels *kernels, int32_t length) {
+  return kernels->round != NULL ? pmn_cpu_bf16_row(length) * sizeof(pmn_bf16) : (size_t)length * sizeof(float);
+}
+
+static int32_t patches_at_once(
+    const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
+  int64_t patch = patch_length(op, in);
   bool near = 4 * patch * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
   int64_t part = patch < PMN_CPU_DEPTH_MAX ? patch : PMN_CPU_DEPTH_MAX;
   int32_t fitting = (int32_t)(near ? PATCH_BYTES / (4 * patch) : PATCH_BYTES_FAR / (4 * part));
+  if (kernels->round != NULL) fitting = (int32_t)(PATCH_BYTES_BF16 / patch_bytes(kernels, (int32_t)patch));
   int32_t pieces = fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
   return pieces < out->h * out->w ? pieces : out->h * out->w;
 }
 
-size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  size_t patch = (size_t)(op->kernel_h * op->kernel_w) * (size_t)(in->c / op->groups);
-  return pmn_cpu_is_pointwise(op, in, out) ? 0 : (size_t)patches_at_once(op, in, out) * patch;
+size_t pmn_cpu_patches_size(
+    const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
+  if (pmn_cpu_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
+  size_t count = (size_t)patches_at_once(kernels, op, in, out);
+  if (kernels->round != NULL) count += count / 16 + 1; /* its tiles read so many rows behind the last */
+  return count * patch_bytes(kernels, patch_length(op, in)) / sizeof(float);
 }
 
-/* Copies `size` floats; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
+/* Where windows go, in numbers of `width` bytes. */
+typedef struct gather {
+  const pmn_op *op;
+  const pmn_tensor *in;
+  void (*round)(const float *from, size_t count, pmn_bf16 *to); /* NULL: they stay floats */
+  size_t width;
+} gather;
+
+/* Copies `size` numbers; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
  * is overwritten by the next run or lies in the slack behind the buffer. */
-static inline void copy_run(float *to, const float *from, size_t size) {
-  if (size <= PMN_CPU_SLACK)
+static inline void copy_run(const gather *g, char *to, const float *from, size_t size) {
+  if (g->round != NULL)
+    g->round(from, size, (pmn_bf16 *)(void *)to);
+  else if (size <= PMN_CPU_SLACK)
     memcpy(to, from, PMN_CPU_SLACK * sizeof(float));
   else
     memcpy(to, from, size * sizeof(float));
 }
 
 /* One row of a window whose columns lie side by side, all channels of them: one run, cut to the picture. */
-static void gather_row(const pmn_op *op, const pmn_tensor *in, const float *row, int32_t left, float *patch) {
-  size_t c = (size_t)in->c, size = (size_t)op->kernel_w * c;
+static void gather_row(const gather *g, const float *row, int32_t left, char *patch) {
+  int32_t columns = g->op->kernel_w, in_w = g->in->w;
+  size_t c = (size_t)g->in->c, size = (size_t)columns * c;
   int32_t from = left < 0 ? -left : 0;
-  int32_t to = left + op->kernel_w > in->w ? in->w - left : op->kernel_w;
-  if (to - from == op->kernel_w) {
-    copy_run(patch, row + (size_t)left * c, size);
+  int32_t to = left + columns > in_w ? in_w - left : columns;
+  if (to - from == columns) {
+    copy_run(g, patch, row + (size_t)left * c, size);
     return;
   }
-  memset(patch, 0, size * sizeof(float));
-  if (from < to) {
-    memcpy(patch + (size_t)from * c, row + (size_t)(left + from) * c, (size_t)(to - from) * c * sizeof(float));
-  }
+  memset(patch, 0, size * g->width);
+  if (from >= to) return;
+  char *inside = patch + (size_t)from * c * g->width;
+  const float *run = row + (size_t)(left + from) * c;
+  size_t count = (size_t)(to - from) * c;
+  if (g->round != NULL)
+    g->round(run, count, (pmn_bf16 *)(void *)inside);
+  else
+    memcpy(inside, run, count * sizeof(float));
 }
 
 /* One row of a window in general: `depth` channels of every column. */
-static void gather_taps(
-    const pmn_op *op, const pmn_tensor *in, const float *row, int32_t left, size_t depth, float *patch) {
-  for (int32_t s = 0; s < op->kernel_w; s++, patch += depth) {
-    int32_t x = left + s * op->dilation_w;
-    if (x < 0 || x >= in->w)
-      memset(patch, 0, depth * sizeof(float));
+static void gather_taps(const gather *g, const float *row, int32_t left, size_t depth, char *patch) {
+  for (int32_t s = 0; s < g->op->kernel_w; s++, patch += depth * g->width) {
+    int32_t x = left + s * g->op->dilation_w;
+    if (x < 0 || x >= g->in->w)
+      memset(patch, 0, depth * g->width);
     else
-      copy_run(patch, row + (size_t)x * (size_t)in->c, depth);
+      copy_run(g, patch, row + (size_t)x * (size_t)g->in->c, depth);
   }
 }
 
 /* The windows that pixels [first, first + count) see, zeros outside the picture. x is the first channel of the group.
  */
-static void gather_patches(const pmn_op *op, const pmn_tensor *in, int32_t out_w, const float *x, int32_t first,
-    int32_t count, float *patches) {
-  size_t depth = (size_t)(in->c / op->groups), row_size = (size_t)op->kernel_w * depth;
-  for (int32_t p = first; p < first + count; p++) {
+static void gather_patches(
+    const gather *g, int32_t out_w, const float *x, int32_t first, int32_t count, char *patches) {
+  const pmn_op *op = g->op;
+  const pmn_tensor *in = g->in;
+  size_t depth = (size_t)(in->c / op->groups), row_size = (size_t)op->kernel_w * depth * g->width;
+  size_t length = (size_t)op->kernel_h * row_size, step = length;
+  if (g->round != NULL) step = pmn_cpu_bf16_row(patch_length(op, in)) * sizeof(pmn_bf16);
+  for (int32_t p = first; p < first + count; p++, patches += step) {
     int32_t top = p / out_w * op->stride_h - op->pad_top, left = p % out_w * op->stride_w - op->pad_left;
-    for (int32_t r = 0; r < op->kernel_h; r++, patches += row_size) {
+    char *patch = patches;
+    for (int32_t r = 0; r < op->kernel_h; r++, patch += row_size) {
       int32_t y = top + r * op->dilation_h;
       const float *row = x + (ptrdiff_t)y * in->w * in->c;
       if (y < 0 || y >= in->h)
-        memset(patches, 0, row_size * sizeof(float));
+        memset(patch, 0, row_size);
       else if (op->groups == 1 && op->dilation_w == 1)
-        gather_row(op, in, row, left, patches);
+        gather_row(g, row, left, patch);
       else
-        gather_taps(op, in, row, left, depth, patches);
+        gather_taps(g, row, left, depth, patch);
     }
+    memset(patch, 0, step - length); /* what fills up lines */
   }
 }
 
@@ -109,7 +146,8 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
     float *patches) {
   int32_t depth = in->c / op->groups;
   x += (size_t)group * (size_t)depth;
-  gemm.k = op->kernel_h * op->kernel_w * depth;
+  gemm.k = patch_length(op, in);
+  gemm.room = patches;
   if (pmn_cpu_is_pointwise(op, in, out)) {
     gemm.m = count;
     gemm.a_stride = (size_t)in->c;
@@ -117,12 +155,17 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
     kernels->gemm(&gemm);
     return;
   }
-  int32_t piece = patches_at_once(op, in, out);
+  gather g = {.op = op, .in = in, .round = kernels->round, .width = sizeof(float)};
+  if (kernels->round != NULL) {
+    g.width = sizeof(pmn_bf16);
+    gemm.rounded = (const pmn_bf16 *)patches;
+  }
+  int32_t piece = patches_at_once(kernels, op, in, out);
   gemm.a = patches;
   gemm.a_stride = (size_t)gemm.k;
   for (int32_t done = 0; done < count; done += piece) {
     gemm.m = count - done < piece ? count - done : piece;
-    gather_patches(op, in, out->w, x, first + done, gemm.m, patches);
+    gather_patches(&g, out->w, x, first + done, gemm.m, (char *)patches);
     kernels->gemm(&gemm);
     gemm.y += (size_t)gemm.m * gemm.y_stride;
     if (gemm.epilogue.residual != NULL) gemm.epilogue.residual += (size_t)gemm.m * gemm.y_stride;

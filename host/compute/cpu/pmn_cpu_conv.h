@@ -11,11 +11,11 @@ enum { PMN_CPU_SLACK = 16 };
 
 /* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
 typedef struct pmn_cpu_scratch {
-  float *patches;                    /* windows of a convolution that is not pointwise, one per row of a matrix */
-  float *zeros;                      /* a row of a depthwise input, outside the picture */
-  float *wide;                       /* rows of a slice of a block's wide tensor */
-  float *narrow;                     /* rows of the slice after the depthwise convolution */
-  float *sums;                       /* partial sums of a block's output */
+  float *patches; /* windows of a convolution that is not pointwise, one per row of a matrix; or a product's room */
+  float *zeros;   /* a row of a depthwise input, outside the picture */
+  float *wide;    /* rows of a slice of a block's wide tensor */
+  float *narrow;  /* rows of the slice after the depthwise convolution */
+  float *sums;    /* partial sums of a block's output */
   float *spectrum, *products, *line; /* of Winograd's tiles, and a line of its weights */
   float *squares;                    /* of one pixel, between zeros */
   const float **rows;                /* [kernel_h] of a depthwise convolution */
@@ -32,8 +32,9 @@ static inline void pmn_cpu_raise(size_t *size, size_t needed) {
 /* A 1x1 convolution of stride 1 without padding on any side is a matrix product of the picture as it lies in memory, or
  * of a group's columns of it. */
 bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
-/* Floats of scratch for the windows of a convolution; 0 for a pointwise one. */
-size_t pmn_cpu_patches_size(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
+/* Floats of scratch for the windows of a convolution, and for the products that it is made of. */
+size_t pmn_cpu_patches_size(
+    const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
 /* What every row of a depthwise convolution of `channels` channels has in common; `packed` holds its taps, then its
  * bias. The caller adds rows, y and, if there is one, the residual. */
 pmn_cpu_depthwise pmn_cpu_depthwise_args(

@@ -1,12 +1,13 @@
 /* pmn_cpu_kernels.h - the inner loops of the cpu backend, one table per instruction set.
  *
  * pmn_cpu_kernels.c and pmn_cpu_pixels.c are compiled once per instruction set; the best table that the processor has
- * is chosen when a device is opened. All loops work on one picture on one thread, so results depend on neither batch
- * nor threads.
+ * is chosen when a device is opened. pmn_cpu_bf16.c replaces the matrix products of a table by those of bf16. All loops
+ * work on one picture on one thread, so results depend on neither batch nor threads.
  */
 #ifndef PMN_CPU_KERNELS_H
 #define PMN_CPU_KERNELS_H
 
+#include "pmn_backend.h"
 #include "pmn_program.h"
 
 /* The end of every operation: y = min(max(v + residual, clamp_min), clamp_max). Any other activation is a second pass
@@ -19,14 +20,24 @@ typedef struct pmn_cpu_epilogue {
 /* Longer sums are cut into parts of equal length, so that a panel of weights stays in level-2 cache for all rows. */
 enum { PMN_CPU_DEPTH_MAX = 1024 };
 
+/* A number of bf16: the upper half of a float's bits. Rows of them start on a cache line and end in zeros that fill
+ * one, and then another, which keeps rows out of each other's sets of the cache. */
+typedef uint16_t pmn_bf16;
+enum { PMN_CPU_BF16_LINE = 32 };
+static inline size_t pmn_cpu_bf16_row(int32_t k) {
+  return (size_t)((k + PMN_CPU_BF16_LINE - 1) / PMN_CPU_BF16_LINE + 1) * PMN_CPU_BF16_LINE;
+}
+
 /* y[m, n] = epilogue(start + a[m, k] w[k, n]), start being the bias that is packed with w, or earlier partial sums. */
 typedef struct pmn_cpu_gemm {
   int32_t m, k, n;
   const float *a;
-  size_t a_stride;    /* floats from row to row */
-  const float *w;     /* packed by pack_weights */
-  const float *ahead; /* weights to bring into level 2 for what comes next, or NULL */
-  const float *start; /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
+  size_t a_stride;         /* floats from row to row */
+  const pmn_bf16 *rounded; /* bf16: a as rows of pmn_cpu_bf16_row(k); NULL: round it here, into `room` */
+  void *room;              /* bf16: `room_bytes` on a cache line */
+  const float *w;          /* packed by pack_weights */
+  const float *ahead;      /* weights to bring into level 2 for what comes next, or NULL */
+  const float *start;      /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
   size_t start_stride;
   float *y; /* rows y_stride floats apart, as those of the residual; holds partial sums of a long one meanwhile */
   size_t y_stride;
@@ -104,11 +115,14 @@ typedef struct pmn_cpu_kernels {
   /* y[pixels, 3] = x * scale + shift */
   void (*normalize)(const uint8_t *x, size_t pixels, const float scale[3], const float shift[3], float *y);
   const pmn_cpu_pixel_kernels *pixel;
-  const pmn_cpu_transforms *transforms; /* [2]: of F(2x2, 3x3), of F(4x4, 3x3) */
+  const pmn_cpu_transforms *transforms; /* [2]: of F(2x2, 3x3), of F(4x4, 3x3); NULL with bf16 */
+  /* NULL without bf16. to[count] = from[count], rounded to nearest even, then zeros up to a multiple of a line. */
+  void (*round)(const float *from, size_t count, pmn_bf16 *to);
+  size_t room_bytes; /* what gemm wants; 0 without bf16 */
 } pmn_cpu_kernels;
 
-/* The table of an instruction set by name ("baseline", "avx2", "avx512"), or the best one for NULL. NULL if this
- * processor or this build does not have it. */
-const pmn_cpu_kernels *pmn_cpu_kernels_find(const char *isa);
+/* Fills *kernels for an instruction set by name ("baseline", "avx2", "avx512"; with bf16 "avx512bf16", "amx"), or the
+ * best one for NULL. False if this processor or this build does not have it. */
+bool pmn_cpu_kernels_find(const char *isa, pmn_precision precision, pmn_cpu_kernels *kernels);
 
 #endif

@@ -33,7 +33,7 @@ static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
     kernels->pack_weights(own, op->bias + g * columns, k, n, layer->packed + g * size);
   }
   pmn_free(own);
-  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(op, in, out));
+  pmn_cpu_raise(&sizes->patches, pmn_cpu_patches_size(kernels, op, in, out));
   return PMN_STATUS_OK;
 }
 
@@ -57,7 +57,7 @@ pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   layer->op = program->ops[index];
   layer->op_count = 1;
   if (pmn_cpu_block_matches(program, index)) return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
-  if (pmn_cpu_winograd_matches(program, &layer->op)) {
+  if (kernels->transforms != NULL && pmn_cpu_winograd_matches(program, &layer->op)) {
     return pmn_cpu_winograd_init(layer, kernels, program, sizes, err);
   }
   if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, sizes, err);
@@ -122,10 +122,10 @@ static bool is_heavy(const pmn_cpu_layer *layer, const pmn_tensor *in, const pmn
 
 /* A pointwise convolution of several pictures: some panels of weights at a time, for all of them. */
 static void run_heavy(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
-    const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count) {
+    const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
-  size_t row_bytes = ((size_t)in->c + 1) * sizeof(float);
-  int32_t panels = (int32_t)((size_t)HEAVY_CHUNK_BYTES / (row_bytes * (size_t)kernels->panel));
+  size_t panel_bytes = kernels->packed_size(in->c, kernels->panel) * sizeof(float);
+  int32_t panels = (int32_t)((size_t)HEAVY_CHUNK_BYTES / panel_bytes);
   int32_t chunk = (panels < 1 ? 1 : panels) * kernels->panel;
   for (int32_t column = 0; column < out->c; column += chunk) {
     for (int32_t i = 0; i < count; i++) {
@@ -135,7 +135,8 @@ static void run_heavy(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels
           .n = out->c - column < chunk ? out->c - column : chunk,
           .a = operands[i].x,
           .a_stride = (size_t)in->c,
-          .w = layer->packed + ((size_t)in->c + 1) * (size_t)column,
+          .room = scratch->patches,
+          .w = layer->packed + kernels->packed_size(in->c, column),
           .y = operands[i].y + column,
           .y_stride = (size_t)out->c,
           .epilogue = pmn_cpu_epilogue_of(op, residual)};
@@ -172,7 +173,7 @@ void pmn_cpu_layer_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
     return;
   }
   if (layer->form == PMN_CPU_SINGLE && op->kind == PMN_OP_CONV2D && count > 1 && is_heavy(layer, in, out)) {
-    run_heavy(layer, kernels, in, out, operands, count);
+    run_heavy(layer, kernels, in, out, operands, count, scratch);
     return;
   }
   for (int32_t i = 0; i < count; i++, operands++) {

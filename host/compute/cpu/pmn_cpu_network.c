@@ -172,7 +172,7 @@ pmn_status pmn_cpu_network_create(
   pmn_cpu_scratch_sizes sizes = {0};
   for (int32_t op = 0; op < program->op_count;) {
     pmn_cpu_layer *layer = &self->layers[self->layer_count++];
-    PMN_TRY(pmn_cpu_layer_init(layer, cpu->kernels, program, op, &sizes, err));
+    PMN_TRY(pmn_cpu_layer_init(layer, &cpu->kernels, program, op, &sizes, err));
     op += layer->op_count;
   }
   self->group = (batch_max + self->thread_count - 1) / self->thread_count;
@@ -218,7 +218,7 @@ static pmn_cpu_operands find_operands(const cpu_network *self, int32_t index, fl
 }
 
 static void run_layer(const cpu_network *self, int32_t index, float *arenas, int32_t count, workspace *w) {
-  const pmn_cpu_kernels *kernels = ((const pmn_cpu_device *)self->base.device)->kernels;
+  const pmn_cpu_kernels *kernels = &((const pmn_cpu_device *)self->base.device)->kernels;
   pmn_cpu_operands operands[PMN_CPU_GROUP_MAX];
   for (int32_t i = 0; i < count; i++) {
     operands[i] = find_operands(self, index, arenas + (size_t)i * self->late_size, w->input);
@@ -230,7 +230,7 @@ static void run_layer(const cpu_network *self, int32_t index, float *arenas, int
 
 /* The layers of a chain, strip by strip. */
 static void run_chain(const cpu_network *self, int32_t first, workspace *w) {
-  const pmn_cpu_kernels *kernels = ((const pmn_cpu_device *)self->base.device)->kernels;
+  const pmn_cpu_kernels *kernels = &((const pmn_cpu_device *)self->base.device)->kernels;
   const pmn_cpu_layer *layers = &self->layers[first];
   const pmn_tensor *out = &self->tensors[layers->op.output];
   int32_t pixels = out->h * out->w, strip = layers->strip;
@@ -248,7 +248,7 @@ static void run_chain(const cpu_network *self, int32_t first, workspace *w) {
 
 /* The first part of the network for one picture; what the second needs goes to `late`. */
 static void run_early(const cpu_network *self, int64_t index, float *late, workspace *w) {
-  const pmn_cpu_kernels *kernels = ((const pmn_cpu_device *)self->base.device)->kernels;
+  const pmn_cpu_kernels *kernels = &((const pmn_cpu_device *)self->base.device)->kernels;
   size_t offset = (size_t)index * self->input_size;
   if (self->input_type == PMN_INPUT_U8) {
     const uint8_t *bytes = (const uint8_t *)self->batch_input + offset;

@@ -8,7 +8,7 @@
 
 typedef struct pmn_cpu_device {
   pmn_device base;
-  const pmn_cpu_kernels *kernels;
+  pmn_cpu_kernels kernels;
   pmn_pool *pool;
 } pmn_cpu_device;
 
