@@ -6,7 +6,6 @@
 
 /* Windows gathered for one matrix product: as many as fit a level-1 cache; but every product brings the weights, and if
  * those come from beyond level 2, as many as fit there of what is used at a time: a part of each, of long sums. */
-/* Tiles of bf16 are through with a window before the next one is there: they want all that fit level 2. */
 enum {
   PATCH_BYTES_BF16 = 512 * 1024,
   PATCH_BYTES = 16 * 1024,
@@ -41,9 +40,41 @@ static int32_t patches_at_once(
   return pieces < out->h * out->w ? pieces : out->h * out->w;
 }
 
+/* A convolution of bf16 whose windows need not be gathered: they overlap, and their rows are whole cache lines in the
+ * rounded picture. Output rows are taken some at a time, with what they see of the picture in level 2. */
+typedef struct strip_plan {
+  int32_t width; /* pixels across the rounded picture, its padding included */
+  int32_t rows;  /* of output, at once */
+  int32_t reach; /* rows of input for one of output */
+} strip_plan;
+
+static int32_t strip_height(const strip_plan *plan, const pmn_op *op, int32_t out_rows) {
+  return (out_rows - 1) * op->stride_h + plan->reach;
+}
+
+static bool plan_strips(
+    const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out, strip_plan *plan) {
+  enum { NEAR_BYTES = 256 * 1024, FAR_BYTES = 1024 * 1024, WEIGHT_BYTES = 1024 * 1024 };
+  if (kernels->round == NULL || op->groups > 1 || op->dilation_w > 1 || in->c % PMN_CPU_BF16_LINE != 0) return false;
+  if (op->kernel_w < op->stride_w) return false;
+  plan->width = (out->w - 1) * op->stride_w + op->kernel_w;
+  plan->reach = (op->kernel_h - 1) * op->dilation_h + 1;
+  int64_t row_bytes = (int64_t)plan->width * in->c * (int64_t)sizeof(pmn_bf16);
+  int64_t weights = (int64_t)patch_length(op, in) * out->c * (int64_t)sizeof(pmn_bf16);
+  int64_t fitting = (weights > WEIGHT_BYTES ? FAR_BYTES : NEAR_BYTES) / row_bytes;
+  int64_t rows = (fitting - plan->reach) / op->stride_h + 1;
+  plan->rows = rows < 1 ? 1 : rows < out->h ? (int32_t)rows : out->h;
+  return true;
+}
+
 size_t pmn_cpu_patches_size(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
   if (pmn_cpu_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
+  strip_plan plan;
+  if (plan_strips(kernels, op, in, out, &plan)) {
+    size_t rows = (size_t)strip_height(&plan, op, plan.rows) + 1; /* tiles read behind the last, less than one */
+    return rows * (size_t)plan.width * (size_t)in->c * sizeof(pmn_bf16) / sizeof(float);
+  }
   size_t count = (size_t)patches_at_once(kernels, op, in, out);
   if (kernels->round != NULL) count += count / 16 + 1; /* its tiles read so many rows behind the last */
   return count * patch_bytes(kernels, patch_length(op, in)) / sizeof(float);
@@ -141,6 +172,50 @@ pmn_cpu_depthwise pmn_cpu_depthwise_args(
       .epilogue = {NULL, op->clamp_min, op->clamp_max}};
 }
 
+/* Input rows from `first` on, in and beside the picture, rounded. */
+static void round_strip(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const strip_plan *plan,
+    const float *x, int32_t first, int32_t rows, pmn_bf16 *to) {
+  size_t c = (size_t)in->c, width = (size_t)plan->width * c, row_size = (size_t)in->w * c;
+  size_t before = (size_t)op->pad_left * c;
+  if (before > width) before = width;
+  size_t inside = width - before < row_size ? width - before : row_size;
+  for (int32_t y = first; y < first + rows; y++, to += width) {
+    if (y < 0 || y >= in->h) {
+      memset(to, 0, width * sizeof *to);
+      continue;
+    }
+    memset(to, 0, before * sizeof *to);
+    kernels->round(x + (size_t)y * row_size, inside, to + before);
+    memset(to + before + inside, 0, (width - before - inside) * sizeof *to);
+  }
+}
+
+static void advance(pmn_cpu_gemm *gemm) {
+  gemm->y += (size_t)gemm->m * gemm->y_stride;
+  if (gemm->epilogue.residual != NULL) gemm->epilogue.residual += (size_t)gemm->m * gemm->y_stride;
+}
+
+/* Output rows [first, first + count). */
+static void run_strips(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out,
+    const strip_plan *plan, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, pmn_bf16 *strip) {
+  size_t c = (size_t)in->c, row = (size_t)plan->width * c;
+  const pmn_cpu_rounded rounded = {.a = strip,
+      .across = out->w,
+      .line = (size_t)op->stride_h * row,
+      .step = (size_t)op->stride_w * c,
+      .runs = op->kernel_h,
+      .run = (size_t)op->dilation_h * row};
+  gemm.rounded = &rounded;
+  for (int32_t done = 0; done < count; done += plan->rows) {
+    int32_t rows = count - done < plan->rows ? count - done : plan->rows;
+    int32_t top = (first + done) * op->stride_h - op->pad_top;
+    round_strip(kernels, op, in, plan, x, top, strip_height(plan, op, rows), strip);
+    gemm.m = rows * out->w;
+    kernels->gemm(&gemm);
+    advance(&gemm);
+  }
+}
+
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
     const pmn_tensor *out, const float *x, int32_t group, int32_t first, int32_t count, pmn_cpu_gemm gemm,
     float *patches) {
@@ -155,19 +230,25 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
     kernels->gemm(&gemm);
     return;
   }
+  strip_plan plan;
+  if (plan_strips(kernels, op, in, out, &plan)) {
+    run_strips(kernels, op, in, out, &plan, x, first / out->w, count / out->w, gemm, (pmn_bf16 *)patches);
+    return;
+  }
   gather g = {.op = op, .in = in, .round = kernels->round, .width = sizeof(float)};
+  pmn_cpu_rounded rounded = {.a = (const pmn_bf16 *)patches, .step = pmn_cpu_bf16_row(gemm.k), .runs = 1};
   if (kernels->round != NULL) {
     g.width = sizeof(pmn_bf16);
-    gemm.rounded = (const pmn_bf16 *)patches;
+    gemm.rounded = &rounded;
   }
   int32_t piece = patches_at_once(kernels, op, in, out);
   gemm.a = patches;
   gemm.a_stride = (size_t)gemm.k;
   for (int32_t done = 0; done < count; done += piece) {
     gemm.m = count - done < piece ? count - done : piece;
+    rounded.across = gemm.m;
     gather_patches(&g, out->w, x, first + done, gemm.m, (char *)patches);
     kernels->gemm(&gemm);
-    gemm.y += (size_t)gemm.m * gemm.y_stride;
-    if (gemm.epilogue.residual != NULL) gemm.epilogue.residual += (size_t)gemm.m * gemm.y_stride;
+    advance(&gemm);
   }
 }

@@ -39,7 +39,7 @@ size_t pmn_cpu_patches_size(
  * bias. The caller adds rows, y and, if there is one, the residual. */
 pmn_cpu_depthwise pmn_cpu_depthwise_args(
     const pmn_op *op, int32_t in_w, int32_t out_w, int32_t channels, const float *packed);
-/* One group's channels of pixels [first, first + count) of a convolution's output, pixels in row-major order. `gemm`
+/* One group's channels of pixels [first, first + count) of a convolution's output, whole rows of it. `gemm`
  * says the rest: n, w, start, y and residual (of the first pixel), strides and epilogue. */
 void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in,
     const pmn_tensor *out, const float *x, int32_t group, int32_t first, int32_t count, pmn_cpu_gemm gemm,

@@ -28,16 +28,27 @@ static inline size_t pmn_cpu_bf16_row(int32_t k) {
   return (size_t)((k + PMN_CPU_BF16_LINE - 1) / PMN_CPU_BF16_LINE + 1) * PMN_CPU_BF16_LINE;
 }
 
+/* A matrix a[m, k] of such numbers that need not exist: its rows are windows of a picture. Row i begins at
+ * a + i / across * line + i % across * step and has k numbers in `runs` of equal length, `run` apart; every run is
+ * whole cache lines. Behind a row of `across` there may be read as many more as are missing to fill its tiles. */
+typedef struct pmn_cpu_rounded {
+  const pmn_bf16 *a;
+  int32_t across; /* divides m */
+  size_t line, step;
+  int32_t runs;
+  size_t run;
+} pmn_cpu_rounded;
+
 /* y[m, n] = epilogue(start + a[m, k] w[k, n]), start being the bias that is packed with w, or earlier partial sums. */
 typedef struct pmn_cpu_gemm {
   int32_t m, k, n;
   const float *a;
-  size_t a_stride;         /* floats from row to row */
-  const pmn_bf16 *rounded; /* bf16: a as rows of pmn_cpu_bf16_row(k); NULL: round it here, into `room` */
-  void *room;              /* bf16: `room_bytes` on a cache line */
-  const float *w;          /* packed by pack_weights */
-  const float *ahead;      /* weights to bring into level 2 for what comes next, or NULL */
-  const float *start;      /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
+  size_t a_stride;                /* floats from row to row */
+  const pmn_cpu_rounded *rounded; /* bf16: instead of the two; NULL: a is rounded here, into `room` */
+  void *room;                     /* bf16: `room_bytes` on a cache line */
+  const float *w;                 /* packed by pack_weights */
+  const float *ahead;             /* weights to bring into level 2 for what comes next, or NULL */
+  const float *start; /* NULL: the bias; else [m, n], rows start_stride floats apart, readable to whole vectors */
   size_t start_stride;
   float *y; /* rows y_stride floats apart, as those of the residual; holds partial sums of a long one meanwhile */
   size_t y_stride;

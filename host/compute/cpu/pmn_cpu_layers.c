@@ -81,8 +81,8 @@ bool pmn_cpu_layer_reads(const pmn_cpu_layer *layer, int32_t tensor) {
   return layer->op.input == tensor || end->residual == tensor || end->factor == tensor;
 }
 
-/* Pixels [from, to) in runs: all of them at once, but where something is done with a run while it is in the cache - an
- * activation, or the other groups' share of the input. */
+/* Pixels [from, to) in runs, of rows where all are asked for: one run, but where something is done with it while it is
+ * in the cache - an activation, or the other groups' share of the input. */
 static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const pmn_cpu_operands *operands, int32_t from, int32_t to, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
@@ -92,6 +92,7 @@ static void run_conv2d(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernel
   if (op->groups > 1 || op->activation != PMN_ACTIVATION_NONE) {
     run = RUN_FLOATS / out->c;
     if (run < RUN_PIXELS_MIN) run = RUN_PIXELS_MIN;
+    run = (run + out->w - 1) / out->w * out->w;
   }
   size_t packed_size = kernels->packed_size(op->kernel_h * op->kernel_w * (in->c / op->groups), n);
   for (int32_t first = from; first < to; first += run) {
