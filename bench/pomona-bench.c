@@ -163,10 +163,11 @@ static pmn_status time_network(
   json_t *others = others_cores(before, start), *per_picture = counts_per_picture(run, counts, pictures);
   double middle = median(rates, (size_t)o->repeats);
   PMN_TRY(print_line(
-      json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:O, s:f, s:f, s:o, s:o, s:s, s:i}", "what", "pomona_network",
-          "model", o->features, "backend", info->backend, "kernels", info->driver, "threads", o->threads, "batch",
-          o->batch, "seconds", o->seconds, "img_s", list, "img_s_median", middle, "img_s_max", rates[o->repeats - 1],
-          "others_cores", others, "per_picture", per_picture, "device", info->name, "cores", pmn_pool_processors()),
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:O, s:f, s:f, s:o, s:o, s:s, s:i}", "what", "pomona_network",
+          "model", o->features, "backend", info->backend, "kernels", info->driver, "precision",
+          o->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", "threads", o->threads, "batch", o->batch, "seconds",
+          o->seconds, "img_s", list, "img_s_median", middle, "img_s_max", rates[o->repeats - 1], "others_cores", others,
+          "per_picture", per_picture, "device", info->name, "cores", pmn_pool_processors()),
       err));
 done:
   json_decref(list);
@@ -463,7 +464,9 @@ static const char help[] =
     "  --preprocess NAME for ONNX files that do not say\n"
     "  --size N          width and height of the pictures (default: the network's own)\n"
     "  --backend NAME    cpu (default), opencl or ref\n"
-    "  --isa NAME        kernels to use instead of the best: cpu baseline, avx2, avx512; opencl vector, tile\n"
+    "  --isa NAME        kernels to use instead of the best: cpu baseline, avx2, avx512, or avx512bf16, amx for bf16;\n"
+    "                    opencl vector, tile\n"
+    "  --precision HOW   fp32 (default) or bf16\n"
     "  --threads N       default: all processors\n"
     "  --batch N         pictures a call (default 16)\n"
     "  --seconds S       length of one repeat and of the warm-up (default 3)\n"
@@ -507,8 +510,7 @@ static bool take_option(bench_options *o, int letter, const char *value) {
     o->isa = value;
     return true;
   case 'P':
-    o->precision = strcmp(value, "bf16") == 0 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
-    return o->precision == PMN_PRECISION_BF16 || strcmp(value, "fp32") == 0;
+    return pmn_precision_find(value, &o->precision);
   case 'r':
     o->filter = value;
     return true;

@@ -225,6 +225,10 @@ typedef struct pmn_extract_options {
    * unless something is fitted or projected. */
   const char *preprocess;
   const char *resize; /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
+  /* What a network multiplies: "fp32", or "bf16", faster and less exact, which only the backend "cpu" has and only on
+   * processors with AVX-512 BF16, else PMN_STATUS_DEVICE. How far features are off is told as a message and in the run
+   * record. NULL: "fp32". */
+  const char *precision;
   /* Of "sift" and "orb". */
   int32_t words;               /* that the pictures' descriptors are clustered to; or: */
   const char *vocabulary;      /* a file of save_vocabulary, whose words are counted */

@@ -30,6 +30,9 @@ const char cli_features_help[] =
     "                          that does not say needs it; pixels are raw: bytes, 0 to 255; unit makes them 0 to 1\n"
     "      --resize FILTER     bicubic, bilinear or nearest, as Pillow computes them (default: the network's, mostly\n"
     "                          bicubic)\n"
+    "      --precision HOW     what the network multiplies: fp32 (default), or bf16, faster and less exact: only on "
+    "the\n"
+    "                          cpu, and only with AVX-512 BF16; how far features are off is told\n"
     "      --words N           sift and orb: N words are learnt from the descriptors of all pictures (k-means); a row\n"
     "                          tells how often each occurs\n"
     "      --vocabulary FILE   count the words of another run instead, in one pass\n"
@@ -126,6 +129,9 @@ bool cli_take_pictures(const char *command, int option, const char *name, cli_pi
     return true;
   case CLI_OPT_RESIZE:
     o->resize = optarg;
+    return true;
+  case CLI_OPT_PRECISION:
+    o->precision = optarg;
     return true;
   case CLI_OPT_GRAY:
     o->gray = true;

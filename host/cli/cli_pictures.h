@@ -17,6 +17,7 @@ enum {
   CLI_OPT_SIZE,
   CLI_OPT_PREPROCESS,
   CLI_OPT_RESIZE,
+  CLI_OPT_PRECISION,
   CLI_OPT_GRAY,
   CLI_OPT_WORDS,
   CLI_OPT_VOCABULARY,
@@ -43,6 +44,7 @@ enum {
   {"size", required_argument, NULL, CLI_OPT_SIZE},                                                                     \
   {"preprocess", required_argument, NULL, CLI_OPT_PREPROCESS},                                                         \
   {"resize", required_argument, NULL, CLI_OPT_RESIZE},                                                                 \
+  {"precision", required_argument, NULL, CLI_OPT_PRECISION},                                                           \
   {"gray", no_argument, NULL, CLI_OPT_GRAY},                                                                           \
   {"words", required_argument, NULL, CLI_OPT_WORDS},                                                                   \
   {"vocabulary", required_argument, NULL, CLI_OPT_VOCABULARY},                                                         \

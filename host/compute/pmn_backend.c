@@ -17,6 +17,11 @@ const pmn_backend *pmn_backend_find(const char *name) {
   return NULL;
 }
 
+bool pmn_precision_find(const char *name, pmn_precision *precision) {
+  *precision = name != NULL && strcmp(name, "bf16") == 0 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
+  return name == NULL || *precision == PMN_PRECISION_BF16 || strcmp(name, "fp32") == 0;
+}
+
 pmn_status pmn_device_open(
     const pmn_backend *backend, const pmn_device_options *options, pmn_device **device, pmn_err *err) {
   *device = NULL;
@@ -31,6 +36,7 @@ pmn_status pmn_device_open(
   pmn_status st = backend->open(options, device, err);
   if (st != PMN_STATUS_OK) return st;
   (*device)->backend = backend;
+  (*device)->precision = options->precision;
   pthread_mutex_init(&(*device)->lock, NULL);
   return PMN_STATUS_OK;
 }

@@ -34,6 +34,8 @@ typedef enum pmn_precision {
   PMN_PRECISION_FP32,
   PMN_PRECISION_BF16 /* factors rounded to 8 bits of significand; only cpu, and not every processor */
 } pmn_precision;
+/* "fp32", which NULL means too, or "bf16"; false for any other name. */
+bool pmn_precision_find(const char *name, pmn_precision *precision);
 
 typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
@@ -74,7 +76,8 @@ typedef struct pmn_backend {
 /* Every backend's own structs begin with these, so that the calls below find their way. */
 struct pmn_device {
   const pmn_backend *backend;
-  pmn_device_info info;  /* what was opened, for the record */
+  pmn_device_info info; /* what was opened, for the record */
+  pmn_precision precision;
   char kernels_hash[65]; /* SHA-256 of kernels compiled at run time and their options; "" if there are none */
   pthread_mutex_t lock;  /* held by the call under way; a backend finds it locked, or is alone */
 };

@@ -409,3 +409,57 @@ done:
   pmn_buf_reset(&path);
   return st;
 }
+
+/* -------------------------------------------------------------------------------------------------- precision -- */
+
+/* Squares of one colour, as edges and surfaces are in pictures, under a little noise. */
+static void picture_fill(const pmn_tensor *in, const float *numbers, uint8_t *bytes) {
+  enum { SQUARE = 16 };
+  size_t c = (size_t)in->c, w = (size_t)in->w, size = pmn_tensor_size(in);
+  for (size_t i = 0; i < size; i++) {
+    size_t y = i / c / w, x = i / c % w, square = (y / SQUARE * w + x / SQUARE) * c + i % c;
+    bytes[i] = (uint8_t)(128.0f + 112.0f * numbers[square] + 15.0f * numbers[i]);
+  }
+}
+
+static pmn_precision_error compare_rows(const float *y, const float *expected, size_t width) {
+  double product = 0, norm = 0, expected_norm = 0, most = 0, difference = 0;
+  for (size_t i = 0; i < width; i++) {
+    double a = (double)y[i], b = (double)expected[i];
+    product += a * b;
+    norm += a * a;
+    expected_norm += b * b;
+    most = fmax(most, fabs(b));
+    difference = fmax(difference, fabs(a - b));
+  }
+  double lengths = sqrt(norm) * sqrt(expected_norm);
+  return (pmn_precision_error){.cosine = lengths > 0             ? product / lengths
+                                         : norm == expected_norm ? 1
+                                                                 : 0,
+      .difference = most > 0 ? difference / most : difference};
+}
+
+pmn_status pmn_selfcheck_precision(
+    pmn_network *network, const pmn_program *program, pmn_precision_error *error, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_tensor *in = &program->tensors[program->input];
+  size_t size = pmn_tensor_size(in), width = pmn_tensor_size(&program->tensors[program->output]);
+  pmn_device *device = NULL;
+  float *numbers = numbers_create(6, size), *rows = pmn_alloc(2 * width, sizeof *rows);
+  uint8_t *bytes = pmn_alloc(size, 1);
+  if (numbers == NULL || rows == NULL || bytes == NULL) {
+    st = pmn_err_memory(err, size * sizeof *numbers + 2 * width * sizeof *rows, "the check of a precision");
+    goto done;
+  }
+  picture_fill(in, numbers, bytes);
+  PMN_TRY(pmn_device_open(network->device->backend, &(pmn_device_options){.index = -1, .threads = 1}, &device, err));
+  PMN_TRY(pmn_network_run(network, bytes, 1, rows, err));
+  PMN_TRY(program_run(device, program, bytes, 1, rows + width, err));
+  *error = compare_rows(rows, rows + width, width);
+done:
+  pmn_device_close(device);
+  pmn_free(numbers);
+  pmn_free(rows);
+  pmn_free(bytes);
+  return st;
+}

@@ -11,4 +11,15 @@
  * errors. */
 PMN_MUST_USE pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_ratio, pmn_err *err);
 
+/* How far a network that rounds its factors is off, on one picture of coloured squares: its features beside those of
+ * the same program in fp32. */
+typedef struct pmn_precision_error {
+  double cosine;     /* between the two rows; 1 where both are 0 */
+  double difference; /* largest of one feature, as a part of the largest feature of fp32 */
+} pmn_precision_error;
+
+/* `network` was made from `program`, whose input is bytes, on a device of the backend that has the precision. */
+PMN_MUST_USE pmn_status pmn_selfcheck_precision(
+    pmn_network *network, const pmn_program *program, pmn_precision_error *error, pmn_err *err);
+
 #endif

@@ -53,7 +53,12 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   if (automatic && o->device >= 0) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a device is numbered within its backend: name the backend too, opencl or cpu");
   }
-  if (automatic) {
+  pmn_precision precision;
+  if (!pmn_precision_find(o->precision, &precision)) precision = PMN_PRECISION_FP32; /* the maker has refused others */
+  if (automatic && precision == PMN_PRECISION_BF16) {
+    name = "cpu";
+    why = "of all backends it has bf16";
+  } else if (automatic) {
     bool small = is_small(run), gpu = !small && gpu_exists();
     name = gpu ? "opencl" : "cpu";
     why = gpu ? "OpenCL offers a GPU" : small ? "there is little to compute" : "OpenCL offers no GPU";
@@ -62,7 +67,8 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   if (backend == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no backend is called \"%s\"; there are auto, opencl, cpu and ref", name);
   }
-  pmn_device_options options = {.index = o->device, .threads = run->threads, .gpu_only = automatic};
+  pmn_device_options options = {
+      .index = o->device, .threads = run->threads, .gpu_only = automatic, .precision = precision};
   PMN_TRY(pmn_device_open(backend, &options, &run->device, err));
   const pmn_device_info *info = &run->device->info;
   pmn_run_message(run, PMN_LEVEL_INFO, "computing with %s: %s, %s (%s)", info->backend, info->name, info->driver, why);

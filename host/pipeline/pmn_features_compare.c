@@ -63,6 +63,8 @@ static const char *source_name(const json_t *features) {
 static pmn_status tell_difference(
     const char *what, const char *theirs, const char *mine, const difference *at, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  bool rounds = strcmp(at->path, "precision") == 0; /* told where it is not fp32 */
+  const char *nothing = rounds ? "fp32" : "missing";
   const char *their_text = json_string_value(at->theirs), *my_text = json_string_value(at->mine);
   char *their_json = at->theirs == NULL ? NULL : json_dumps(at->theirs, JSON_ENCODE_ANY);
   char *my_json = at->mine == NULL ? NULL : json_dumps(at->mine, JSON_ENCODE_ANY);
@@ -80,7 +82,7 @@ static pmn_status tell_difference(
         my_text);
   }
   PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s was made for features of %s with %s %.80s, here %.80s", what, theirs, at->path,
-      their_json != NULL ? their_json : "missing", my_json != NULL ? my_json : "missing");
+      their_json != NULL ? their_json : nothing, my_json != NULL ? my_json : nothing);
 done:
   free(their_json);
   free(my_json);

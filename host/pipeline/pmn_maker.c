@@ -14,6 +14,18 @@ static pmn_status check_words(const pmn_extract_options *o, bool words, pmn_err 
       "words, keypoints, vocabularies and how words are counted are of the features sift and orb");
 }
 
+/* What only networks have. */
+static pmn_status check_precision(const pmn_extract_options *o, bool network, pmn_err *err) {
+  pmn_precision precision;
+  if (!pmn_precision_find(o->precision, &precision)) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "no precision is called \"%s\"; there are fp32 and bf16", o->precision);
+  }
+  if (network || precision == PMN_PRECISION_FP32) return PMN_STATUS_OK;
+  return pmn_err_set(
+      err, PMN_STATUS_ARGUMENT, 0, "precision bf16 is of networks: %s has no products to round", o->features);
+}
+
 pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err) {
   const char *name = options->features != NULL ? options->features : "";
   pmn_descriptor_kind descriptor;
@@ -22,6 +34,7 @@ pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **make
   if (pmn_descriptor_find(name, &descriptor)) make = pmn_maker_words;
   *maker = NULL;
   pmn_status st = check_words(options, make == pmn_maker_words, err);
+  if (st == PMN_STATUS_OK) st = check_precision(options, make == pmn_maker_network, err);
   if (st == PMN_STATUS_OK) st = make(options, maker, err);
   if (st == PMN_STATUS_OK && (*maker)->features == NULL) st = pmn_err_memory(err, 1, "the run record");
   if (st != PMN_STATUS_OK) {

@@ -8,6 +8,7 @@
 
 #include "pmn_backend.h"
 #include "pmn_feed.h"
+#include "pmn_selfcheck.h"
 
 struct json_t;
 typedef struct pmn_maker pmn_maker;
@@ -30,9 +31,10 @@ typedef struct pmn_maker_kind {
 struct pmn_maker {
   const pmn_maker_kind *kind;
   pmn_prepare_options prepare;
-  int32_t width;           /* values of a row */
-  bool bytes;              /* each of them is a byte, 0 to 255 */
-  struct json_t *features; /* what it says of itself, for the record; the maker's own */
+  int32_t width;             /* values of a row */
+  bool bytes;                /* each of them is a byte, 0 to 255 */
+  struct json_t *features;   /* what it says of itself, for the record; the maker's own */
+  pmn_precision_error error; /* of a device that rounds, once it is open */
 };
 
 /* The maker that options->features names. Errors as of pmn_extract: PMN_STATUS_ARGUMENT, _NOT_FOUND, _MODEL. */

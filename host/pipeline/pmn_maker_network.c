@@ -6,6 +6,7 @@
 #include "pmn_networks.h"
 #include "pmn_record.h"
 
+#include <jansson.h>
 #include <string.h>
 
 typedef struct network {
@@ -22,6 +23,8 @@ static pmn_status open_network(pmn_maker *maker, pmn_device *device, int32_t bat
   self->pixels = pmn_alloc_aligned((size_t)batch_max, self->picture);
   if (self->pixels == NULL) PMN_TRY(pmn_err_memory(err, self->picture, "a batch of pictures"));
   PMN_TRY(pmn_network_create(device, pmn_model_program(self->model), batch_max, &self->network, err));
+  if (device->precision != PMN_PRECISION_FP32)
+    PMN_TRY(pmn_selfcheck_precision(self->network, pmn_model_program(self->model), &maker->error, err));
   pmn_model_destroy(self->model);
   self->model = NULL;
 done:
@@ -97,6 +100,11 @@ static pmn_status open_model(network *self, const pmn_extract_options *o, pmn_er
   self->picture = pmn_prepare_bytes(&self->maker.prepare);
   self->maker.width = pmn_model_width(self->model);
   self->maker.features = pmn_record_features(self->model, options.pooling);
+  /* Left out in fp32: what was saved before there was another precision fits still. */
+  pmn_precision precision;
+  if (pmn_precision_find(o->precision, &precision) && precision == PMN_PRECISION_BF16 &&
+      json_object_set_new(self->maker.features, "precision", json_string("bf16")) != 0)
+    PMN_TRY(pmn_err_memory(err, 1, "the run record"));
 done:
   pmn_buf_reset(&weights);
   return st;

@@ -19,6 +19,7 @@ static const struct {
     {"pool", offsetof(pmn_extract_options, pool)},
     {"preprocess", offsetof(pmn_extract_options, preprocess)},
     {"resize", offsetof(pmn_extract_options, resize)},
+    {"precision", offsetof(pmn_extract_options, precision)},
     {"weighting", offsetof(pmn_extract_options, weighting)},
     {"norm", offsetof(pmn_extract_options, norm)},
 };

@@ -83,8 +83,13 @@ pmn_status pmn_record_reject(pmn_run *run, const char *key, const char *stage, c
 
 static json_t *device_json(const pmn_run *run) {
   const pmn_device_info *info = &run->device->info;
-  return json_pack("{s:s, s:i, s:o, s:o}", "backend", info->backend, "index", info->index, "name",
+  json_t *json = json_pack("{s:s, s:i, s:o, s:o}", "backend", info->backend, "index", info->index, "name",
       pmn_json_name(info->name), "driver", pmn_json_name(info->driver));
+  if (run->device->precision == PMN_PRECISION_BF16) {
+    const pmn_precision_error *e = &run->maker->error; /* no other run has a device that rounds */
+    set(&json, "bf16_probe", json_pack("{s:f, s:f}", "cosine", e->cosine, "largest_difference", e->difference));
+  }
+  return json;
 }
 
 static json_t *matrix_json(const pmn_run *run) {

@@ -49,8 +49,13 @@ static pmn_status no_kernels(const pmn_device_options *options, const char *isa,
   const char *asked = options->isa == NULL ? ", which POMONA_ISA asks for" : "";
   bool any = pmn_cpu_kernels_find(NULL, options->precision, &best);
   if (options->precision == PMN_PRECISION_BF16 && !any) {
-    return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
-        "bf16 needs a processor and a build with AVX-512 BF16, which one of the two lacks; leave --precision at fp32");
+#ifdef PMN_CPU_BF16
+    static const char lacking[] = "this processor has no AVX-512 BF16";
+#else
+    static const char lacking[] = "this program was built without AVX-512 BF16";
+#endif
+    return pmn_err_set(
+        err, PMN_STATUS_DEVICE, 0, "%s, which --precision bf16 needs: compute in fp32, or on another machine", lacking);
   }
   return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "there are no %s kernels for %s on this processor%s; its best are %s",
       isa, options->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", asked, any ? best.isa : "none");
