@@ -388,6 +388,15 @@ void check_networks_arguments(void **state) {
   assert_null(none);
   options = (pmn_device_options){.index = -1, .threads = 0};
   check_fails(pmn_device_open(device->backend, &options, &none, &err), PMN_STATUS_ARGUMENT, "threads");
+  options = (pmn_device_options){.index = -1, .threads = 1, .precision = PMN_PRECISION_BF16};
+  if (strcmp(device->backend->name, "cpu") != 0)
+    check_fails(pmn_device_open(device->backend, &options, &none, &err), PMN_STATUS_DEVICE, "--backend cpu");
+  for (int fp32 = 0; fp32 < 2 && strcmp(device->backend->name, "cpu") == 0; fp32++) {
+    options.isa = fp32 ? "amx" : "avx2"; /* each of the other precision */
+    options.precision = fp32 ? PMN_PRECISION_FP32 : PMN_PRECISION_BF16;
+    check_fails(pmn_device_open(device->backend, &options, &none, &err), PMN_STATUS_DEVICE, "this pro");
+    assert_null(none);
+  }
   int32_t count = 0;
   pmn_device_info info;
   check_ok(device->backend->devices(&info, 1, &count, &err));

@@ -358,6 +358,37 @@ static void multiply_adds_are_fused(void **state) {
   }
 }
 
+/* Products and their sums are exact here; so only rounding to nearest, and ties to even, gives these bits: of the input
+ * and of the weights, where tiles are full and where they are not. */
+static void factors_are_rounded_to_even(void **state) {
+  (void)state;
+  static const struct {
+    float value, rounded;
+  } cases[] = {{1.0f + 0x1p-8f, 1.0f}, {1.0f + 3 * 0x1p-8f, 1.0f + 0x1p-6f},
+      {1.0f + 0x1p-8f + 0x1p-20f, 1.0f + 0x1p-7f}, {1.0f + 0x1p-8f - 0x1p-20f, 1.0f},
+      {-1.0f - 3 * 0x1p-8f, -1.0f - 0x1p-6f}, {2.0f - 0x1p-9f, 2.0f}, {1.0f + 0x1p-7f, 1.0f + 0x1p-7f}};
+  enum { CASES = sizeof cases / sizeof *cases, CHANNELS = 37 };
+  for (int i = 0; i < compute_config_count * CASES * 2; i++) {
+    const compute_config *config = &compute_configs[i / (2 * CASES)];
+    float value = cases[i / 2 % CASES].value, rounded = cases[i / 2 % CASES].rounded;
+    bool in_weights = i % 2 == 0;
+    if (!config->has_bf16) continue;
+    block *b = block_create(1, 3, CHANNELS, PMN_INPUT_F32);
+    add(b, CONV, 0, CHANNELS, 1, 1, SAME, false);
+    for (int j = 0; j < CHANNELS * CHANNELS; j++) b->parameters[0][j] = in_weights ? value : 1.0f;
+    for (int j = 0; j < CHANNELS; j++) b->parameters[1][j] = 0x1p-10f;
+    float input[PICTURES * 3 * CHANNELS];
+    for (size_t j = 0; j < sizeof input / sizeof *input; j++) input[j] = in_weights ? 1.0f : value;
+    float *y = head(b, 0, config->device, input);
+    for (int j = 0; j < PICTURES * 3 * CHANNELS; j++) {
+      if (y[j] != CHANNELS * rounded + 0x1p-10f)
+        fail_msg("%s: %a becomes %a, not %a", config->label, (double)value, (double)y[j] / CHANNELS, (double)rounded);
+    }
+    free(y);
+    block_destroy(b);
+  }
+}
+
 /* Pictures that go through the end of a network together, where weights are larger than they are: Winograd
  * convolutions, whose tiles are counted through them; a product with more weights than level 2 holds; and one with so
  * long a sum that it is cut, added to another tensor. Every picture has the bits that it has alone. */
@@ -444,6 +475,7 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(multiply_adds_are_fused),
+      cmocka_unit_test(factors_are_rounded_to_even),
       cmocka_unit_test(test_groups),
       cmocka_unit_test(test_times),
       cmocka_unit_test(test_table),

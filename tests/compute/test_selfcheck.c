@@ -96,6 +96,56 @@ static void test_cpu(void **state) {
   pmn_device_close(device);
 }
 
+/* A network of bytes whose outputs are sums of 27 products, against itself in fp32. */
+static void precision_check(pmn_precision precision, double least, double most) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device *device = NULL;
+  pmn_network *network = NULL;
+  pmn_device_options options = {.index = -1, .threads = 1, .precision = precision};
+  pmn_tensor tensors[] = {{20, 20, 3, 0}, {18, 18, 40, 0}};
+  pmn_op op = pmn_op_init(PMN_OP_CONV2D, "probed", 0, 1);
+  float weights[27 * 40], bias[40] = {0};
+  for (int i = 0; i < 27 * 40; i++) weights[i] = (float)(i * 7919 % 1000) / 1000.0f - 0.4f;
+  op.kernel_h = op.kernel_w = 3;
+  op.weights = weights;
+  op.bias = bias;
+  pmn_program program = {.tensors = tensors,
+      .ops = &op,
+      .tensor_count = 2,
+      .op_count = 1,
+      .output = 1,
+      .input_type = PMN_INPUT_U8,
+      .input_scale = {0.01f, 0.01f, 0.01f},
+      .arena_size = pmn_tensor_size(&tensors[1])};
+  if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) != PMN_STATUS_OK) {
+    print_message("[  SKIPPED ] %s\n", err.message);
+    return;
+  }
+  check_ok(pmn_network_create(device, &program, 1, &network, &err));
+  pmn_precision_error error = {0};
+  check_ok(pmn_selfcheck_precision(network, &program, &error, &err));
+  print_message("%s: cosine %.9f, largest difference %.3g\n", device->info.driver, error.cosine, error.difference);
+  assert_true(error.difference >= least && error.difference <= most);
+  assert_true(fabs(error.cosine - 1.0) <= most * most + 1e-12);
+  bool done = false;
+  for (int64_t k = 0; !done; k++) {
+    (void)pmn_mem_fail_after(k);
+    pmn_status status = pmn_selfcheck_precision(network, &program, &error, &err);
+    done = pmn_mem_fail_after(-1) <= k;
+    assert_int_equal(status, done ? PMN_STATUS_OK : PMN_STATUS_NO_MEMORY);
+  }
+  pmn_network_destroy(network);
+  pmn_device_close(device);
+}
+
+/* fp32 is not off; bf16 is, by what two roundings to 8 bits of 27 products make at most: sums of positive and negative
+ * ones are three times smaller than what is summed. */
+static void test_precision(void **state) {
+  (void)state;
+  precision_check(PMN_PRECISION_FP32, 0.0, 0.0);
+  precision_check(PMN_PRECISION_BF16, 1e-5, 3.0 * 0x1p-7);
+}
+
 static void test_memory(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -117,6 +167,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_wrong_devices),
       cmocka_unit_test(test_cpu),
+      cmocka_unit_test(test_precision),
       cmocka_unit_test(test_memory),
   };
   return cmocka_run_group_tests_name("compute selfcheck", tests, NULL, NULL);

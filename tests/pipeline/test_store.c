@@ -498,6 +498,8 @@ static const struct {
     {"\"weights\":\"/w/a", "\"weight\":\"/w/a",
         "resnet50 with weight \"/w/a \\\"quoted\\\" \xc3\xbc.safetensors\", here missing"},
     {"resnet50", "mobilenet_v2", "f.proj was made for features of mobilenet_v2, these are of resnet50"},
+    {"\"network\":\"resnet50\"", "\"network\":\"resnet50\",\"precision\":\"bf16\"",
+        "f.proj was made for features of resnet50 with precision \"bf16\", here fp32"},
     {"\"network\":\"resnet50\"", "\"matrix\":true", "f.proj was made for features of a matrix, these are of resnet50"},
     {"\"network\":\"resnet50\"", "\"nets\":1",
         "f.proj was made for features of an unknown source with nets 1, here missing"},

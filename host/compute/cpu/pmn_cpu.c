@@ -57,8 +57,8 @@ static pmn_status no_kernels(const pmn_device_options *options, const char *isa,
     return pmn_err_set(
         err, PMN_STATUS_DEVICE, 0, "%s, which --precision bf16 needs: compute in fp32, or on another machine", lacking);
   }
-  return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "there are no %s kernels for %s on this processor%s; its best are %s",
-      isa, options->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", asked, any ? best.isa : "none");
+  return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "this processor has no %s kernels for %s%s; its best are %s", isa,
+      options->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", asked, any ? best.isa : "none");
 }
 
 static pmn_status open_device(const pmn_device_options *options, pmn_device **device, pmn_err *err) {
