@@ -42,7 +42,8 @@ typedef struct pmn_device_options {
   int32_t threads; /* cpu and ref: worker threads, at least 1 */
   bool gpu_only;   /* opencl, index -1: PMN_STATUS_DEVICE when there is no GPU */
   /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
-   * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run. */
+   * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run.
+   * cpu: "" is NULL whatever POMONA_ISA says. */
   const char *isa;
   pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
 } pmn_device_options;

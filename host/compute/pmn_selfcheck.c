@@ -452,7 +452,8 @@ pmn_status pmn_selfcheck_precision(
     goto done;
   }
   picture_fill(in, numbers, bytes);
-  PMN_TRY(pmn_device_open(network->device->backend, &(pmn_device_options){.index = -1, .threads = 1}, &device, err));
+  PMN_TRY(pmn_device_open(
+      network->device->backend, &(pmn_device_options){.index = -1, .threads = 1, .isa = ""}, &device, err));
   PMN_TRY(pmn_network_run(network, bytes, 1, rows, err));
   PMN_TRY(program_run(device, program, bytes, 1, rows + width, err));
   *error = compare_rows(rows, rows + width, width);

@@ -66,6 +66,7 @@ static pmn_status open_device(const pmn_device_options *options, pmn_device **de
   pmn_cpu_device *self = NULL;
   const char *isa = options->isa != NULL ? options->isa : getenv("POMONA_ISA");
   pmn_cpu_kernels kernels;
+  if (isa != NULL && isa[0] == '\0') isa = NULL;
   if (!pmn_cpu_kernels_find(isa, options->precision, &kernels)) PMN_TRY(no_kernels(options, isa, err));
   if (options->index > 0) {
     PMN_FAIL(err, PMN_STATUS_DEVICE, "there is no cpu device %d; the only one is 0", options->index);
