@@ -6,7 +6,7 @@
  *   amx         TDPBF16PS: 16 x 16 sums += 16 x 16 pairs times 16 pairs x 16; 17 times the multiply-adds of fp32
  *   avx512bf16  VDPBF16PS: 16 sums += 16 pairs; twice the multiply-adds of fp32 where it takes as long as one of them
  *
- * Measured on a Xeon of the fourth generation, processor time of a picture on a busy machine: amx takes 0.34 of what
+ * Measured on a Xeon with AMX, one thread, processor time of a picture on a busy machine: amx takes 0.34 of what
  * fp32 takes for ResNet50, 0.46 for VGG16, 0.52 for MobileNetV2. VDPBF16PS is issued there every second cycle, two
  * fp32 multiply-adds every one: avx512bf16 loses, and is for processors without tiles (AMD from Zen 4 on: not
  * measured).
