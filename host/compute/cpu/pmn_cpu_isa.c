@@ -1,5 +1,5 @@
 /* pmn_cpu_isa.c - which instruction set the inner loops use on this processor. */
-#include "pmn_cpu_kernels.h"
+#include "pmn_cpu_network.h"
 
 #include <string.h>
 

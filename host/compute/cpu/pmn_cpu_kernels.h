@@ -7,7 +7,6 @@
 #ifndef PMN_CPU_KERNELS_H
 #define PMN_CPU_KERNELS_H
 
-#include "pmn_backend.h"
 #include "pmn_program.h"
 
 /* The end of every operation: y = min(max(v + residual, clamp_min), clamp_max). Any other activation is a second pass
@@ -131,9 +130,5 @@ typedef struct pmn_cpu_kernels {
   void (*round)(const float *from, size_t count, pmn_bf16 *to);
   size_t room_bytes; /* what gemm wants; 0 without bf16 */
 } pmn_cpu_kernels;
-
-/* Fills *kernels for an instruction set by name ("baseline", "avx2", "avx512"; with bf16 "avx512bf16", "amx"), or the
- * best one for NULL. False if this processor or this build does not have it. */
-bool pmn_cpu_kernels_find(const char *isa, pmn_precision precision, pmn_cpu_kernels *kernels);
 
 #endif
