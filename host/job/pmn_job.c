@@ -9,7 +9,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { ENTRY_MAX = 256 << 20 }; /* bytes: an entry lists the rejects of a part */
 
@@ -29,11 +28,11 @@ bool pmn_job_is_folder(const char *output) {
   return size > 0 && output[size - 1] == '/';
 }
 
-static const pmn_job_place *choose_place(const char *output) {
+const pmn_job_place *pmn_job_place_choose(const char *output) {
   return pmn_s3_is_uri(output) ? &pmn_job_bucket : &pmn_job_disk;
 }
 
-static void names_reset(pmn_job_names *names) {
+void pmn_job_names_reset(pmn_job_names *names) {
   pmn_free(names->output);
   pmn_free(names->parent);
   pmn_free(names->work);
@@ -118,7 +117,7 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   pmn_job *self = pmn_calloc(1, sizeof *self);
   *job = NULL;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a job");
-  self->place = choose_place(options->output);
+  self->place = pmn_job_place_choose(options->output);
   self->names.s3 = pmn_s3_is_uri(options->output) ? options->s3 : NULL;
   self->overwrite = options->overwrite;
   PMN_TRY(self->place->names(options->output, &self->names, err));
@@ -131,7 +130,7 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   self = NULL;
 done:
   if (self != NULL && self->lock == NULL) {
-    names_reset(&self->names);
+    pmn_job_names_reset(&self->names);
     pmn_free(self);
   } else {
     pmn_job_close(self);
@@ -151,7 +150,7 @@ void pmn_job_close(pmn_job *job) {
   bool clears = (!job->journal || job->shown) && check_lock(job, NULL) == PMN_STATUS_OK;
   if (clears && job->place->clear(&job->names, true, &removed, NULL) != PMN_STATUS_OK) removed = 0;
   job->place->unlock(job->lock);
-  names_reset(&job->names);
+  pmn_job_names_reset(&job->names);
   pmn_free(job);
 }
 
@@ -169,7 +168,7 @@ const char *pmn_job_work_folder(const pmn_job *job) {
 
 /* --------------------------------------------------------------------------------------------------- journal -- */
 
-static pmn_status read_json(pmn_folder *folder, const char *name, json_t **json, pmn_err *err) {
+pmn_status pmn_job_read_json(pmn_folder *folder, const char *name, json_t **json, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   json_error_t where;
   pmn_buf text;
@@ -222,7 +221,7 @@ pmn_status pmn_job_recall(pmn_job *job, const char *name, json_t **entry, pmn_er
   pmn_buf file;
   *entry = NULL;
   pmn_status st = name_entry(name, &file, err);
-  if (st == PMN_STATUS_OK) st = read_json(job->work, file.data, entry, err);
+  if (st == PMN_STATUS_OK) st = pmn_job_read_json(job->work, file.data, entry, err);
   pmn_buf_reset(&file);
   return st;
 }
@@ -296,7 +295,7 @@ static pmn_status face_output(pmn_job *self, json_t *plan, char **text, pmn_err 
   pmn_folder *folder = NULL;
   json_t *record = NULL;
   PMN_TRY(pmn_folder_open(self->names.s3, self->names.output, false, &folder, err));
-  PMN_TRY(read_json(folder, "_record.json", &record, err));
+  PMN_TRY(pmn_job_read_json(folder, "_record.json", &record, err));
   json_t *theirs = json_object_get(record, "plan");
   if (!json_is_object(theirs)) {
     PMN_FAIL(err, PMN_STATUS_EXISTS, "%.300s holds an output of other origin; choose another name", self->names.output);
@@ -321,7 +320,7 @@ static pmn_status find_shown(pmn_job *self, char **text, pmn_err *err) {
   st = pmn_folder_open(NULL, self->names.output, false, &folder, err);
   if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
   if (st != PMN_STATUS_OK || folder == NULL) goto done;
-  PMN_TRY(read_json(folder, "_record.json", &there, err));
+  PMN_TRY(pmn_job_read_json(folder, "_record.json", &there, err));
   if (there != NULL && json_equal(mine, there)) st = copy_record(there, text, err);
 done:
   json_decref(mine);
@@ -463,138 +462,4 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
 done:
   json_decref(shown);
   return st;
-}
-
-/* -------------------------------------------------------------------------------------------------- what is left -- */
-
-static pmn_status name_exists(const pmn_job_names *names, const char *path, bool *exists, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  struct stat info;
-  const char *key;
-  char etag[PMN_S3_ETAG];
-  int64_t size;
-  pmn_buf bucket;
-  pmn_buf_init(&bucket, 256);
-  *exists = names->s3 == NULL && lstat(path, &info) == 0;
-  if (names->s3 == NULL) goto done;
-  PMN_TRY(pmn_s3_uri_split(path, &bucket, &key, err));
-  st = pmn_s3_head(names->s3, bucket.data, key, &size, etag, err);
-  *exists = st == PMN_STATUS_OK;
-  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
-done:
-  pmn_buf_reset(&bucket);
-  return st;
-}
-
-pmn_status pmn_job_find_work(struct pmn_s3 *s3, const char *output, pmn_buf *work, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const pmn_job_place *place = choose_place(output);
-  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
-  bool has;
-  PMN_TRY(place->names(output, &names, err));
-  PMN_TRY(place->has_work(&names, &has, err));
-  if (has) PMN_TRY(pmn_buf_printf(work, err, "%s", names.work));
-done:
-  names_reset(&names);
-  return st;
-}
-
-/* What runs that wrote one file have left. Nobody takes the lock if none is there: that would only make one. */
-static pmn_status clean_file(const pmn_job_place *place, const pmn_job_names *names, int64_t *removed, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  void *lock = NULL;
-  bool has = false;
-  if (names->guard != NULL) PMN_TRY(name_exists(names, names->guard, &has, err));
-  if (has) PMN_TRY(place->guard(names, &lock, err));
-  *removed += has;
-  PMN_TRY(place->sweep(names, removed, err));
-done:
-  place->unlock(lock);
-  return st;
-}
-
-/* Who mistypes a name is not to believe that nothing is left. */
-static pmn_status check_output(
-    const pmn_job_place *place, const pmn_job_names *names, const char *output, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_job_state state = PMN_JOB_NOTHING;
-  char what[256];
-  bool exists = false;
-  if (names->guard != NULL) PMN_TRY(name_exists(names, names->output, &exists, err));
-  /* Of a folder in a bucket only what is below it is there. */
-  if (!exists && names->s3 != NULL) PMN_TRY(place->look(names, &state, what, err));
-  if (exists || state != PMN_JOB_NOTHING) goto done;
-  PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%.300s is not there, nor has a broken run left anything of it: check the name",
-      output);
-done:
-  return st;
-}
-
-static pmn_status undo_commit(const pmn_job_place *place, const pmn_job_names *names, int64_t *removed, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_folder *work = NULL;
-  json_t *commit = NULL;
-  if (place->undo == NULL) return PMN_STATUS_OK;
-  PMN_TRY(pmn_folder_open(names->s3, names->work, false, &work, err));
-  PMN_TRY(read_json(work, "commit.json", &commit, err));
-  if (commit != NULL) st = place->undo(names, commit, removed, err);
-done:
-  json_decref(commit);
-  pmn_folder_close(work);
-  return st;
-}
-
-pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const pmn_job_place *place = choose_place(output);
-  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
-  void *lock = NULL;
-  bool has;
-  *removed = 0;
-  PMN_TRY(place->names(output, &names, err));
-  PMN_TRY(place->has_work(&names, &has, err));
-  if (has) PMN_TRY(place->lock(&names, &lock, err));
-  if (has) PMN_TRY(undo_commit(place, &names, removed, err));
-  /* Uploads to a bucket may be there without a working folder. */
-  if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
-  PMN_TRY(clean_file(place, &names, removed, err));
-  if (!has && *removed == 0) PMN_TRY(check_output(place, &names, output, err));
-done:
-  place->unlock(lock);
-  names_reset(&names);
-  return st;
-}
-
-/* ------------------------------------------------------------------------------------------------------- guard -- */
-
-struct pmn_job_guard {
-  const pmn_job_place *place;
-  void *lock;
-};
-
-pmn_status pmn_job_guard_take(struct pmn_s3 *s3, const char *output, pmn_job_guard **guard, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
-  pmn_job_guard *self = pmn_calloc(1, sizeof *self);
-  *guard = NULL;
-  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
-  self->place = choose_place(output);
-  PMN_TRY(self->place->names(output, &names, err));
-  PMN_TRY(self->place->guard(&names, &self->lock, err));
-  *guard = self;
-  self = NULL;
-done:
-  pmn_job_guard_release(self);
-  names_reset(&names);
-  return st;
-}
-
-pmn_status pmn_job_guard_check(const pmn_job_guard *guard, pmn_err *err) {
-  return guard->place->check_lock != NULL ? guard->place->check_lock(guard->lock, err) : PMN_STATUS_OK;
-}
-
-void pmn_job_guard_release(pmn_job_guard *guard) {
-  if (guard == NULL) return;
-  guard->place->unlock(guard->lock);
-  pmn_free(guard);
 }

@@ -46,6 +46,11 @@ typedef struct pmn_job_place {
 } pmn_job_place;
 
 extern const pmn_job_place pmn_job_disk, pmn_job_bucket;
+const pmn_job_place *pmn_job_place_choose(const char *output);
+void pmn_job_names_reset(pmn_job_names *names);
+
+/* A file of JSON, owned by the caller; *json is NULL if there is none. PMN_STATUS_MODEL: it is damaged. */
+PMN_MUST_USE pmn_status pmn_job_read_json(pmn_folder *folder, const char *name, struct json_t **json, pmn_err *err);
 
 /* Names that an output holds: part-NNNNN.csv and its like, _record.json, _rejects.csv, _SUCCESS. */
 bool pmn_job_is_ours(const char *name);
