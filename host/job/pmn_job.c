@@ -42,17 +42,24 @@ void pmn_job_names_reset(pmn_job_names *names) {
 
 /* ------------------------------------------------------------------------------------------------------ open -- */
 
-/* What an output's record does not name is not that output's, so it is not replaced with it. */
-static pmn_status look(const pmn_job *self, pmn_job_state *state, char what[256], pmn_err *err) {
+/* What neither an output's record nor `commit`, an entry of the journal or NULL, names is not that output's, so it is
+ * not replaced with it. `there` gets the names of what is. */
+static pmn_status look(
+    const pmn_job *self, const json_t *commit, pmn_job_state *state, json_t *there, char what[256], pmn_err *err) {
   pmn_status st = self->place->look(&self->names, state, what, err);
-  if (st != PMN_STATUS_OK || *state != PMN_JOB_OUTPUT || !self->overwrite) return st;
-  st = pmn_job_find_unnamed(&self->names, what, err);
+  bool passes =
+      self->overwrite ? *state == PMN_JOB_OUTPUT || *state == PMN_JOB_HALF : *state == PMN_JOB_HALF && commit != NULL;
+  if (st != PMN_STATUS_OK || !passes) return st;
+  st = pmn_job_find_unnamed(&self->names, commit, there, what, err);
   if (what[0] != '\0') *state = PMN_JOB_FOREIGN;
   return st;
 }
 
-static pmn_status refuse_output(const pmn_job *self, pmn_job_state state, const char *what, pmn_err *err) {
-  if ((state == PMN_JOB_OUTPUT || state == PMN_JOB_HALF) && !self->overwrite) {
+/* Without overwrite nothing may be there but what a commit that broke off, and that is gone on with, has shown. */
+static pmn_status refuse_output(
+    const pmn_job *self, const json_t *commit, pmn_job_state state, const char *what, pmn_err *err) {
+  bool other = state == PMN_JOB_OUTPUT || (state == PMN_JOB_HALF && commit == NULL);
+  if (other && !self->overwrite) {
     return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
         "%.300s holds an output; choose another name or allow to overwrite it", self->names.output);
   }
@@ -86,27 +93,46 @@ done:
   return st;
 }
 
+/* What is half there is the commit's that the journal tells of, or nobody knows whose. */
+static pmn_status face_half(const pmn_job *self, const json_t *commit, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_job_state state;
+  char what[256];
+  json_t *there = json_array();
+  PMN_TRY(look(self, commit, &state, there, what, err));
+  st = refuse_output(self, commit, state, what, err);
+done:
+  json_decref(there);
+  return st;
+}
+
 /* What a broken run has left is gone on with, or removed, or in the way. */
 static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t removed = 0;
+  json_t *commit = NULL;
   bool has;
   PMN_TRY(self->place->has_work(&self->names, &has, err));
   PMN_TRY(self->place->lock(&self->names, &self->lock, err));
   self->journal = has; /* as long as nothing is known of it, it stays */
   PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
   PMN_TRY(find_journal(self, err));
-  /* What is half there is that work's, or nobody knows whose. */
-  if (state == PMN_JOB_HALF && !self->journal) PMN_TRY(refuse_output(self, state, "", err));
+  if (state == PMN_JOB_HALF) {
+    PMN_TRY(pmn_job_recall(self, "commit", &commit, err));
+    PMN_TRY(face_half(self, commit, err));
+  }
   if (self->journal && resume) goto done;
   if (self->journal && !self->overwrite) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,
         "a broken run has left its work in %.200s: go on with --resume, or remove it with pomona clean %.150s",
         self->names.work, self->names.output);
   }
+  /* Whose it is, only the journal knows, so it goes first. */
+  if (commit != NULL) PMN_TRY(self->place->undo(&self->names, commit, true, &removed, err));
   PMN_TRY(self->place->clear(&self->names, false, &removed, err));
   self->journal = false;
 done:
+  json_decref(commit);
   return st;
 }
 
@@ -114,21 +140,27 @@ pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *
   pmn_status st = PMN_STATUS_OK;
   pmn_job_state state;
   char what[256];
+  json_t *there = json_array();
   pmn_job *self = pmn_calloc(1, sizeof *self);
   *job = NULL;
-  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a job");
+  if (self == NULL || there == NULL) {
+    st = pmn_err_memory(err, sizeof *self, "a job");
+    goto done;
+  }
   self->place = pmn_job_place_choose(options->output);
   self->names.s3 = pmn_s3_is_uri(options->output) ? options->s3 : NULL;
   self->overwrite = options->overwrite;
   PMN_TRY(self->place->names(options->output, &self->names, err));
-  PMN_TRY(look(self, &state, what, err));
+  PMN_TRY(self->place->look(&self->names, &state, what, err));
+  if (state != PMN_JOB_HALF) PMN_TRY(look(self, NULL, &state, there, what, err));
   /* Whether an output that is there is this job's own is known when the plan is. */
   self->finished = state == PMN_JOB_OUTPUT && options->resume && !options->overwrite;
-  if (!self->finished && state != PMN_JOB_HALF) PMN_TRY(refuse_output(self, state, what, err));
+  if (!self->finished && state != PMN_JOB_HALF) PMN_TRY(refuse_output(self, NULL, state, what, err));
   PMN_TRY(face_work(self, state, options->resume, err));
   *job = self;
   self = NULL;
 done:
+  json_decref(there);
   if (self != NULL && self->lock == NULL) {
     pmn_job_names_reset(&self->names);
     pmn_free(self);
@@ -419,34 +451,30 @@ pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, p
   return st == PMN_STATUS_OK && job->names.s3 == NULL ? pmn_sink_commit(sink, "", err) : st;
 }
 
-/* Before the first file is shown: all that will be, and whether something else is there. A run that goes on with it
+/* Before the first file is shown: all that will be, and what of an older output is there. A run that goes on with it
  * finds its own files there, so the first entry stays. */
-static pmn_status note_commit(pmn_job *job, const json_t *files, bool replaces, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  json_t *names = json_array(), *entry = NULL;
-  PMN_TRY(pmn_job_recall(job, "commit", &entry, err));
-  if (entry != NULL) goto done;
-  entry = json_pack("{s:O, s:b}", "files", names, "replaces", replaces);
-  bool good = entry != NULL;
+static pmn_status note_commit(
+    pmn_job *job, const json_t *files, json_t *there, bool replaces, json_t **commit, pmn_err *err) {
+  json_t *names = json_array();
+  *commit = json_pack("{s:O, s:O, s:b}", "files", names, "old", there, "replaces", replaces);
+  bool good = *commit != NULL;
   for (size_t i = 0; good && i < json_array_size(files); i++) {
     good = json_array_append(names, json_object_get(json_array_get(files, i), "name")) == 0;
   }
-  st = good ? pmn_job_note(job, "commit", entry, err) : pmn_err_memory(err, 1, "an entry of the journal");
-done:
   json_decref(names);
-  json_decref(entry);
-  return st;
+  return good ? pmn_job_note(job, "commit", *commit, err) : pmn_err_memory(err, 1, "an entry of the journal");
 }
 
 pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  json_t *shown = NULL;
+  json_t *shown = NULL, *commit = NULL, *there = json_array();
   pmn_job_state state;
   char what[256];
   /* Something may have come there since the job was opened. */
   PMN_TRY(check_lock(job, err));
-  PMN_TRY(look(job, &state, what, err));
-  if (state != PMN_JOB_HALF) PMN_TRY(refuse_output(job, state, what, err));
+  PMN_TRY(pmn_job_recall(job, "commit", &commit, err));
+  PMN_TRY(look(job, commit, &state, there, what, err));
+  PMN_TRY(refuse_output(job, commit, state, what, err));
   if (job->names.s3 == NULL) {
     shown = json_loads(record, 0, NULL);
     if (shown == NULL) {
@@ -454,12 +482,15 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
       goto done;
     }
     PMN_TRY(pmn_job_note(job, "shown", shown, err));
-  } else {
-    PMN_TRY(note_commit(job, files, state != PMN_JOB_NOTHING, err));
+  } else if (commit == NULL) {
+    PMN_TRY(note_commit(job, files, there, state != PMN_JOB_NOTHING, &commit, err));
   }
-  PMN_TRY(job->place->show(&job->names, files, record, err));
+  const pmn_job_showing showing = {.files = files, .old = json_object_get(commit, "old"), .record = record};
+  PMN_TRY(job->place->show(&job->names, &showing, err));
   job->shown = true;
 done:
   json_decref(shown);
+  json_decref(commit);
+  json_decref(there);
   return st;
 }

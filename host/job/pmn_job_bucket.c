@@ -195,7 +195,6 @@ typedef struct removal {
   pmn_s3 *s3;
   const char *bucket;
   size_t prefix_size;
-  const json_t *files; /* those that stay */
   int64_t *removed;
 } removal;
 
@@ -243,17 +242,25 @@ done:
   return st;
 }
 
-/* Parts, or the list of rejects, of an older output that the new one does not have. */
-static pmn_status remove_stale(void *arg, const pmn_s3_object *object, pmn_err *err) {
-  const removal *r = arg;
-  const char *name = object->key + r->prefix_size;
-  if (!pmn_job_is_ours(name) || strcmp(name, "_record.json") == 0 || strcmp(name, "_SUCCESS") == 0)
-    return PMN_STATUS_OK;
-  for (size_t i = 0; i < json_array_size(r->files); i++) {
-    const char *kept = json_string_value(json_object_get(json_array_get(r->files, i), "name"));
-    if (kept != NULL && strcmp(kept, name) == 0) return PMN_STATUS_OK;
+static bool is_among(const char *name, const json_t *files) {
+  for (size_t i = 0; i < json_array_size(files); i++) {
+    const char *one = json_string_value(json_object_get(json_array_get(files, i), "name"));
+    if (one != NULL && strcmp(one, name) == 0) return true;
   }
-  return pmn_s3_delete(r->s3, r->bucket, object->key, err);
+  return false;
+}
+
+/* Parts, or the list of rejects, of an older output that the new one does not have. Others are not looked for: what has
+ * come there since is somebody else's. */
+static pmn_status remove_stale(pmn_folder *output, const pmn_job_showing *showing, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  for (size_t i = 0; i < json_array_size(showing->old); i++) {
+    const char *name = json_string_value(json_array_get(showing->old, i));
+    if (name == NULL || !pmn_job_is_ours(name) || is_among(name, showing->files)) continue;
+    PMN_TRY(pmn_folder_remove(output, name, err));
+  }
+done:
+  return st;
 }
 
 static pmn_status complete(const pmn_job_names *names, const below *b, const json_t *file, pmn_err *err) {
@@ -272,19 +279,17 @@ done:
   return st;
 }
 
-static pmn_status show(const pmn_job_names *names, const json_t *files, const char *record, pmn_err *err) {
+static pmn_status show(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *output = NULL;
-  int64_t removed = 0;
+  const json_t *files = showing->files;
   below b;
   PMN_TRY(below_find(names->output, &b, err));
   PMN_TRY(pmn_folder_open(names->s3, names->output, false, &output, err));
   PMN_TRY(pmn_folder_remove(output, "_SUCCESS", err));
   for (size_t i = 0; i < json_array_size(files); i++) PMN_TRY(complete(names, &b, json_array_get(files, i), err));
-  removal stale = {
-      .s3 = names->s3, .bucket = b.bucket.data, .prefix_size = b.prefix.size, .files = files, .removed = &removed};
-  PMN_TRY(list(names, &b, remove_stale, &stale, err));
-  PMN_TRY(pmn_folder_write(output, "_record.json", record, strlen(record), err));
+  PMN_TRY(remove_stale(output, showing, err));
+  PMN_TRY(pmn_folder_write(output, "_record.json", showing->record, strlen(showing->record), err));
   PMN_TRY(pmn_folder_write(output, "_SUCCESS", "", 0, err));
 done:
   pmn_folder_close(output);
@@ -294,9 +299,8 @@ done:
 
 static pmn_status remove_shown(pmn_folder *output, const json_t *files, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t count = json_array_size(files);
-  for (size_t i = 0; i <= count; i++) {
-    const char *name = i < count ? json_string_value(json_array_get(files, i)) : "_record.json";
+  for (size_t i = 0; i < json_array_size(files); i++) {
+    const char *name = json_string_value(json_array_get(files, i));
     int64_t size;
     if (name == NULL || !pmn_job_is_ours(name)) continue;
     PMN_TRY(pmn_folder_size(output, name, &size, err));
@@ -309,23 +313,27 @@ done:
 }
 
 /* The plan goes first, since who goes on would look for uploads that are no more. */
-static pmn_status undo(const pmn_job_names *names, const json_t *commit, int64_t *removed, pmn_err *err) {
+static pmn_status undo(const pmn_job_names *names, const json_t *commit, bool old_too, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *work = NULL, *output = NULL;
+  json_t *record = json_pack("[s]", "_record.json");
   int64_t size;
   PMN_TRY(pmn_folder_open(names->s3, names->output, false, &output, err));
   PMN_TRY(pmn_folder_open(names->s3, names->work, false, &work, err));
   PMN_TRY(pmn_folder_size(output, "_SUCCESS", &size, err));
   if (size >= 0) goto done; /* not begun, or done */
-  if (json_is_true(json_object_get(commit, "replaces"))) {
+  if (!old_too && json_is_true(json_object_get(commit, "replaces"))) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,
         "a run broke off while it replaced the output in %.300s, which is half old and half new: go on with --resume, "
         "or start anew with --overwrite",
         names->output);
   }
   PMN_TRY(pmn_folder_remove(work, "job.json", err));
-  st = remove_shown(output, json_object_get(commit, "files"), removed, err);
+  PMN_TRY(remove_shown(output, json_object_get(commit, "files"), removed, err));
+  if (old_too) PMN_TRY(remove_shown(output, json_object_get(commit, "old"), removed, err));
+  st = remove_shown(output, record, removed, err);
 done:
+  json_decref(record);
   pmn_folder_close(work);
   pmn_folder_close(output);
   return st;

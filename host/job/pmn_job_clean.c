@@ -79,7 +79,7 @@ static pmn_status undo_commit(const pmn_job_place *place, const pmn_job_names *n
   if (place->undo == NULL) return PMN_STATUS_OK;
   PMN_TRY(pmn_folder_open(names->s3, names->work, false, &work, err));
   PMN_TRY(pmn_job_read_json(work, "commit.json", &commit, err));
-  if (commit != NULL) st = place->undo(names, commit, removed, err);
+  if (commit != NULL) st = place->undo(names, commit, false, removed, err);
 done:
   json_decref(commit);
   pmn_folder_close(work);

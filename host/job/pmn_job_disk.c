@@ -385,12 +385,12 @@ static pmn_status remove_strays(const char *folder, pmn_err *err) {
   return st;
 }
 
-static pmn_status show(const pmn_job_names *names, const struct json_t *files, const char *record, pmn_err *err) {
+/* The files have their final names already, in the folder that is renamed, and what it replaces goes as a whole. */
+static pmn_status show(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *place = NULL;
-  (void)files; /* they have their final names already, in the folder that is renamed */
   PMN_TRY(pmn_folder_open(NULL, names->place, true, &place, err));
-  PMN_TRY(pmn_folder_write(place, "_record.json", record, strlen(record), err));
+  PMN_TRY(pmn_folder_write(place, "_record.json", showing->record, strlen(showing->record), err));
   PMN_TRY(pmn_folder_write(place, "_SUCCESS", "", 0, err));
   PMN_TRY(remove_strays(names->place, err));
   PMN_TRY(sync_folder(names->place, err));

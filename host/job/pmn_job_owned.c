@@ -24,46 +24,60 @@ bool pmn_job_is_ours(const char *name) {
 
 typedef struct search {
   json_t *named; /* an object: its keys are the names */
+  json_t *there;
   char *what;
 } search;
 
 static pmn_status find_unnamed(void *arg, const char *name, int64_t size, pmn_err *err) {
   const search *s = arg;
-  (void)size, (void)err;
-  bool is_part = name[0] != '_' && pmn_job_is_ours(name);
-  if (s->what[0] == '\0' && is_part && json_object_get(s->named, name) == NULL) snprintf(s->what, 256, "%s", name);
-  return PMN_STATUS_OK;
+  (void)size;
+  if (!pmn_job_is_ours(name) || strcmp(name, "_SUCCESS") == 0 || strcmp(name, "_record.json") == 0)
+    return PMN_STATUS_OK;
+  if (s->what[0] == '\0' && name[0] != '_' && json_object_get(s->named, name) == NULL)
+    snprintf(s->what, 256, "%s", name);
+  if (json_array_append_new(s->there, json_string(name)) == 0) return PMN_STATUS_OK;
+  return pmn_err_memory(err, 1, "the names of an output");
 }
 
-/* "files" of _record.json; NULL if it is missing, damaged, or of an older version. */
-static pmn_status read_files(pmn_folder *folder, json_t **files, pmn_err *err) {
+/* _record.json; NULL if it is missing or damaged. */
+static pmn_status read_record(pmn_folder *folder, json_t **record, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int64_t size;
   pmn_buf text;
   pmn_buf_init(&text, RECORD_MAX);
-  *files = NULL;
-  pmn_status st = pmn_folder_read(folder, "_record.json", &text, err);
-  if (st == PMN_STATUS_OK) {
-    json_t *record = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
-    *files = json_incref(json_object_get(record, "files"));
-    json_decref(record);
-  }
+  *record = NULL;
+  PMN_TRY(pmn_folder_size(folder, "_record.json", &size, err));
+  if (size < 0) goto done;
+  PMN_TRY(pmn_folder_read(folder, "_record.json", &text, err));
+  *record = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
+done:
   pmn_buf_reset(&text);
-  return st == PMN_STATUS_NOT_FOUND ? PMN_STATUS_OK : st;
+  return st;
 }
 
-pmn_status pmn_job_find_unnamed(const pmn_job_names *names, char what[256], pmn_err *err) {
+/* Of an array of names, or of objects that have one. */
+static bool add_names(json_t *named, const json_t *array) {
+  bool good = true;
+  for (size_t i = 0; good && i < json_array_size(array); i++) {
+    const json_t *one = json_array_get(array, i);
+    const char *name = json_string_value(json_is_object(one) ? json_object_get(one, "name") : one);
+    good = name == NULL || json_object_set_new(named, name, json_true()) == 0;
+  }
+  return good;
+}
+
+pmn_status pmn_job_find_unnamed(
+    const pmn_job_names *names, const json_t *commit, json_t *there, char what[256], pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *folder = NULL;
-  json_t *files = NULL;
-  search s = {.named = json_object(), .what = what};
-  bool good = s.named != NULL;
+  json_t *record = NULL;
+  search s = {.named = json_object(), .there = there, .what = what};
   what[0] = '\0';
   PMN_TRY(pmn_folder_open(names->s3, names->output, false, &folder, err));
-  PMN_TRY(read_files(folder, &files, err));
-  if (!json_is_array(files)) goto done;
-  for (size_t i = 0; good && i < json_array_size(files); i++) {
-    const char *name = json_string_value(json_object_get(json_array_get(files, i), "name"));
-    good = name == NULL || json_object_set_new(s.named, name, json_true()) == 0;
-  }
+  PMN_TRY(read_record(folder, &record, err));
+  bool good = s.named != NULL && add_names(s.named, json_object_get(record, "files")) &&
+              add_names(s.named, json_object_get(commit, "files")) &&
+              add_names(s.named, json_object_get(commit, "old"));
   if (!good) {
     st = pmn_err_memory(err, 1, "the names of an output");
     goto done;
@@ -71,7 +85,7 @@ pmn_status pmn_job_find_unnamed(const pmn_job_names *names, char what[256], pmn_
   st = pmn_folder_list(folder, find_unnamed, &s, err);
 done:
   json_decref(s.named);
-  json_decref(files);
+  json_decref(record);
   pmn_folder_close(folder);
   return st;
 }

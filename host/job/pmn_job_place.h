@@ -18,6 +18,13 @@ typedef struct pmn_job_names {
  */
 typedef enum pmn_job_state { PMN_JOB_NOTHING, PMN_JOB_FOREIGN, PMN_JOB_HALF, PMN_JOB_OUTPUT } pmn_job_state;
 
+/* What becomes the output. `old`: names of files of an older one, or of a commit that broke off; those that are not
+ * among `files` go. */
+typedef struct pmn_job_showing {
+  const struct json_t *files, *old;
+  const char *record;
+} pmn_job_showing;
+
 typedef struct pmn_job_place {
   PMN_MUST_USE pmn_status (*names)(const char *output, pmn_job_names *names, pmn_err *err);
   /* Can an output be made there at all? *what is one of its files, for PMN_JOB_FOREIGN a file that is not ours. */
@@ -35,12 +42,12 @@ typedef struct pmn_job_place {
    * believed as long as it is there; the lock last, and only if `lock_too`: that of a bucket ends with unlock. */
   PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err);
   /* All `files` are in place: with the run record they become the output. */
-  PMN_MUST_USE pmn_status (*show)(
-      const pmn_job_names *names, const struct json_t *files, const char *record, pmn_err *err);
+  PMN_MUST_USE pmn_status (*show)(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err);
   /* Removes what a commit has shown that broke off; `commit` is its entry in the journal. PMN_STATUS_EXISTS: it
-   * replaced an older output, which is not to be had any more. NULL where all is shown at one stroke. */
+   * replaced an older output, which is not to be had any more, and what is left of that goes only if `old_too`. NULL
+   * where all is shown at one stroke. */
   PMN_MUST_USE pmn_status (*undo)(
-      const pmn_job_names *names, const struct json_t *commit, int64_t *removed, pmn_err *err);
+      const pmn_job_names *names, const struct json_t *commit, bool old_too, int64_t *removed, pmn_err *err);
   /* What broken runs leave of outputs that are single files. */
   PMN_MUST_USE pmn_status (*sweep)(const pmn_job_names *names, int64_t *removed, pmn_err *err);
 } pmn_job_place;
@@ -54,8 +61,10 @@ PMN_MUST_USE pmn_status pmn_job_read_json(pmn_folder *folder, const char *name, 
 
 /* Names that an output holds: part-NNNNN.csv and its like, _record.json, _rejects.csv, _SUCCESS. */
 bool pmn_job_is_ours(const char *name);
-/* Parts of that form that the record of a finished output does not name: the first one into `what`; "" if there is
- * none, or no record that names any files. */
-PMN_MUST_USE pmn_status pmn_job_find_unnamed(const pmn_job_names *names, char what[256], pmn_err *err);
+/* Parts of that form that neither OUT's record nor `commit` names, which is an entry of the journal or NULL: the first
+ * one into `what`; "" if there is none. `there`: an array, which gets the names of all parts and of the list of rejects
+ * that are there. */
+PMN_MUST_USE pmn_status pmn_job_find_unnamed(
+    const pmn_job_names *names, const struct json_t *commit, struct json_t *there, char what[256], pmn_err *err);
 
 #endif

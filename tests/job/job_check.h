@@ -118,7 +118,8 @@ static inline pmn_status run_job(
   pmn_job *job = NULL;
   char *record = NULL, *text = NULL;
   json_t *plan = plan_for(letter), *files = json_array();
-  json_t *mine = json_pack("{s:O, s:i, s:i}", "plan", plan, "process", (int)getpid(), "number", number++);
+  json_t *mine = json_pack("{s:s, s:O, s:O, s:i, s:i}", "pomona", "a test", "files", files, "plan", plan, "process",
+      (int)getpid(), "number", number++);
   PMN_TRY(open_job(output, overwrite, resume, &job, err));
   PMN_TRY(pmn_job_begin(job, plan, &record, err));
   if (found != NULL) *found = record != NULL;

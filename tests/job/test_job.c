@@ -173,8 +173,6 @@ static void names_much_like_ours(void **state) {
     unlink(in_folder(path));
   }
   put_text(in_folder("out/part-00003.csv"), "precious");
-  put_text(in_folder("out/_record.json"), "{\"files\": [{\"name\": \"part-00000.csv\"}, {\"name\": "
-                                          "\"part-00001.csv\"}, {\"name\": \"part-00002.csv\"}, {}]}");
   check_fails(try_job(in_folder("out/"), true, false, &err), PMN_STATUS_WRITE, "part-00003.csv, which is none");
   unlink(in_folder("out/part-00003.csv"));
   put_text(in_folder("out/_rejects.csv"), "path,stage,reason\n");
@@ -565,13 +563,16 @@ static void finished_output_is_found_again(void **state) {
   assert_null(strstr(err.message, ".pomona"));
   assert_int_equal(output_letter(in_folder("out")), 'a');
   /* Of another origin: no record, one without a plan, a damaged one. */
+  assert_int_equal(rename(in_folder("out/_record.json"), in_folder("record")), 0);
   put_text(in_folder("out/_record.json"), "{");
   check_fails(run_job(in_folder("out/"), 'a', false, true, &found, &err), PMN_STATUS_MODEL, "is damaged");
   put_text(in_folder("out/_record.json"), "{\"plan\": 1}");
   check_fails(run_job(in_folder("out/"), 'a', false, true, &found, &err), PMN_STATUS_EXISTS, "other origin");
   unlink(in_folder("out/_record.json"));
   check_fails(run_job(in_folder("out/"), 'a', false, true, &found, &err), PMN_STATUS_EXISTS, "other origin");
-  assert_string_equal(names_in(folder), "out");
+  assert_string_equal(names_in(folder), "out record");
+  check_fails(run_job(in_folder("out/"), 'a', true, true, &found, &err), PMN_STATUS_WRITE, "part-00000.csv");
+  assert_int_equal(rename(in_folder("record"), in_folder("out/_record.json")), 0);
   check_ok(run_job(in_folder("out/"), 'a', true, true, &found, &err)); /* overwrite makes it anew */
   assert_false(found);
   assert_int_equal(output_letter(in_folder("out")), 'a');

@@ -1,0 +1,139 @@
+"""Outputs in a bucket beside other people's objects, and locks that change hands: what is not a run's own stays.
+
+Usage: check_outputs.py POMONA POMONA_ORCHARD moto|swift
+"""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import check_extract
+import moto_server
+import serving
+import swift
+from check_extract import GO_ON, MISSING, OK, REJECTS, SMALL, WRITE, Lab, wait_for
+from faulty_proxy import FaultyProxy
+
+PLAN = ["--parts", "2", "--format", "csv"]
+DIFFERS = 7  # exit code
+
+lab = None
+
+
+@contextlib.contextmanager
+def scene(name):
+    """Nothing lies below that name, before and after."""
+    yield lab.uri(f"{name}/")
+    for key in lab.keys(f"{name}/"):
+        lab.boto.delete_object(Bucket=lab.bucket, Key=f"{name}/{key}")
+    for entry in lab.boto.list_multipart_uploads(Bucket=lab.bucket).get("Uploads", []):
+        if entry["Key"].startswith(f"{name}/"):
+            lab.boto.abort_multipart_upload(Bucket=lab.bucket, Key=entry["Key"], UploadId=entry["UploadId"])
+
+
+@contextlib.contextmanager
+def held(method, target, *words, nth=1, seconds=2):
+    """A run whose nth such request is answered late; inside, the server has seen that request. Gives the child."""
+    with FaultyProxy(lab.server.port) as line:
+        line.fault(method, target, "late", nth=nth, seconds=seconds)
+        child = lab.start("extract", lab.uri("pics/"), *words, *SMALL, AWS_ENDPOINT_URL_S3=line.url)
+        while line.faults_left() and child.poll() is None:
+            time.sleep(0.02)
+        yield child
+        child.kill()
+        child.communicate()
+
+
+def ends(child, code, says=""):
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == code and says in err.decode(), (child.returncode, err)
+
+
+def content(prefix):
+    """All that is there, but for the work of runs and the record, which holds times."""
+    return {key: lab.get(prefix + key) for key in lab.keys(prefix)
+            if not key.startswith("_temporary/") and key != "_record.json"}
+
+
+def check_parts_that_appear():
+    """Parts that somebody else puts there while a run computes, or behind one that was killed: refused, not touched."""
+    mine = {"part-00001.csv": b"mine", "part-00005.csv": b"mine"}
+    for words, code in (([], WRITE), (["--overwrite"], WRITE)):
+        with scene("appear") as out, held("GET", "/pics/", "-o", out, *PLAN, *words, nth=40) as child:
+            for name, data in mine.items():
+                lab.put(f"appear/{name}", data)
+            ends(child, code, "part-00001.csv" if words else "holds an output")
+            assert content("appear/") == mine, content("appear/")
+            lab.extract(lab.uri("pics/"), out, *PLAN, "--resume", *words, code=WRITE)
+            lab.run("clean", out)
+            assert content("appear/") == mine and lab.uploads("appear/") == []
+    with scene("appear") as out:
+        child = lab.start("extract", lab.uri("pics/"), "-o", out, *SMALL, *PLAN)
+        wait_for("appear/", "part-00000.json", child)
+        child.kill()
+        child.communicate()
+        for name, data in mine.items():
+            lab.put(f"appear/{name}", data)
+        for words in (["--resume"], ["--overwrite"], []):
+            lab.extract(lab.uri("pics/"), out, *PLAN, *words, code=WRITE)
+            assert content("appear/") == mine
+        for name in mine:
+            lab.boto.delete_object(Bucket=lab.bucket, Key=f"appear/{name}")
+        lab.extract(lab.uri("pics/"), out, *PLAN, "--resume")
+        assert "_SUCCESS" in lab.keys("appear/")
+
+
+def check_parts_in_a_half():
+    """A commit that broke off is gone on with or begun anew; other people's parts in it are in the way of both."""
+    for over in (False, True):
+        for word in ("--resume", "--overwrite"):
+            with scene("half") as out, FaultyProxy(lab.server.port) as line:
+                if over:
+                    lab.extract(lab.uri("pics/"), out, "--parts", 4, "--format", "csv")
+                line.fault("POST", r"part-00001.csv\?uploadId", "error", times=100, status=403, code="AccessDenied")
+                lab.extract(lab.uri("pics/"), out, *PLAN, *["--overwrite"] * over, code=WRITE,
+                            AWS_ENDPOINT_URL_S3=line.url)
+                lab.put("half/part-00009.csv", b"mine")
+                before = content("half/")
+                lab.extract(lab.uri("pics/"), out, *PLAN, word, code=WRITE, says="part-00009.csv")
+                assert content("half/") == before
+                lab.boto.delete_object(Bucket=lab.bucket, Key="half/part-00009.csv")
+                # Begun anew with another number of parts, and broken off again: what was there is still known.
+                plan = PLAN if word == "--resume" else ["--parts", "3", "--format", "csv"]
+                lab.extract(lab.uri("pics/"), out, *plan, word)
+                parts = [key for key in lab.keys("half/") if key.startswith("part-")]
+                assert len(parts) == int(plan[1]) and "_SUCCESS" in lab.keys("half/"), lab.keys("half/")
+                lab.run("verify", out)
+
+
+CHECKS = {
+    "moto": [check_parts_that_appear, check_parts_in_a_half],
+    "swift": [check_parts_that_appear],
+}
+
+
+def main():
+    global lab
+    pomona, orchard, kind, *only = sys.argv[1:]
+    Server = {"moto": moto_server.Moto, "swift": swift.Swift}[kind]
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pomona-outputs-"))
+    try:
+        with Server() as server:
+            lab = check_extract.lab = Lab(pomona, orchard, server, folder)
+            for check in CHECKS[kind]:
+                if only and check.__name__ not in only:
+                    continue
+                began = time.monotonic()
+                check()
+                print(f"{check.__name__}: {time.monotonic() - began:.1f} s", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    serving.main(main)
