@@ -485,7 +485,8 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
   } else if (commit == NULL) {
     PMN_TRY(note_commit(job, files, there, state != PMN_JOB_NOTHING, &commit, err));
   }
-  const pmn_job_showing showing = {.files = files, .old = json_object_get(commit, "old"), .record = record};
+  const pmn_job_showing showing = {
+      .files = files, .old = json_object_get(commit, "old"), .record = record, .lock = job->lock};
   PMN_TRY(job->place->show(&job->names, &showing, err));
   job->shown = true;
 done:

@@ -257,6 +257,7 @@ static pmn_status remove_stale(pmn_folder *output, const pmn_job_showing *showin
   for (size_t i = 0; i < json_array_size(showing->old); i++) {
     const char *name = json_string_value(json_array_get(showing->old, i));
     if (name == NULL || !pmn_job_is_ours(name) || is_among(name, showing->files)) continue;
+    PMN_TRY(check_lock(showing->lock, err));
     PMN_TRY(pmn_folder_remove(output, name, err));
   }
 done:
@@ -279,17 +280,34 @@ done:
   return st;
 }
 
+/* An upload that is gone may be so because another run has taken over, which is the better thing to tell. */
+static pmn_status complete_all(
+    const pmn_job_names *names, const below *b, const pmn_job_showing *showing, pmn_err *err) {
+  pmn_err lost = PMN_ERR_INIT;
+  pmn_status st = PMN_STATUS_OK;
+  for (size_t i = 0; st == PMN_STATUS_OK && i < json_array_size(showing->files); i++) {
+    st = complete(names, b, json_array_get(showing->files, i), err);
+  }
+  if (st == PMN_STATUS_OK || check_lock(showing->lock, &lost) != PMN_STATUS_EXISTS) return st;
+  if (err != NULL) *err = lost;
+  return PMN_STATUS_EXISTS;
+}
+
+/* Who takes over another's work ends its uploads, so what is completed needs no look at the lock. Of the rest each
+ * request has one: S3 has nothing that would make the two one. */
 static pmn_status show(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *output = NULL;
-  const json_t *files = showing->files;
   below b;
   PMN_TRY(below_find(names->output, &b, err));
   PMN_TRY(pmn_folder_open(names->s3, names->output, false, &output, err));
+  PMN_TRY(check_lock(showing->lock, err));
   PMN_TRY(pmn_folder_remove(output, "_SUCCESS", err));
-  for (size_t i = 0; i < json_array_size(files); i++) PMN_TRY(complete(names, &b, json_array_get(files, i), err));
+  PMN_TRY(complete_all(names, &b, showing, err));
   PMN_TRY(remove_stale(output, showing, err));
+  PMN_TRY(check_lock(showing->lock, err));
   PMN_TRY(pmn_folder_write(output, "_record.json", showing->record, strlen(showing->record), err));
+  PMN_TRY(check_lock(showing->lock, err));
   PMN_TRY(pmn_folder_write(output, "_SUCCESS", "", 0, err));
 done:
   pmn_folder_close(output);

@@ -113,7 +113,13 @@ static int64_t boot_seconds(void) {
 pmn_status pmn_job_lock_check(const pmn_job_lock *self, pmn_err *err) {
   owner o;
   pmn_status st = read_owner(self, &o, err);
-  if (st != PMN_STATUS_OK || o.id[0] == '\0' || strcmp(o.id, self->id) == 0) return st;
+  if (st != PMN_STATUS_OK || strcmp(o.id, self->id) == 0) return st;
+  if (o.id[0] == '\0') {
+    return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
+        "the lock of this run, s3://%.60s/%.200s, is gone: another run has taken this one for dead, and has ended; "
+        "look at its output",
+        self->bucket, self->key);
+  }
   bool young = boot_seconds() - self->began <= DEAD_SECONDS;
   return pmn_err_set(err, PMN_STATUS_EXISTS, 0,
       "another run (process %lld of %s) has %s and writes the output now; leave it to that one", (long long)o.process,

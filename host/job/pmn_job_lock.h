@@ -15,7 +15,7 @@ typedef struct pmn_job_lock pmn_job_lock;
 /* `key` of the object. PMN_STATUS_EXISTS: a living run has it; the message says which. */
 PMN_MUST_USE pmn_status pmn_job_lock_take(
     pmn_s3 *s3, const char *bucket, const char *key, const char *output, pmn_job_lock **lock, pmn_err *err);
-/* PMN_STATUS_EXISTS: another run has taken it over. */
+/* PMN_STATUS_EXISTS: another run has taken it over, and has ended by now if it is gone. */
 PMN_MUST_USE pmn_status pmn_job_lock_check(const pmn_job_lock *lock, pmn_err *err);
 /* Gives it back and removes the object, unless it is another's by now. Accepts NULL. */
 void pmn_job_lock_destroy(pmn_job_lock *lock);

@@ -23,6 +23,7 @@ typedef enum pmn_job_state { PMN_JOB_NOTHING, PMN_JOB_FOREIGN, PMN_JOB_HALF, PMN
 typedef struct pmn_job_showing {
   const struct json_t *files, *old;
   const char *record;
+  const void *lock; /* is asked for again and again: a run may sleep at any point, and be taken for dead */
 } pmn_job_showing;
 
 typedef struct pmn_job_place {

@@ -111,9 +111,38 @@ def check_parts_in_a_half():
                 lab.run("verify", out)
 
 
+def dead_lock(key):
+    """The lock that is there, as of a process of this machine that is no more."""
+    child = lab.start("--version")
+    child.communicate()
+    return json.dumps(json.loads(lab.get(key)) | {"id": "0" * 32, "process": child.pid}).encode()
+
+
+def check_asleep():
+    """A run that sleeps at any point of its commit, is taken for dead and wakes up harms nothing of what another has
+    made meanwhile."""
+    points = [("POST", r"part-00001.csv\?uploadId"), ("POST", r"_rejects.csv\?uploadId"), ("PUT", "_record.json"),
+              ("DELETE", "part-00002.csv"), ("DELETE", "_SUCCESS")]
+    for method, target in points:
+        with scene("asleep") as out:
+            lab.extract(lab.uri("pics/"), out, "--parts", 4, "--format", "csv")
+            with held(method, target, "-o", out, *PLAN, "--overwrite") as child:
+                time.sleep(0.2)  # until the server has done it
+                child.send_signal(signal.SIGSTOP)
+                lab.put("asleep/_temporary/lock.json", dead_lock("asleep/_temporary/lock.json"))
+                lab.extract(lab.uri("pics/"), out, "--parts", 5, "--format", "csv", "--overwrite")
+                lab.run("verify", out)
+                before, record = content("asleep/"), lab.get("asleep/_record.json")
+                child.send_signal(signal.SIGCONT)
+                ends(child, WRITE, "taken this one for dead")
+            assert content("asleep/") == before and lab.get("asleep/_record.json") == record, (method, target)
+            lab.run("verify", out)
+            assert not [key for key in lab.keys("asleep/") if key.startswith("_temporary/")], lab.keys("asleep/")
+
+
 CHECKS = {
-    "moto": [check_parts_that_appear, check_parts_in_a_half],
-    "swift": [check_parts_that_appear],
+    "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep],
+    "swift": [check_parts_that_appear, check_asleep],
 }
 
 
