@@ -65,8 +65,9 @@ static pmn_status refuse_output(
   }
   if (state == PMN_JOB_FOREIGN) {
     return pmn_err_set(err, self->overwrite ? PMN_STATUS_WRITE : PMN_STATUS_EXISTS, 0,
-        "%.200s holds %.200s, which is none of Pomona's and is not removed; choose another name", self->names.output,
-        what);
+        "%.200s holds %.200s, which is none of Pomona's and is not removed; choose another name, or remove it "
+        "yourself",
+        self->names.output, what);
   }
   return PMN_STATUS_OK;
 }

@@ -1,5 +1,6 @@
 /* pmn_job_owned.c - which files of a folder are an output's own; see pmn_job_place.h. What is not is never removed. */
 #include "pmn_folder.h"
+#include "pmn_infile.h"
 #include "pmn_job_place.h"
 
 #include <jansson.h>
@@ -25,16 +26,17 @@ bool pmn_job_is_ours(const char *name) {
 typedef struct search {
   json_t *named; /* an object: its keys are the names */
   json_t *there;
+  bool has_record; /* and it is Pomona's */
   char *what;
 } search;
 
 static pmn_status find_unnamed(void *arg, const char *name, int64_t size, pmn_err *err) {
   const search *s = arg;
-  (void)size;
-  if (!pmn_job_is_ours(name) || strcmp(name, "_SUCCESS") == 0 || strcmp(name, "_record.json") == 0)
-    return PMN_STATUS_OK;
-  if (s->what[0] == '\0' && name[0] != '_' && json_object_get(s->named, name) == NULL)
-    snprintf(s->what, 256, "%s", name);
+  bool success = strcmp(name, "_SUCCESS") == 0, record = strcmp(name, "_record.json") == 0, part = name[0] != '_';
+  if (!pmn_job_is_ours(name)) return PMN_STATUS_OK;
+  bool foreign = (success && size > 0) || (record && !s->has_record) || (part && !json_object_get(s->named, name));
+  if (foreign && s->what[0] == '\0') snprintf(s->what, 256, "%s", name);
+  if (success || record) return PMN_STATUS_OK;
   if (json_array_append_new(s->there, json_string(name)) == 0) return PMN_STATUS_OK;
   return pmn_err_memory(err, 1, "the names of an output");
 }
@@ -66,6 +68,26 @@ static bool add_names(json_t *named, const json_t *array) {
   return good;
 }
 
+/* An empty file passes for a list of rejects, too. */
+static pmn_status check_rejects(const pmn_job_names *names, char what[256], pmn_err *err) {
+  static const char file_name[] = "_rejects.csv", header[] = "path,stage,reason\n";
+  pmn_status st = PMN_STATUS_OK;
+  char begin[sizeof header] = "";
+  pmn_infile *file = NULL;
+  pmn_buf path;
+  pmn_buf_init(&path, 1 << 16);
+  PMN_TRY(pmn_buf_printf(&path, err, "%s/%s", names->output, file_name));
+  PMN_TRY(pmn_infile_open(names->s3, path.data, &file, err));
+  if (file == NULL || pmn_infile_size(file) == 0) goto done;
+  int64_t size = pmn_infile_size(file), most = (int64_t)strlen(header);
+  PMN_TRY(pmn_infile_read(file, 0, begin, (size_t)(size < most ? size : most), err));
+  if (strcmp(begin, header) != 0) snprintf(what, 256, "%s", file_name);
+done:
+  pmn_infile_close(file);
+  pmn_buf_reset(&path);
+  return st;
+}
+
 pmn_status pmn_job_find_unnamed(
     const pmn_job_names *names, const json_t *commit, json_t *there, char what[256], pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -82,7 +104,9 @@ pmn_status pmn_job_find_unnamed(
     st = pmn_err_memory(err, 1, "the names of an output");
     goto done;
   }
-  st = pmn_folder_list(folder, find_unnamed, &s, err);
+  s.has_record = json_is_string(json_object_get(record, "pomona"));
+  PMN_TRY(pmn_folder_list(folder, find_unnamed, &s, err));
+  if (what[0] == '\0') st = check_rejects(names, what, err);
 done:
   json_decref(s.named);
   json_decref(record);

@@ -62,8 +62,9 @@ PMN_MUST_USE pmn_status pmn_job_read_json(pmn_folder *folder, const char *name, 
 
 /* Names that an output holds: part-NNNNN.csv and its like, _record.json, _rejects.csv, _SUCCESS. */
 bool pmn_job_is_ours(const char *name);
-/* Parts of that form that neither OUT's record nor `commit` names, which is an entry of the journal or NULL: the first
- * one into `what`; "" if there is none. `there`: an array, which gets the names of all parts and of the list of rejects
+/* What has such a name and is none of Pomona's all the same: a part that neither OUT's record nor `commit` names, which
+ * is an entry of the journal or NULL; a record, a list of rejects or a _SUCCESS that is none. The first one goes into
+ * `what`; "" if there is none. `there`: an array, which gets the names of all parts and of the list of rejects
  * that are there. */
 PMN_MUST_USE pmn_status pmn_job_find_unnamed(
     const pmn_job_names *names, const struct json_t *commit, struct json_t *there, char what[256], pmn_err *err);

@@ -180,6 +180,37 @@ static void names_much_like_ours(void **state) {
   assert_int_equal(output_letter(in_folder("out")), 'b');
 }
 
+/* Of other people's files with exactly our names the content tells, and of parts the record; without one, or with one
+ * that names no files, nobody knows whose they are. */
+static void names_just_like_ours(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *text;
+  } files[] = {{"part-00000.csv", "precious"}, {"_record.json", "{\"mine\": 1}"}, {"_record.json", "precious"},
+      {"_record.json", ""}, {"_rejects.csv", "precious"}, {"_rejects.csv", "path,stage,reasons of mine\n"},
+      {"_SUCCESS", "precious"}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (int beside = 0; beside < 2; beside++) { /* beside an output of ours, too */
+      pmn_err err = PMN_ERR_INIT;
+      char path[64];
+      snprintf(path, sizeof path, "out/%s", files[i].name);
+      if (beside == 1 && i == 0) continue;
+      if (beside == 1)
+        check_ok(run_job(in_folder("out/"), 'a', false, false, NULL, &err));
+      else
+        assert_int_equal(mkdir(in_folder("out"), 0700), 0);
+      put_text(in_folder(path), files[i].text);
+      const char *before = names_in(in_folder("out"));
+      check_fails(try_job(in_folder("out/"), true, false, &err), PMN_STATUS_WRITE,
+          beside == 1 && strcmp(files[i].name, "_record.json") == 0 ? "which is none" : files[i].name);
+      assert_non_null(strstr(err.message, "choose another name, or remove it yourself"));
+      check_text(in_folder(path), files[i].text);
+      assert_string_equal(names_in(in_folder("out")), before);
+      check_folder_remove(in_folder("out"));
+    }
+  }
+}
+
 /* A folder that has the name of the working folder by chance. */
 static void foreign_work(void **state) {
   (void)state;
@@ -571,7 +602,7 @@ static void finished_output_is_found_again(void **state) {
   unlink(in_folder("out/_record.json"));
   check_fails(run_job(in_folder("out/"), 'a', false, true, &found, &err), PMN_STATUS_EXISTS, "other origin");
   assert_string_equal(names_in(folder), "out record");
-  check_fails(run_job(in_folder("out/"), 'a', true, true, &found, &err), PMN_STATUS_WRITE, "part-00000.csv");
+  check_fails(run_job(in_folder("out/"), 'a', true, true, &found, &err), PMN_STATUS_WRITE, "part-0000");
   assert_int_equal(rename(in_folder("record"), in_folder("out/_record.json")), 0);
   check_ok(run_job(in_folder("out/"), 'a', true, true, &found, &err)); /* overwrite makes it anew */
   assert_false(found);
@@ -685,6 +716,7 @@ int main(void) {
       TEST(mount_points),
       TEST(foreign_files),
       TEST(names_much_like_ours),
+      TEST(names_just_like_ours),
       TEST(foreign_work),
       TEST(outputs_there),
       TEST(outputs_that_appear),

@@ -111,6 +111,17 @@ def check_parts_in_a_half():
                 lab.run("verify", out)
 
 
+def check_exact_names():
+    """What has exactly a name of ours, but is none of it, is neither replaced nor removed."""
+    theirs = {"part-00000.csv": b"mine", "_record.json": b'{"mine": 1}', "_rejects.csv": b"mine", "_SUCCESS": b"mine"}
+    for name, data in theirs.items():
+        with scene("exact") as out:
+            lab.put(f"exact/{name}", data)
+            lab.extract(lab.uri("pics/"), out, *PLAN, "--overwrite", code=WRITE, says=name)
+            lab.run("clean", out, says="0 files")
+            assert lab.keys("exact/") == [name] and lab.get(f"exact/{name}") == data
+
+
 def dead_lock(key):
     """The lock that is there, as of a process of this machine that is no more."""
     child = lab.start("--version")
@@ -141,8 +152,8 @@ def check_asleep():
 
 
 CHECKS = {
-    "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep],
-    "swift": [check_parts_that_appear, check_asleep],
+    "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep, check_exact_names],
+    "swift": [check_parts_that_appear, check_asleep, check_exact_names],
 }
 
 
