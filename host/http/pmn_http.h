@@ -59,6 +59,8 @@ void pmn_http_answer_init(pmn_http_answer *answer);
 void pmn_http_answer_reset(pmn_http_answer *answer);
 /* The value of a header, in any case of letters, of several the last; "" if there is none. Borrowed from the answer. */
 const char *pmn_http_answer_header(const pmn_http_answer *answer, const char *name);
+/* A header that is a date; (time_t)-1 if it is none, or not there. */
+time_t pmn_http_answer_date(const pmn_http_answer *answer, const char *name);
 /* The server's clock, by its Date; (time_t)-1 if it does not say. */
 time_t pmn_http_answer_time(const pmn_http_answer *answer);
 

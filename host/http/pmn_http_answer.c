@@ -55,6 +55,10 @@ const char *pmn_http_answer_header(const pmn_http_answer *answer, const char *na
   return last;
 }
 
+time_t pmn_http_answer_date(const pmn_http_answer *answer, const char *name) {
+  return curl_getdate(pmn_http_answer_header(answer, name), NULL);
+}
+
 time_t pmn_http_answer_time(const pmn_http_answer *answer) {
-  return curl_getdate(pmn_http_answer_header(answer, "Date"), NULL);
+  return pmn_http_answer_date(answer, "Date");
 }

@@ -36,7 +36,7 @@ struct pmn_job_lock {
 
 typedef struct owner {
   char id[ID_SIZE], host[128], machine[MACHINE_SIZE];
-  int64_t process, time;
+  int64_t process;
 } owner;
 
 /* Where numbers of processes mean the same: this start of this kernel, this container. Host names are not unique. "" if
@@ -50,6 +50,7 @@ static void find_machine(char machine[MACHINE_SIZE]) {
   snprintf(machine, MACHINE_SIZE, "%s%s%s", good ? boot : "", good ? " " : "", good ? container : "");
 }
 
+/* The time is for people: nobody's clock is believed. */
 static char *owner_text(const pmn_job_lock *self) {
   char host[128] = "", machine[MACHINE_SIZE];
   if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
@@ -73,20 +74,19 @@ static pmn_status put(const pmn_job_lock *self, bool only_new, pmn_err *err) {
 static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const char *id, *host, *machine;
-  json_int_t process, when;
+  json_int_t process;
   pmn_buf text;
-  *o = (owner){.time = 0};
+  *o = (owner){.process = 0};
   pmn_buf_init(&text, TEXT_MAX);
   st = pmn_s3_get(self->s3, self->bucket, self->key, -1, NULL, &text, err);
   if (st == PMN_STATUS_OK) {
     json_t *json = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
-    if (json_unpack(json, "{s:s, s:s, s:s, s:I, s:I}", "id", &id, "host", &host, "machine", &machine, "process",
-            &process, "time", &when) == 0) {
+    if (json_unpack(json, "{s:s, s:s, s:s, s:I}", "id", &id, "host", &host, "machine", &machine, "process", &process) ==
+        0) {
       snprintf(o->id, sizeof o->id, "%s", id);
       snprintf(o->host, sizeof o->host, "%s", host);
       snprintf(o->machine, sizeof o->machine, "%s", machine);
       o->process = process;
-      o->time = when;
     }
     json_decref(json);
   }
@@ -94,12 +94,18 @@ static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
   return st == PMN_STATUS_NOT_FOUND ? PMN_STATUS_OK : st;
 }
 
-static bool is_alive(const owner *o) {
+/* *age: seconds since the last sign of life. A process of this machine that is there may be another one by now, with
+ * the same number, so the object must be young, too. */
+static pmn_status is_alive(const pmn_job_lock *self, const owner *o, bool *alive, int64_t *age, pmn_err *err) {
   char machine[MACHINE_SIZE];
-  if (o->id[0] == '\0' || (int64_t)time(NULL) - o->time > DEAD_SECONDS) return false;
+  *alive = false;
+  if (o->id[0] == '\0') return PMN_STATUS_OK;
   find_machine(machine);
   bool here = machine[0] != '\0' && strcmp(machine, o->machine) == 0;
-  return !here || kill((pid_t)o->process, 0) == 0 || errno != ESRCH;
+  if (here && kill((pid_t)o->process, 0) != 0 && errno == ESRCH) return PMN_STATUS_OK;
+  pmn_status st = pmn_s3_age(self->s3, self->bucket, self->key, age, err);
+  *alive = st == PMN_STATUS_OK && *age <= DEAD_SECONDS;
+  return st == PMN_STATUS_NOT_FOUND ? PMN_STATUS_OK : st;
 }
 
 static int64_t boot_seconds(void) {
@@ -161,12 +167,15 @@ static pmn_status take_over(pmn_job_lock *self, const char *output, pmn_err *err
   pmn_status st = PMN_STATUS_OK;
   owner o;
   const struct timespec pause = {.tv_sec = 1};
+  bool alive;
+  int64_t age;
   PMN_TRY(read_owner(self, &o, err));
-  if (is_alive(&o)) {
+  PMN_TRY(is_alive(self, &o, &alive, &age, err));
+  if (alive) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,
         "another run (process %lld of %s, last heard of %lld s ago) is writing %.200s; wait for it, or name another "
         "output",
-        (long long)o.process, o.host, (long long)((int64_t)time(NULL) - o.time), output);
+        (long long)o.process, o.host, (long long)age, output);
   }
   PMN_TRY(put(self, false, err));
   nanosleep(&pause, NULL);

@@ -1,8 +1,8 @@
 /* pmn_job_lock.h - one run at a time on an output in a bucket; private to this room.
  *
- * A bucket has no locks. The object `lock.json` says who is at work; its owner writes a new time into it while it
- * lives. It is dead when that time is two minutes old, or at once if it was a process of this machine that is no more.
- * Clocks are taken to agree to a minute, as signatures need them anyway.
+ * A bucket has no locks. The object `lock.json` says who is at work; its owner writes it anew every 30 seconds while it
+ * lives. It is dead when the object is two minutes old, or at once if it was a process of this machine that is no more.
+ * How old it is the server says, by its own clock both now and then: clocks of clients may be off by any time.
  */
 #ifndef PMN_JOB_LOCK_H
 #define PMN_JOB_LOCK_H

@@ -83,6 +83,9 @@ PMN_MUST_USE pmn_status pmn_s3_put(
 /* Size and ETag; PMN_STATUS_NOT_FOUND without a message's fuss if there is none. */
 PMN_MUST_USE pmn_status pmn_s3_head(
     pmn_s3 *s3, const char *bucket, const char *key, int64_t *size, char etag[PMN_S3_ETAG], pmn_err *err);
+/* Seconds since the object was written, by the server's clock alone: what the clocks of clients say does not matter.
+ * PMN_STATUS_NOT_FOUND if there is none, PMN_STATUS_NETWORK if the server does not say. */
+PMN_MUST_USE pmn_status pmn_s3_age(pmn_s3 *s3, const char *bucket, const char *key, int64_t *seconds, pmn_err *err);
 /* It is no error if there is none. */
 PMN_MUST_USE pmn_status pmn_s3_delete(pmn_s3 *s3, const char *bucket, const char *key, pmn_err *err);
 

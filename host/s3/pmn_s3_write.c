@@ -44,6 +44,23 @@ pmn_status pmn_s3_head(
   return look(s3, bucket, key, size, etag, &missing, err);
 }
 
+pmn_status pmn_s3_age(pmn_s3 *s3, const char *bucket, const char *key, int64_t *seconds, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_s3_outcome outcome = {0};
+  const pmn_s3_call call = {
+      .method = "HEAD", .bucket = bucket, .key = key, .answer_max = ANSWER_MAX, .denied = PMN_STATUS_ARGUMENT};
+  PMN_TRY(pmn_s3_call_run(s3, &call, &outcome, err));
+  time_t now = pmn_http_answer_time(&outcome.answer);
+  time_t then = pmn_http_answer_date(&outcome.answer, "Last-Modified");
+  if (now == (time_t)-1 || then == (time_t)-1) {
+    PMN_FAIL(err, PMN_STATUS_NETWORK, "s3://%.60s/%.200s: the server does not say how old it is", bucket, key);
+  }
+  *seconds = now > then ? (int64_t)(now - then) : 0;
+done:
+  pmn_s3_outcome_reset(&outcome);
+  return st;
+}
+
 static pmn_status check_put(void *arg, pmn_http_answer *answer, pmn_err *err) {
   return pmn_s3_stored_check(arg, answer, err);
 }

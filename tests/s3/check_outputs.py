@@ -151,9 +151,36 @@ def check_asleep():
             assert not [key for key in lab.keys("asleep/") if key.startswith("_temporary/")], lab.keys("asleep/")
 
 
+def check_clocks():
+    """Who is alive the server's clock says: clients' clocks may be off by an hour either way."""
+    with scene("clocks") as out, FaultyProxy(lab.server.port) as line:
+        child = lab.start("extract", lab.uri("pics/"), "-o", out, *SMALL, *PLAN)
+        wait_for("clocks/", "part-00000.json", child)
+        child.send_signal(signal.SIGSTOP)
+        key = "clocks/_temporary/lock.json"
+        theirs = json.loads(lab.get(key)) | {"id": "0" * 32, "host": "elsewhere", "machine": "of another"}
+        uploads = lab.uploads("clocks/")
+        for off in (-3600, 3600):
+            lab.put(key, json.dumps(theirs | {"time": int(time.time()) + off}).encode())
+            for words in (["extract", lab.uri("pics/"), "-o", out, *SMALL, *PLAN, "--overwrite"], ["clean", out]):
+                said = lab.run(*words, code=WRITE, says="of elsewhere, last heard of ").decode()
+                assert 0 <= int(said.split("last heard of ")[1].split()[0]) < 60, said
+            assert lab.uploads("clocks/") == uploads != []
+        child.kill()
+        child.communicate()
+        line.fault("HEAD", "lock.json", "aged", seconds=100, times=2)
+        lab.run("clean", out, code=WRITE, says="last heard of 10", AWS_ENDPOINT_URL_S3=line.url)
+        line.reset()
+        line.fault("HEAD", "lock.json", "aged", seconds=130)
+        lab.extract(lab.uri("pics/"), out, *PLAN, "--resume", AWS_ENDPOINT_URL_S3=line.url)
+        assert line.faults_left() == []
+        lab.run("verify", out)
+
+
 CHECKS = {
-    "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep, check_exact_names],
-    "swift": [check_parts_that_appear, check_asleep, check_exact_names],
+    "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep, check_exact_names,
+             check_clocks],
+    "swift": [check_parts_that_appear, check_asleep, check_exact_names, check_clocks],
 }
 
 

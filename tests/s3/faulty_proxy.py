@@ -20,12 +20,14 @@ or it has answered, and
     lie             200 with an <Error> of `code` in the place of the answer, though the server did it
     encrypt         the ETag is another one, and a header says why: encrypted with a key of KMS
     more            a listing says that it goes on
+    aged            Last-Modified is `seconds` before now
     long, short     Content-Length says 10 bytes more or fewer than there are; the connection ends
 and for everybody:
     cut             the line is dead for `seconds` from this request on: what is under way never gets an answer, what
                     comes is not forwarded; connections are reset when the time is over (`refuse`: at once)
 """
 
+import email.utils
 import http.client
 import re
 import socket
@@ -35,7 +37,7 @@ import time
 from dataclasses import dataclass
 
 ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>by order of the test</Message></Error>'
-KINDS = ("reset request", "error", "damage", "lost", "reset", "half", "stall", "late", "lie", "encrypt", "more", "long",
+KINDS = ("reset request", "error", "damage", "lost", "reset", "half", "stall", "late", "lie", "encrypt", "more", "aged", "long",
          "short", "cut")
 HOP_HEADERS = ("connection", "content-length", "transfer-encoding", "keep-alive")
 
@@ -207,6 +209,9 @@ class FaultyProxy:
         if kind == "encrypt":
             headers = [(n, v) for n, v in headers if n.lower() != "etag"]
             headers += [("ETag", '"%s"' % ("0" * 32)), ("x-amz-server-side-encryption", "aws:kms")]
+        if kind == "aged":
+            headers = [(n, v) for n, v in headers if n.lower() != "last-modified"]
+            headers += [("Last-Modified", email.utils.formatdate(time.time() - fault.seconds, usegmt=True))]
         length = int(answer.getheader("content-length", 0)) if method == "HEAD" else len(content)
         length += {"long": 10, "short": -10}.get(kind, 0)
         head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n"
