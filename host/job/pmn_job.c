@@ -21,6 +21,7 @@ struct pmn_job {
   bool finished; /* an output is there, and resume was asked for */
   bool journal;  /* there is something to go on with */
   bool shown;    /* the output is there: the working folder can go */
+  bool begun;    /* by this run or one before it: there may be uploads */
 };
 
 bool pmn_job_is_folder(const char *output) {
@@ -115,7 +116,7 @@ static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn
   bool has;
   PMN_TRY(self->place->has_work(&self->names, &has, err));
   PMN_TRY(self->place->lock(&self->names, &self->lock, err));
-  self->journal = has; /* as long as nothing is known of it, it stays */
+  self->journal = self->begun = has; /* as long as nothing is known of it, it stays */
   PMN_TRY(pmn_folder_open(self->names.s3, self->names.work, true, &self->work, err));
   PMN_TRY(find_journal(self, err));
   if (state == PMN_JOB_HALF) {
@@ -130,7 +131,7 @@ static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn
   }
   /* Whose it is, only the journal knows, so it goes first. */
   if (commit != NULL) PMN_TRY(self->place->undo(&self->names, commit, true, &removed, err));
-  PMN_TRY(self->place->clear(&self->names, false, &removed, err));
+  PMN_TRY(self->place->clear(&self->names, false, self->begun, &removed, err));
   self->journal = false;
 done:
   json_decref(commit);
@@ -181,7 +182,7 @@ void pmn_job_close(pmn_job *job) {
   pmn_folder_close(job->work);
   /* What cannot be removed is for pomona clean; the output is whole. */
   bool clears = (!job->journal || job->shown) && check_lock(job, NULL) == PMN_STATUS_OK;
-  if (clears && job->place->clear(&job->names, true, &removed, NULL) != PMN_STATUS_OK) removed = 0;
+  if (clears && job->place->clear(&job->names, true, job->begun, &removed, NULL) != PMN_STATUS_OK) removed = 0;
   job->place->unlock(job->lock);
   pmn_job_names_reset(&job->names);
   pmn_free(job);
@@ -366,6 +367,7 @@ pmn_status pmn_job_begin(pmn_job *job, json_t *plan, char **record, pmn_err *err
   pmn_status st = PMN_STATUS_OK;
   json_t *theirs = NULL;
   *record = NULL;
+  job->begun = true;
   PMN_TRY(pmn_job_recall(job, "job", &theirs, err));
   if (job->finished) {
     PMN_TRY(face_output(job, plan, record, err));

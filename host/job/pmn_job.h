@@ -50,13 +50,15 @@ const char *pmn_job_work_folder(const pmn_job *job);
  * before, to be freed with pmn_free: there is nothing to do. */
 PMN_MUST_USE pmn_status pmn_job_begin(pmn_job *job, struct json_t *plan, char **record, pmn_err *err);
 
-/* The journal: entries by name. *entry is NULL if there is none; else owned by the caller. A damaged one is an error.
+/* The journal: entries by name: "fit", "part-NNNNN" and "rows-NNNNN"; others are not known for a job's own. *entry is
+ * NULL if there is none; else owned by the caller. A damaged one is an error.
  */
 PMN_MUST_USE pmn_status pmn_job_note(pmn_job *job, const char *name, const struct json_t *entry, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_job_recall(pmn_job *job, const char *name, struct json_t **entry, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err);
 
-/* Bytes that an entry will vouch for, kept in the working folder before it is written; and read again. */
+/* Bytes that an entry will vouch for, kept in the working folder, as "rows-NNNNN.f32", before it is written; and read
+ * again. */
 PMN_MUST_USE pmn_status pmn_job_keep(pmn_job *job, const char *name, const void *bytes, size_t size, pmn_err *err);
 /* Replaces the content of `bytes`, which then has `size` bytes. PMN_STATUS_MODEL: those that are there are other ones.
  */

@@ -88,10 +88,7 @@ typedef struct view {
 
 /* What a run writes below OUT/_temporary/, where other programs may work, too. */
 static bool is_work_name(const char *name) {
-  size_t size = strlen(name);
-  bool ends = size > 5 && strcmp(name + size - 5, ".json") == 0;
-  ends = ends || (size > 4 && strcmp(name + size - 4, ".f32") == 0);
-  return ends && strchr(name, '/') == NULL;
+  return strcmp(name, LOCK) == 0 || pmn_job_is_entry(name);
 }
 
 static bool is_work(const char *name) {
@@ -219,7 +216,7 @@ static pmn_status end_upload(void *arg, const char *key, const char *upload_id, 
 
 /* The plan first, then the uploads: should this be broken off, the working folder still says that there is something to
  * remove. */
-static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err) {
+static pmn_status clear(const pmn_job_names *names, bool lock_too, bool uploads_too, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_folder *folder = NULL;
   (void)lock_too;
@@ -232,7 +229,9 @@ static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *remo
   PMN_TRY(pmn_folder_remove(folder, "job.json", err));
   removal uploads = {
       .s3 = names->s3, .bucket = output.bucket.data, .prefix_size = output.prefix.size, .removed = removed};
-  PMN_TRY(pmn_s3_list_uploads(names->s3, output.bucket.data, output.prefix.data, end_upload, &uploads, err));
+  if (uploads_too) {
+    PMN_TRY(pmn_s3_list_uploads(names->s3, output.bucket.data, output.prefix.data, end_upload, &uploads, err));
+  }
   removal objects = {.s3 = names->s3, .bucket = work.bucket.data, .prefix_size = work.prefix.size, .removed = removed};
   PMN_TRY(list(names, &work, remove_object, &objects, err));
 done:

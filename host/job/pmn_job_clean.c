@@ -41,7 +41,8 @@ done:
   return st;
 }
 
-/* What runs that wrote one file have left. Nobody takes the lock if none is there: that would only make one. */
+/* What runs that wrote one file have left. Nobody takes the lock if none is there: that would only make one. Temporary
+ * files on a disk tell whose they are; an upload is known for a dead run's by the lock beside it. */
 static pmn_status clean_file(const pmn_job_place *place, const pmn_job_names *names, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   void *lock = NULL;
@@ -49,7 +50,7 @@ static pmn_status clean_file(const pmn_job_place *place, const pmn_job_names *na
   if (names->guard != NULL) PMN_TRY(name_exists(names, names->guard, &has, err));
   if (has) PMN_TRY(place->guard(names, &lock, err));
   *removed += has;
-  PMN_TRY(place->sweep(names, removed, err));
+  if (has || names->s3 == NULL) PMN_TRY(place->sweep(names, removed, err));
 done:
   place->unlock(lock);
   return st;
@@ -97,8 +98,7 @@ pmn_status pmn_job_clean(struct pmn_s3 *s3, const char *output, int64_t *removed
   PMN_TRY(place->has_work(&names, &has, err));
   if (has) PMN_TRY(place->lock(&names, &lock, err));
   if (has) PMN_TRY(undo_commit(place, &names, removed, err));
-  /* Uploads to a bucket may be there without a working folder. */
-  if (has || names.s3 != NULL) PMN_TRY(place->clear(&names, true, removed, err));
+  if (has) PMN_TRY(place->clear(&names, true, true, removed, err));
   PMN_TRY(clean_file(place, &names, removed, err));
   if (!has && *removed == 0) PMN_TRY(check_output(place, &names, output, err));
 done:
@@ -117,12 +117,17 @@ struct pmn_job_guard {
 pmn_status pmn_job_guard_take(struct pmn_s3 *s3, const char *output, pmn_job_guard **guard, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_job_names names = {.s3 = pmn_s3_is_uri(output) ? s3 : NULL};
+  bool has = false;
+  int64_t removed = 0;
   pmn_job_guard *self = pmn_calloc(1, sizeof *self);
   *guard = NULL;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a lock");
   self->place = pmn_job_place_choose(output);
   PMN_TRY(self->place->names(output, &names, err));
+  if (names.s3 != NULL && names.guard != NULL) PMN_TRY(name_exists(&names, names.guard, &has, err));
   PMN_TRY(self->place->guard(&names, &self->lock, err));
+  /* The lock was all that told of a dead run's uploads; and one that only sleeps is not to complete them. */
+  if (has) PMN_TRY(self->place->sweep(&names, &removed, err));
   *guard = self;
   self = NULL;
 done:

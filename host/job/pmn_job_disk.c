@@ -63,19 +63,35 @@ static bool is_marker(const char *name, bool is_folder) {
   return !is_folder && (strcmp(name, MARKERS[0]) == 0 || strcmp(name, MARKERS[1]) == 0);
 }
 
-static bool ends_with(const char *name, const char *end) {
-  size_t size = strlen(name), length = strlen(end);
-  return size >= length && strcmp(name + size - length, end) == 0;
+/* ".NAME.XXXXXX.tmp", for NAME or NAME with a suffix: what pmn_outfile_disk.c leaves after a crash. It keeps 200 bytes
+ * of a long name. */
+static bool is_temporary(const char *entry, const char *name) {
+  size_t size = strlen(entry), length = strnlen(name, 200);
+  return size >= length + 12 && entry[0] == '.' && strncmp(entry + 1, name, length) == 0 && entry[length + 1] == '.' &&
+         strcmp(entry + size - 4, ".tmp") == 0 && entry[size - 11] == '.';
+}
+
+/* The same for an entry of the journal. */
+static bool is_half_entry(const char *entry) {
+  char name[256];
+  size_t size = strlen(entry);
+  if (size < 12 || size > sizeof name || entry[0] != '.') return false;
+  snprintf(name, sizeof name, "%.*s", (int)(size - 12), entry + 1);
+  return pmn_job_is_entry(name) && is_temporary(entry, name);
 }
 
 /* What a run writes into its working folder; a network file system may keep there what is open yet removed. */
 static bool is_work_name(const char *name, bool is_folder) {
-  static const char *const ends[] = {".json", ".f32", ".tmp"};
   /* An entry of the journal that is a folder is damaged, and told as such. */
-  bool mine = is_marker(name, is_folder) || strcmp(name, "output") == 0 || strcmp(name, "old") == 0;
-  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) mine = mine || ends_with(name, ends[i]);
-  return mine || strncmp(name, ".pomona-scratch-", strlen(".pomona-scratch-")) == 0 ||
+  return is_marker(name, is_folder) || strcmp(name, "output") == 0 || strcmp(name, "old") == 0 ||
+         pmn_job_is_entry(name) || is_half_entry(name) ||
+         strncmp(name, ".pomona-scratch-", strlen(".pomona-scratch-")) == 0 ||
          strncmp(name, ".nfs", strlen(".nfs")) == 0;
+}
+
+/* The same for the folders in it, with files that are not yet whole. */
+static bool is_part_name(const char *name, bool is_folder) {
+  return !is_folder && (name[0] == '.' || pmn_job_is_ours(name));
 }
 
 /* A folder's first name that `mine` does not know, into `name`; "" if there is none. *count is how many names it has.
@@ -186,6 +202,14 @@ static pmn_status sync_folder(const char *path, pmn_err *err) {
   return code == 0 ? PMN_STATUS_OK : fail("make lasting", path, err);
 }
 
+/* The number of a process, or "": a run was killed before it wrote it. False: it is no lock of ours. */
+static bool read_owner(int file, char owner[64]) {
+  struct stat info;
+  ssize_t size = fstat(file, &info) == 0 && S_ISREG(info.st_mode) ? pread(file, owner, 63, 0) : -1;
+  owner[size > 0 ? size : 0] = '\0';
+  return size >= 0 && size <= 20 && strspn(owner, "0123456789") == (size_t)size;
+}
+
 /* The lock's file, locked; with *fd -1 and PMN_STATUS_OK it was removed meanwhile, and is to be made again. */
 static pmn_status lock_file(const pmn_job_names *names, const char *path, bool in_work, int *fd, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -203,10 +227,15 @@ static pmn_status lock_file(const pmn_job_names *names, const char *path, bool i
       unlink(path); /* nobody can have it */
       goto done;
     }
-    ssize_t size = pread(file, owner, sizeof owner - 1, 0);
-    owner[size > 0 ? size : 0] = '\0';
+    bool known = read_owner(file, owner) && owner[0] != '\0';
     PMN_FAIL(err, PMN_STATUS_EXISTS, "another run (process %s) is writing %.300s; wait for it, or name another output",
-        size > 0 ? owner : "unknown", names->output);
+        known ? owner : "unknown", names->output);
+  }
+  if (!read_owner(file, owner)) {
+    PMN_FAIL(err, PMN_STATUS_EXISTS,
+        "%.300s is where a run has its lock, but holds something that is none of Pomona's and is not removed; move it, "
+        "or choose another name",
+        path);
   }
   if (is_there(file, path)) {
     *fd = file;
@@ -242,12 +271,15 @@ static bool is_marked(const pmn_job_names *names) {
  * run may make it or remove it meanwhile, so these are looked for before and after. */
 static pmn_status check_work(const pmn_job_names *names, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  char what[256];
+  char what[256], old[4096];
   int64_t count;
   bool marked = is_marked(names);
   PMN_TRY(scan(names->work, is_work_name, what, &count, err));
   marked = marked || is_marked(names);
   if (count > 0 && !marked && what[0] == '\0') PMN_TRY(scan(names->work, is_marker, what, &count, err));
+  PMN_TRY(work_path(names, "old", old, err));
+  if (what[0] == '\0') PMN_TRY(scan(names->place, is_part_name, what, &count, err));
+  if (what[0] == '\0') PMN_TRY(scan(old, is_part_name, what, &count, err));
   if (what[0] != '\0') {
     PMN_FAIL(err, PMN_STATUS_WRITE,
         "%.250s is where the work on %.150s is kept, but holds %.100s, which is none of Pomona's and is not removed; "
@@ -328,9 +360,10 @@ static pmn_status remove_folder(const char *path, int64_t *removed, pmn_err *err
   return st;
 }
 
-static pmn_status clear(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err) {
+static pmn_status clear(const pmn_job_names *names, bool lock_too, bool uploads_too, int64_t *removed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   char plan[4096], old[4096], guard[4096];
+  (void)uploads_too;
   PMN_TRY(work_path(names, "job.json", plan, err));
   PMN_TRY(work_path(names, "old", old, err));
   PMN_TRY(work_path(names, "lock", guard, err));
@@ -405,14 +438,6 @@ static pmn_status show(const pmn_job_names *names, const pmn_job_showing *showin
 done:
   pmn_folder_close(place);
   return st;
-}
-
-/* ".NAME.XXXXXX.tmp", for NAME or NAME with a suffix: what pmn_outfile_disk.c leaves after a crash. It keeps 200 bytes
- * of a long name. */
-static bool is_temporary(const char *entry, const char *name) {
-  size_t size = strlen(entry), length = strnlen(name, 200);
-  return size >= length + 12 && entry[0] == '.' && strncmp(entry + 1, name, length) == 0 && entry[length + 1] == '.' &&
-         strcmp(entry + size - 4, ".tmp") == 0 && entry[size - 11] == '.';
 }
 
 /* A living run holds a lock on its file. */

@@ -34,7 +34,11 @@ struct pmn_job_lock {
   bool started, stop;
 };
 
+/* What is there; an empty object is a lock of ours that says nothing. */
+typedef enum content { NOTHING, EMPTY, LOCK, FOREIGN } content;
+
 typedef struct owner {
+  content content;
   char id[ID_SIZE], host[128], machine[MACHINE_SIZE];
   int64_t process;
 } owner;
@@ -70,16 +74,17 @@ static pmn_status put(const pmn_job_lock *self, bool only_new, pmn_err *err) {
   return st;
 }
 
-/* Who has it; all empty if nobody does, or if what is there says nothing: then it is as good as dead. */
+/* Who has it; all empty if nobody does, or if what is there does not say. */
 static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const char *id, *host, *machine;
   json_int_t process;
   pmn_buf text;
-  *o = (owner){.process = 0};
+  *o = (owner){.content = NOTHING};
   pmn_buf_init(&text, TEXT_MAX);
   st = pmn_s3_get(self->s3, self->bucket, self->key, -1, NULL, &text, err);
   if (st == PMN_STATUS_OK) {
+    o->content = text.size == 0 ? EMPTY : FOREIGN;
     json_t *json = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
     if (json_unpack(json, "{s:s, s:s, s:s, s:I}", "id", &id, "host", &host, "machine", &machine, "process", &process) ==
         0) {
@@ -87,6 +92,7 @@ static pmn_status read_owner(const pmn_job_lock *self, owner *o, pmn_err *err) {
       snprintf(o->host, sizeof o->host, "%s", host);
       snprintf(o->machine, sizeof o->machine, "%s", machine);
       o->process = process;
+      o->content = LOCK;
     }
     json_decref(json);
   }
@@ -162,6 +168,16 @@ static pmn_status make_id(char id[ID_SIZE], pmn_err *err) {
   return PMN_STATUS_OK;
 }
 
+/* The object was there, and cannot be read or is no lock, or it has gone since. */
+static pmn_status take_again(pmn_job_lock *self, const owner *o, pmn_err *err) {
+  pmn_status st = o->content == NOTHING ? put(self, true, err) : PMN_STATUS_EXISTS;
+  if (st != PMN_STATUS_EXISTS) return st;
+  return pmn_err_set(err, st, 0,
+      "s3://%.60s/%.200s is where a run has its lock, but holds something that is none of Pomona's and is not removed; "
+      "move it, or choose another name",
+      self->bucket, self->key);
+}
+
 /* A dead one's object is written over. Of two that do this at once, the later one has it: both look again. */
 static pmn_status take_over(pmn_job_lock *self, const char *output, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -170,6 +186,7 @@ static pmn_status take_over(pmn_job_lock *self, const char *output, pmn_err *err
   bool alive;
   int64_t age;
   PMN_TRY(read_owner(self, &o, err));
+  if (o.content == NOTHING || o.content == FOREIGN) return take_again(self, &o, err);
   PMN_TRY(is_alive(self, &o, &alive, &age, err));
   if (alive) {
     PMN_FAIL(err, PMN_STATUS_EXISTS,

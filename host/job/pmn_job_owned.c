@@ -9,18 +9,30 @@
 
 enum { RECORD_MAX = 256 << 20 }; /* bytes */
 
+/* "part-NNNNN" or "rows-NNNNN" before `end`. */
+static bool is_numbered(const char *name, const char *begin, const char *end) {
+  size_t length = strlen(begin);
+  if (strncmp(name, begin, length) != 0) return false;
+  size_t digits = strspn(name + length, "0123456789");
+  return digits >= 5 && strcmp(name + length + digits, end) == 0;
+}
+
 bool pmn_job_is_ours(const char *name) {
   static const char *const names[] = {"_SUCCESS", "_record.json", "_rejects.csv"};
   static const char *const ends[] = {".csv", ".parquet", ".npy", ".npy.index.csv"};
-  static const char part[] = "part-";
   bool ours = false;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) ours = ours || strcmp(name, names[i]) == 0;
-  if (ours || strncmp(name, part, strlen(part)) != 0) return ours;
-  size_t digits = strspn(name + strlen(part), "0123456789");
-  for (size_t i = 0; digits >= 5 && i < sizeof ends / sizeof *ends; i++) {
-    ours = ours || strcmp(name + strlen(part) + digits, ends[i]) == 0;
-  }
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) ours = ours || is_numbered(name, "part-", ends[i]);
   return ours;
+}
+
+bool pmn_job_is_entry(const char *name) {
+  static const char *const names[] = {"job.json", "commit.json", "shown.json", "fit.json"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i]) == 0) return true;
+  }
+  return is_numbered(name, "part-", ".json") || is_numbered(name, "rows-", ".json") ||
+         is_numbered(name, "rows-", ".f32");
 }
 
 typedef struct search {

@@ -40,8 +40,10 @@ typedef struct pmn_job_place {
   /* PMN_STATUS_EXISTS: it is another's by now. NULL where that cannot be. */
   PMN_MUST_USE pmn_status (*check_lock)(const void *lock, pmn_err *err);
   /* The working folder and all that belongs to it; counts what it removes. The plan goes first, since the journal is
-   * believed as long as it is there; the lock last, and only if `lock_too`: that of a bucket ends with unlock. */
-  PMN_MUST_USE pmn_status (*clear)(const pmn_job_names *names, bool lock_too, int64_t *removed, pmn_err *err);
+   * believed as long as it is there; the lock last, and only if `lock_too`: that of a bucket ends with unlock.
+   * `uploads_too`: a run has begun here, so uploads to names of parts are taken for its own. */
+  PMN_MUST_USE pmn_status (*clear)(
+      const pmn_job_names *names, bool lock_too, bool uploads_too, int64_t *removed, pmn_err *err);
   /* All `files` are in place: with the run record they become the output. */
   PMN_MUST_USE pmn_status (*show)(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err);
   /* Removes what a commit has shown that broke off; `commit` is its entry in the journal. PMN_STATUS_EXISTS: it
@@ -62,6 +64,9 @@ PMN_MUST_USE pmn_status pmn_job_read_json(pmn_folder *folder, const char *name, 
 
 /* Names that an output holds: part-NNNNN.csv and its like, _record.json, _rejects.csv, _SUCCESS. */
 bool pmn_job_is_ours(const char *name);
+/* Names that a journal holds: job.json, commit.json, shown.json, fit.json, part-NNNNN.json, rows-NNNNN.json and .f32.
+ */
+bool pmn_job_is_entry(const char *name);
 /* What has such a name and is none of Pomona's all the same: a part that neither OUT's record nor `commit` names, which
  * is an entry of the journal or NULL; a record, a list of rejects or a _SUCCESS that is none. The first one goes into
  * `what`; "" if there is none. `there`: an array, which gets the names of all parts and of the list of rejects

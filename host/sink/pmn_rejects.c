@@ -1,13 +1,11 @@
 /* pmn_rejects.c - the list of pictures left out: path,stage,reason. Most runs have none, so its file is made late. */
+#include "pmn_companion.h"
 #include "pmn_csv_text.h"
 #include "pmn_mem.h"
 #include "pmn_outfile.h"
-#include "pmn_s3.h"
 #include "pmn_sink.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct pmn_rejects {
   struct pmn_s3 *s3;
@@ -21,54 +19,13 @@ struct pmn_rejects {
 static const char HEADER[] = "path,stage,reason\n";
 enum { HEADER_SIZE = sizeof HEADER - 1 };
 
-/* Up to HEADER_SIZE bytes of what is there; none if there is nothing, or no regular file. */
-static pmn_status read_begin(struct pmn_s3 *s3, const char *path, pmn_buf *begin, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const char *key;
-  char etag[PMN_S3_ETAG], bytes[HEADER_SIZE];
-  int64_t size = 0;
-  struct stat info;
-  pmn_buf bucket;
-  pmn_buf_init(&bucket, 256);
-  if (!pmn_s3_is_uri(path)) {
-    FILE *file = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? fopen(path, "rbe") : NULL;
-    if (file == NULL) goto done;
-    st = pmn_buf_append(begin, bytes, fread(bytes, 1, sizeof bytes, file), err);
-    fclose(file);
-    goto done;
-  }
-  PMN_TRY(pmn_s3_uri_split(path, &bucket, &key, err));
-  st = pmn_s3_head(s3, bucket.data, key, &size, etag, err);
-  if (st == PMN_STATUS_OK && size > HEADER_SIZE)
-    st = pmn_s3_get_range(s3, bucket.data, key, 0, HEADER_SIZE, NULL, begin, err);
-  else if (st == PMN_STATUS_OK)
-    st = pmn_s3_get(s3, bucket.data, key, size, NULL, begin, err);
-  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
-done:
-  pmn_buf_reset(&bucket);
-  return st;
-}
-
-/* A run without rejects removes the list of an older one, and nothing else that has its name. */
-static pmn_status check_old(struct pmn_s3 *s3, const char *path, pmn_err *err) {
-  pmn_buf begin;
-  pmn_buf_init(&begin, HEADER_SIZE);
-  pmn_status st = read_begin(s3, path, &begin, err);
-  bool is_list = begin.size == 0 || (begin.size == HEADER_SIZE && memcmp(begin.data, HEADER, HEADER_SIZE) == 0);
-  if (st == PMN_STATUS_OK && !is_list) {
-    st = pmn_err_set(err, PMN_STATUS_EXISTS, 0,
-        "%.300s is no list of rejects, so it is not overwritten by one; name another file", path);
-  }
-  pmn_buf_reset(&begin);
-  return st;
-}
-
 pmn_status pmn_rejects_create(struct pmn_s3 *s3, const char *path, bool overwrite, pmn_rejects **result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_rejects *rejects = NULL;
   /* Told now, not after hours of work. */
   PMN_TRY(pmn_outfile_check(s3, path, "", overwrite, err));
-  if (overwrite) PMN_TRY(check_old(s3, path, err));
+  /* A run without rejects removes the list of an older one, and nothing else that has its name. */
+  if (overwrite) PMN_TRY(pmn_companion_check(s3, path, "", HEADER, "list of rejects", err));
   rejects = pmn_calloc(1, sizeof *rejects);
   if (rejects == NULL) {
     st = pmn_err_memory(err, sizeof *rejects, "the list of rejects");

@@ -2,6 +2,7 @@
 #include "pmn_sink.h"
 
 #include "pmn_buf.h"
+#include "pmn_companion.h"
 #include "pmn_mem.h"
 #include "pmn_sink_format.h"
 
@@ -12,6 +13,8 @@
 enum { WIDTH_MAX = 1 << 24, ADOPTED_MAX = 3 };
 
 static const char RECORD_SUFFIX[] = ".record.json";
+/* How they begin; pmn_record.c, and pmn_npy.c. */
+static const char RECORD_BEGIN[] = "{\n \"pomona\": \"", INDEX_BEGIN[] = "path,label\n";
 
 static const pmn_sink_format *const formats[] = {
     [PMN_FORMAT_CSV] = &pmn_sink_csv,
@@ -85,9 +88,18 @@ bool pmn_values_find(const char *name, pmn_values *values) {
   return false;
 }
 
+/* Of these files the user has named the first; what has the names of the others is to be an older output's. */
+static pmn_status check_companion(const pmn_sink_options *options, const char *suffix, pmn_err *err) {
+  if (!options->overwrite || options->is_part || suffix[0] == '\0') return PMN_STATUS_OK;
+  bool is_record = strcmp(suffix, RECORD_SUFFIX) == 0;
+  return pmn_companion_check(options->s3, options->path, suffix, is_record ? RECORD_BEGIN : INDEX_BEGIN,
+      is_record ? "run record" : "index of rows", err);
+}
+
 static pmn_status add_file(pmn_sink *sink, const pmn_sink_options *options, const char *suffix, pmn_err *err) {
-  pmn_status st =
-      pmn_outfile_create(options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
+  pmn_status st = check_companion(options, suffix, err);
+  if (st != PMN_STATUS_OK) return st;
+  st = pmn_outfile_create(options->s3, options->path, suffix, options->overwrite, &sink->files[sink->file_count], err);
   if (st == PMN_STATUS_OK) sink->file_count++;
   return st;
 }

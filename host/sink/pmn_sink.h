@@ -56,7 +56,8 @@ typedef struct pmn_row_block {
 
 typedef struct pmn_sink pmn_sink; /* one thread at a time */
 
-/* PMN_STATUS_EXISTS (the output or a companion of it is there and overwrite is false), PMN_STATUS_WRITE (folder
+/* PMN_STATUS_EXISTS (the output or a companion of it is there and overwrite is false, or what has a companion's name is
+ * none, and so is not overwritten), PMN_STATUS_WRITE (folder
  * missing, no permission, disk full: the message says which). */
 PMN_MUST_USE pmn_status pmn_sink_create(const pmn_sink_options *options, pmn_sink **sink, pmn_err *err);
 /* PMN_STATUS_ARGUMENT: a value that is no byte where bytes are to be written, which none may reach. */

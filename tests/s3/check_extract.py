@@ -362,16 +362,19 @@ def check_lock_and_clean():
         assert lab.uploads("cleaned/")
         lab.run("clean", out, says="removed")
         assert lab.keys("cleaned/") == [] and lab.uploads("cleaned/") == []
-    others = [lab.boto.create_multipart_upload(Bucket=lab.bucket, Key=key)["UploadId"]
-              for key in ("lost/part-00000.csv", "lost.csv", "lost/deep/part-00000.csv")]
-    lab.run("clean", lab.uri("lost/"))  # nothing else is left of that run
-    assert sorted(lab.uploads("lost")) == ["lost.csv", "lost/deep/part-00000.csv"], lab.uploads("lost")
-    lab.run("clean", lab.uri("lost.csv"))
-    assert lab.uploads("lost") == ["lost/deep/part-00000.csv"]
-    for name in ("lost.csv", "lost/", "lost"):
+    others = {key: lab.boto.create_multipart_upload(Bucket=lab.bucket, Key=key)["UploadId"]
+              for key in ("lost.csv", "lost/deep/part-00000.csv", "lost/part-00000.csv")}
+    for name in ("lost.csv", "lost/", "lost"):  # nothing says that they are a run's
         lab.run("clean", lab.uri(name), code=MISSING, says="check the name")
+    assert sorted(lab.uploads("lost")) == list(others), lab.uploads("lost")
+    lab.put("lost/_temporary/job.json", b"{}")
+    lab.run("clean", lab.uri("lost/"), says="1 files and uploads")
+    lab.put(".lost.csv.lock", b"")
+    lab.run("clean", lab.uri("lost.csv"), says="2 files and uploads")
+    assert lab.uploads("lost") == ["lost/deep/part-00000.csv"]
     lab.run("clean", lab.uri("pics/"), says="0 files")  # something is there
-    lab.boto.abort_multipart_upload(Bucket=lab.bucket, Key="lost/deep/part-00000.csv", UploadId=others[2])
+    key = "lost/deep/part-00000.csv"
+    lab.boto.abort_multipart_upload(Bucket=lab.bucket, Key=key, UploadId=others[key])
 
 
 def check_one_file():

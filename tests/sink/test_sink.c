@@ -198,6 +198,15 @@ static void overwrites_only_when_told(void **state) {
       check_fails(sample_write(in_folder(formats[i].name), formats[i].format, false, &err), PMN_STATUS_EXISTS, name);
       check_text(in_folder(name), "old");
       assert_string_equal(folder_names(folder, true, names), name);
+      /* Companions that are somebody else's are not overwritten, those of an older output are. */
+      if (strcmp(name, formats[i].name) != 0) {
+        bool is_record = strstr(name, "record") != NULL;
+        check_fails(sample_write(in_folder(formats[i].name), formats[i].format, true, &err), PMN_STATUS_EXISTS,
+            is_record ? "is no run record" : "is no index of rows");
+        check_text(in_folder(name), "old");
+        assert_string_equal(folder_names(folder, true, names), name);
+        put_text(in_folder(name), is_record ? "{\n \"pomona\": \"0.1\",\n}" : "path,label\nold,\n");
+      }
       check_ok(sample_write(in_folder(formats[i].name), formats[i].format, true, &err));
       assert_string_equal(folder_names(folder, true, names), formats[i].files);
       check_folder_remove(folder);
