@@ -415,8 +415,10 @@ done:
   return st;
 }
 
-static json_t *describe(pmn_outfile *file) {
-  const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/'), *upload = pmn_outfile_upload(file);
+/* `completed`: another process may make it visible. */
+static json_t *describe(pmn_outfile *file, bool completed) {
+  const char *path = pmn_outfile_path(file), *slash = strrchr(path, '/');
+  const char *upload = completed ? pmn_outfile_upload(file) : NULL;
   uint64_t from;
   const char *sha256 = pmn_outfile_sha256(file, &from);
   json_t *json = json_pack("{s:o, s:I, s:s}", "name", pmn_json_name(slash == NULL ? path : slash + 1), "bytes",
@@ -430,16 +432,16 @@ static json_t *describe(pmn_outfile *file) {
 }
 
 pmn_status pmn_job_describe_file(pmn_outfile *sealed, json_t **file, pmn_err *err) {
-  *file = describe(sealed);
+  *file = describe(sealed, true);
   return *file != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the list of files");
 }
 
-pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) {
+static pmn_status describe_files(pmn_sink *sink, bool completed, json_t **files, pmn_err *err) {
   size_t count;
   pmn_outfile *const *sealed = pmn_sink_files(sink, &count);
   json_t *array = json_array();
   bool good = array != NULL;
-  for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe(sealed[i])) == 0;
+  for (size_t i = 0; good && i < count; i++) good = json_array_append_new(array, describe(sealed[i], completed)) == 0;
   /* The first is the table; others belong to it. */
   good = good && json_object_set_new(json_array_get(array, 0), "rows", json_integer(pmn_sink_rows(sink))) == 0;
   *files = array;
@@ -449,8 +451,12 @@ pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) 
   return pmn_err_memory(err, 1, "the list of files");
 }
 
+pmn_status pmn_job_describe_files(pmn_sink *sink, json_t **files, pmn_err *err) {
+  return describe_files(sink, false, files, err);
+}
+
 pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, pmn_err *err) {
-  pmn_status st = pmn_job_describe_files(sink, files, err);
+  pmn_status st = describe_files(sink, true, files, err);
   return st == PMN_STATUS_OK && job->names.s3 == NULL ? pmn_sink_commit(sink, "", err) : st;
 }
 

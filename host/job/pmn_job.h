@@ -71,9 +71,9 @@ PMN_MUST_USE pmn_status pmn_job_output_path(const pmn_job *job, const char *name
 /* A sealed file as a JSON object, owned by the caller: name, bytes, sha256, and in a bucket the upload, and of an array
  * there sha256_from, the size of its header: the hash is of what is behind. */
 PMN_MUST_USE pmn_status pmn_job_describe_file(pmn_outfile *sealed, struct json_t **file, pmn_err *err);
-/* The files of a sealed table as a JSON array, owned by the caller; of the table itself rows, too. */
+/* The files of a sealed table as a JSON array, owned by the caller, without uploads; of the table itself rows, too. */
 PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **files, pmn_err *err);
-/* The same for a part; what is on a disk has its name in `output` after this. */
+/* The same for a part, with uploads; what is on a disk has its name in `output` after this. */
 PMN_MUST_USE pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, struct json_t **files, pmn_err *err);
 
 /* Shows the output: `files` is the array of all files as described, in the order in which a bucket is to show them, and

@@ -254,8 +254,23 @@ done:
   return st;
 }
 
+/* What takes the place of an older output's list, or removes it, comes behind the table: that may fail, and then the
+ * list is still the older table's. */
+static bool replaces_rejects(const pmn_run *run) {
+  return run->rejects != NULL && run->job == NULL && run->options->overwrite;
+}
+
+static pmn_status replace_rejects(pmn_run *run, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  pmn_status st = pmn_rejects_commit(run->rejects, &why);
+  if (st == PMN_STATUS_OK) return st;
+  return pmn_err_set(err, st, why.foreign,
+      "%.500s; the table is new already, and its list of rejects is not: run again with --overwrite", why.message);
+}
+
 static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  bool replaces = replaces_rejects(run);
   if (run->counts.rows + run->counts.rejects != run->counts.listed) {
     PMN_FAIL(err, PMN_STATUS_WRITE,
         "%lld pictures were listed, but %lld rows and %lld rejects came of them: report this",
@@ -264,7 +279,7 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
   PMN_TRY(pmn_run_check_stop(run, err));
   PMN_TRY(fill_summary(run, summary, err));
   if (run->guard != NULL) PMN_TRY(pmn_job_guard_check(run->guard, err));
-  if (run->rejects != NULL && !shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
+  if (run->rejects != NULL && !replaces && !shows_rejects_late(run)) PMN_TRY(pmn_rejects_commit(run->rejects, err));
   if (run->keypoints != NULL) {
     PMN_TRY(make_record(run, summary, NULL, err));
     PMN_TRY(pmn_keypoints_commit(run->keypoints, summary->record, err));
@@ -273,8 +288,9 @@ static pmn_status commit(pmn_run *run, pmn_summary *summary, pmn_err *err) {
     st = commit_product(run, summary, err);
   else
     st = run->job != NULL ? commit_folder(run, summary, err) : commit_file(run, summary, err);
+  if (st == PMN_STATUS_OK && replaces) st = replace_rejects(run, err);
   /* A list of rejects without its table would only be in the way of the next run. */
-  bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL && run->rejects != NULL;
+  bool alone = st != PMN_STATUS_OK && run->counts.rejects > 0 && run->job == NULL && run->rejects != NULL && !replaces;
   if (alone && pmn_outfile_remove_old(run->s3, run->rejects_path, NULL) != PMN_STATUS_OK) goto done;
 done:
   return st;

@@ -105,6 +105,8 @@ PMN_MUST_USE pmn_status pmn_s3_upload_rewrite_head(pmn_s3_upload *upload, const 
  * MD5s, as with SSE-KMS. */
 PMN_MUST_USE pmn_status pmn_s3_upload_finish(pmn_s3_upload *upload, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_s3_upload_describe(pmn_s3_upload *upload, pmn_buf *json, pmn_err *err);
+/* Makes a finished upload visible at once, as pmn_s3_complete does; one that cannot be is aborted by destroy. */
+PMN_MUST_USE pmn_status pmn_s3_upload_complete(pmn_s3_upload *upload, pmn_err *err);
 /* Frees, and aborts unless it was described: then who has the description completes or aborts it. Once the stop flag is
  * up nothing can be sent: the upload stays, invisible, for pmn_s3_list_uploads. NULL is fine. */
 void pmn_s3_upload_destroy(pmn_s3_upload *upload);

@@ -23,6 +23,7 @@ enum {
   IN_FLIGHT = 4,
   SLOTS = IN_FLIGHT + 2, /* the head, and one being filled */
   ANSWER_MAX = 64 << 10,
+  DESCRIPTION_MAX = 4 << 20, /* 10,000 parts of an ETag each */
 };
 
 typedef struct part {
@@ -315,6 +316,17 @@ done:
   free(text);
   json_decref(root);
   json_decref(parts);
+  return st;
+}
+
+pmn_status pmn_s3_upload_complete(pmn_s3_upload *self, pmn_err *err) {
+  bool described = self->described;
+  pmn_buf text;
+  pmn_buf_init(&text, DESCRIPTION_MAX);
+  pmn_status st = pmn_s3_upload_describe(self, &text, err);
+  if (st == PMN_STATUS_OK) st = pmn_s3_complete(self->s3, self->bucket, self->key, text.data, err);
+  self->described = described || st == PMN_STATUS_OK;
+  pmn_buf_reset(&text);
   return st;
 }
 

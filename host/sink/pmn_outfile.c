@@ -178,9 +178,29 @@ done:
   return st;
 }
 
+/* What is replaced cannot be put back, so the first file goes first: if that cannot be, all is as it was. */
+static pmn_status replace(pmn_outfile *const *files, size_t count, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_err why = PMN_ERR_INIT;
+  size_t shown = 0;
+  while (shown < count && st == PMN_STATUS_OK) {
+    st = files[shown]->kind->publish(files[shown]->state, &why);
+    shown += st == PMN_STATUS_OK;
+  }
+  if (st == PMN_STATUS_OK) return files[0]->kind->keep(files[0]->state, err);
+  if (shown == 0) {
+    if (err != NULL) *err = why;
+    return st;
+  }
+  return pmn_err_set(err, st, why.foreign,
+      "%.500s; %s is new already, and what is beside it is not: run again and allow to overwrite it", why.message,
+      files[0]->shown);
+}
+
 pmn_status pmn_outfile_publish(pmn_outfile *const *files, size_t count, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t hidden = count; /* files[hidden] and those after it are visible */
+  if (count > 0 && files[0]->name.overwrite) return replace(files, count, err);
   while (hidden > 0) {
     PMN_TRY(files[hidden - 1]->kind->publish(files[hidden - 1]->state, err));
     hidden--;

@@ -44,7 +44,8 @@ const char *pmn_outfile_upload(pmn_outfile *out);
 
 /* Makes sealed files visible, the last of the list first: files[0] is the one that promises the others. On failure
  * those that became visible are removed again. A file that appeared under a name since creation is not replaced unless
- * overwrite was given: PMN_STATUS_EXISTS. Only destroy may follow. */
+ * overwrite was given: PMN_STATUS_EXISTS. With overwrite files[0] is the first: if it fails the older files are as they
+ * were; if another one does, those before it have been replaced, and the message says so. Only destroy may follow. */
 PMN_MUST_USE pmn_status pmn_outfile_publish(pmn_outfile *const *files, size_t count, pmn_err *err);
 /* Seals all, then publishes all. */
 PMN_MUST_USE pmn_status pmn_outfile_commit(pmn_outfile *const *files, size_t count, pmn_err *err);

@@ -98,11 +98,7 @@ static pmn_status publish(void *state, pmn_err *err) {
     PMN_TRY(
         check_absent(self, "%s appeared while its rows were computed and was left as it is; choose another name", err));
   }
-  if (describe(self) == NULL) {
-    st = pmn_err_memory(err, DESCRIPTION_MAX, "the description of an upload");
-    goto done;
-  }
-  PMN_TRY(pmn_s3_complete(self->file->s3, self->bucket.data, self->key, self->description.data, err));
+  PMN_TRY(pmn_s3_upload_complete(self->upload, err));
 done:
   return st;
 }

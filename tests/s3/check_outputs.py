@@ -134,7 +134,7 @@ def check_asleep():
     made meanwhile."""
     points = [("POST", r"part-00001.csv\?uploadId"), ("POST", r"_rejects.csv\?uploadId"), ("PUT", "_record.json"),
               ("DELETE", "part-00002.csv"), ("DELETE", "_SUCCESS")]
-    for method, target in points if lab.server.rounds == "12" else points[1:3]:
+    for method, target in points if isinstance(lab.server, moto_server.Moto) else points[1:3]:
         with scene("asleep") as out:
             lab.extract(lab.uri("pics/"), out, "--parts", 4, "--format", "csv")
             with held(method, target, "-o", out, *PLAN, "--overwrite") as child:
@@ -216,12 +216,43 @@ def check_companions():
             lab.extract(lab.uri("pics/"), out + "x.npy", *words)
 
 
+def check_broken_replacement():
+    """--overwrite of a single file that ends at any of its requests: the old output is whole, or what is not is told."""
+    with scene("over") as out, FaultyProxy(lab.server.port) as line:
+        table = out + "x.csv"
+        lab.extract(lab.uri("pics/"), table)
+        before = {key: lab.get(f"over/{key}") for key in lab.keys("over/")}
+        for method, target in (("POST", r"/x.csv\?uploads"), ("POST", r"/x.csv\?uploadId")):
+            for words in (["--limit", 3], []):  # without rejects, and with them
+                line.reset()
+                line.fault(method, target, "error", times=100, status=403, code="AccessDenied")
+                lab.extract(lab.uri("pics/"), table, "--overwrite", *words, code=WRITE,
+                            AWS_ENDPOINT_URL_S3=line.url)
+                assert {key: lab.get(f"over/{key}") for key in lab.keys("over/")} == before, lab.keys("over/")
+                assert lab.uploads("over/") == []
+                lab.run("verify", table)
+        for name in ("x.csv.record.json", "x.csv.rejects.csv"):
+            line.reset()
+            line.fault("POST", name + r"\?uploadId", "error", times=100, status=403, code="AccessDenied")
+            lab.extract(lab.uri("pics/"), table, "--overwrite", code=WRITE, says="is new already",
+                        AWS_ENDPOINT_URL_S3=line.url)
+            assert lab.uploads("over/") == [] and len(lab.keys("over/")) == 3, lab.keys("over/")
+            lab.extract(lab.uri("pics/"), table, "--overwrite")
+            lab.run("verify", table)
+        line.reset()  # a list of rejects that the new output does not have goes last
+        line.fault("DELETE", "x.csv.rejects.csv", "error", times=100, status=403, code="AccessDenied")
+        lab.extract(lab.uri("pics/"), table, "--overwrite", "--limit", 3, code=WRITE, says="is new already",
+                    AWS_ENDPOINT_URL_S3=line.url)
+        lab.extract(lab.uri("pics/"), table, "--overwrite", "--limit", 3, code=OK)
+        assert lab.keys("over/") == ["x.csv", "x.csv.record.json"]
+
+
 CHECKS = {
     "moto": [check_parts_that_appear, check_parts_in_a_half, check_asleep, check_exact_names,
              check_clocks,
-             check_work_of_others, check_companions],
+             check_work_of_others, check_companions, check_broken_replacement],
     "swift": [check_parts_that_appear, check_asleep, check_exact_names, check_clocks,
-             check_work_of_others, check_companions],
+             check_work_of_others, check_companions, check_broken_replacement],
 }
 
 

@@ -178,8 +178,8 @@ static void late_file_is_kept_everywhere(void **state) {
   }
 }
 
-/* The main file comes last: when it cannot, its companions go too. */
-static void companions_do_not_stay_alone(void **state) {
+/* With overwrite the main file goes first: when it cannot, its companions stay as they were. */
+static void companions_stay_as_they_were(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
   pmn_sink *sink = NULL;
@@ -187,7 +187,10 @@ static void companions_do_not_stay_alone(void **state) {
       &(pmn_sink_options){.path = in_folder("out.npy"), .format = PMN_FORMAT_NPY, .width = 1, .overwrite = true}, &sink,
       &err));
   assert_int_equal(mkdir(in_folder("out.npy"), 0700), 0); /* rename over a folder fails */
+  put_text(in_folder("out.npy.index.csv"), "path,label\nold,\n");
   check_fails(pmn_sink_commit(sink, "{}", &err), PMN_STATUS_WRITE, "out.npy: Is a directory");
+  check_text(in_folder("out.npy.index.csv"), "path,label\nold,\n"); /* the table goes first */
+  unlink(in_folder("out.npy.index.csv"));
   pmn_sink_destroy(sink);
   assert_string_equal(folder_names(folder, true, names), "out.npy");
 }
@@ -347,7 +350,7 @@ int main(void) {
       TEST(every_call_may_fail),
       TEST(old_output_survives),
       TEST(late_file_is_kept_everywhere),
-      TEST(companions_do_not_stay_alone),
+      TEST(companions_stay_as_they_were),
       TEST(short_writes_add_up),
       TEST(file_size_limit),
       TEST(relative_name_stays_where_it_was),
