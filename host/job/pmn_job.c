@@ -121,7 +121,12 @@ static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn
   PMN_TRY(find_journal(self, err));
   if (state == PMN_JOB_HALF) {
     PMN_TRY(pmn_job_recall(self, "commit", &commit, err));
-    PMN_TRY(face_half(self, commit, err));
+    /* A journal without its plan is nothing to go on with. */
+    st = face_half(self, self->journal || self->overwrite ? commit : NULL, err);
+    if (st != PMN_STATUS_OK) {
+      self->journal = has; /* who is refused removes nothing */
+      goto done;
+    }
   }
   if (self->journal && resume) goto done;
   if (self->journal && !self->overwrite) {

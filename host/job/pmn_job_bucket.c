@@ -2,7 +2,7 @@
  *
  * Parts are multipart uploads to their final keys, invisible until they are completed; journal and lock are objects
  * below OUT/_temporary/. Nothing in a bucket is shown at one stroke: with overwrite the old _SUCCESS goes first, then
- * the uploads are completed, what the new output does not have is removed, and _SUCCESS comes last.
+ * the uploads are completed, what only the older output had is removed, and _SUCCESS comes last.
  */
 #include "pmn_job_lock.h"
 #include "pmn_job_place.h"

@@ -16,11 +16,10 @@ import check_extract
 import moto_server
 import serving
 import swift
-from check_extract import GO_ON, MISSING, OK, REJECTS, SMALL, WRITE, Lab, wait_for
+from check_extract import OK, SMALL, WRITE, Lab, wait_for
 from faulty_proxy import FaultyProxy
 
 PLAN = ["--parts", "2", "--format", "csv"]
-DIFFERS = 7  # exit code
 
 lab = None
 
@@ -98,6 +97,13 @@ def check_parts_in_a_half():
                 line.fault("POST", r"part-00001.csv\?uploadId", "error", times=100, status=403, code="AccessDenied")
                 lab.extract(lab.uri("pics/"), out, *PLAN, *["--overwrite"] * over, code=WRITE,
                             AWS_ENDPOINT_URL_S3=line.url)
+                plan = lab.get("half/_temporary/job.json")
+                lab.boto.delete_object(Bucket=lab.bucket, Key="half/_temporary/job.json")
+                before = content("half/")
+                for words in ([], ["--resume"]):  # without its plan there is nothing to go on with
+                    lab.extract(lab.uri("pics/"), out, *PLAN, *words, code=WRITE, says="holds an output")
+                assert content("half/") == before
+                lab.put("half/_temporary/job.json", plan)
                 lab.put("half/part-00009.csv", b"mine")
                 before = content("half/")
                 lab.extract(lab.uri("pics/"), out, *PLAN, word, code=WRITE, says="part-00009.csv")
