@@ -14,7 +14,7 @@ enum { WIDTH_MAX = 1 << 24, ADOPTED_MAX = 3 };
 
 static const char RECORD_SUFFIX[] = ".record.json";
 /* How they begin; pmn_record.c, and pmn_npy.c. */
-static const char RECORD_BEGIN[] = "{\n \"pomona\": \"", INDEX_BEGIN[] = "path,label\n";
+static const char RECORD_BEGIN[] = "{\n \"pomona\": \"", INDEX_BEGIN[] = "path,label";
 
 static const pmn_sink_format *const formats[] = {
     [PMN_FORMAT_CSV] = &pmn_sink_csv,
