@@ -51,7 +51,7 @@ typedef enum pmn_status {
   PMN_STATUS_ARGUMENT = 1,     /* an option or argument is wrong, or asks for what the data cannot give */
   PMN_STATUS_NOT_FOUND = 20,   /* an input does not exist or cannot be read */
   PMN_STATUS_IMAGE = 21,       /* one picture cannot be decoded; the run may go on without it */
-  PMN_STATUS_REJECTED = 22,    /* the run was stopped because pictures were rejected (on_error, max_rejects) */
+  PMN_STATUS_REJECTED = 22,    /* too many pictures were rejected: more than allowed, or all of them */
   PMN_STATUS_EXISTS = 23,      /* an output exists and overwrite was not given */
   PMN_STATUS_WRITE = 24,       /* an output cannot be written */
   PMN_STATUS_MODEL = 25,       /* a model, weights or statistics file is malformed, or holds what we cannot compute */
@@ -306,7 +306,8 @@ typedef struct pmn_stage {
 
 /* Extracts features of every picture of options->sources into options->output, in byte-wise order of their keys.
  * On PMN_STATUS_OK the output is whole under its final name and *summary is the caller's, to be destroyed; pictures
- * that could not be decoded are in the rejects file and in pmn_summary_counts. On any other status *summary is NULL and
+ * that could not be decoded are in the rejects file and in pmn_summary_counts; when all are, the run ends with
+ * PMN_STATUS_REJECTED. On any other status *summary is NULL and
  * nothing stands under the output's name that was not there before. (With overwrite, a disk that fails while the
  * finished files are renamed can cost the old ones too.) Errors: every status but PMN_STATUS_IMAGE. Any thread; runs
  * share nothing. */

@@ -38,8 +38,9 @@ static const char help_running[] =
     "  -q, --quiet             only errors\n"
     "  -v, --verbose           every rejected row too\n"
     "  -h, --help              this text\n\n"
-    "Exit code: 0 every row is there; 1 written, some rows rejected; 2 usage; 3 input missing or too many rejects;\n"
-    "4 output exists or cannot be written; 6 device or memory; 7 bad projection; 129, 130, 143 interrupted.\n";
+    "Exit code: 0 every row is there; 1 written, some rows rejected; 2 usage; 3 input missing, too many rejects or\n"
+    "not one row; 4 output exists or cannot be written; 6 device or memory; 7 bad projection; 129, 130, 143 "
+    "interrupted.\n";
 
 enum { OPT_INDEX = 256 };
 

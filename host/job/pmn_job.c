@@ -193,6 +193,10 @@ void pmn_job_close(pmn_job *job) {
   pmn_free(job);
 }
 
+void pmn_job_drop(pmn_job *job) {
+  job->journal = false;
+}
+
 bool pmn_job_has_journal(const pmn_job *job) {
   return job->journal && !job->shown;
 }
@@ -244,10 +248,7 @@ pmn_status pmn_job_note(pmn_job *job, const char *name, const json_t *entry, pmn
   pmn_buf file;
   char *text = pmn_json_text(entry, JSON_COMPACT | JSON_SORT_KEYS);
   PMN_TRY(name_entry(name, &file, err));
-  if (text == NULL) {
-    st = pmn_err_memory(err, 1, "an entry of the journal");
-    goto done;
-  }
+  if (text == NULL) PMN_TRY(pmn_err_memory(err, 1, "an entry of the journal"));
   PMN_TRY(pmn_folder_write(job->work, file.data, text, strlen(text), err));
   job->journal = true;
 done:
@@ -491,10 +492,7 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
   PMN_TRY(refuse_output(job, commit, state, what, err));
   if (job->names.s3 == NULL) {
     shown = json_loads(record, 0, NULL);
-    if (shown == NULL) {
-      st = pmn_err_memory(err, strlen(record), "the run record");
-      goto done;
-    }
+    if (shown == NULL) PMN_TRY(pmn_err_memory(err, strlen(record), "the run record"));
     PMN_TRY(pmn_job_note(job, "shown", shown, err));
   } else if (commit == NULL) {
     PMN_TRY(note_commit(job, files, there, state != PMN_JOB_NOTHING, &commit, err));

@@ -38,6 +38,8 @@ bool pmn_job_is_folder(const char *output);
 PMN_MUST_USE pmn_status pmn_job_open(const pmn_job_options *options, pmn_job **job, pmn_err *err);
 /* Ends the job. Work that was journalled stays for a later run; without any, nothing stays. */
 void pmn_job_close(pmn_job *job);
+/* What was journalled leads nowhere: nothing stays. */
+void pmn_job_drop(pmn_job *job);
 /* Some work would stay, or has stayed, for a later run. */
 bool pmn_job_has_journal(const pmn_job *job);
 /* What a broken run has left, or the output that it has finished, is gone on with. */

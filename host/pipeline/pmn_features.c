@@ -141,6 +141,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pass p = {.run = run};
   run->phase_started = pmn_clock_seconds();
+  run->first_reject.message[0] = '\0';
   p.size = run->counts.listed < run->batch ? (int32_t)run->counts.listed : run->batch;
   pmn_feed_options feed = {.listing = run->listing,
       .s3 = run->s3,
@@ -155,6 +156,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_feed_create(&feed, &p.feed, err));
   PMN_TRY(pmn_writer_create(&writer, &p.writer, err));
   PMN_TRY(run_pass(&p, err));
+  PMN_TRY(pmn_run_check_rows(run, err));
 done:
   pmn_feed_destroy(p.feed);
   pmn_writer_destroy(p.writer);

@@ -69,6 +69,7 @@ static pmn_status describe(lesson *self, pmn_err *err) {
       PMN_TRY(pmn_describing_put(describing, waiting++, &picture, err));
     } else {
       self->unread++;
+      pmn_run_note_reject(run, picture.index, picture.stage, picture.reason);
     }
     if (waiting == run->batch || i + 1 == run->counts.listed) {
       PMN_TRY(take_batch(self, describing, waiting, err));
@@ -204,6 +205,7 @@ static pmn_status learn(lesson *self, pmn_lexicon *words, pmn_err *err) {
   PMN_TRY(pmn_scratch_create(beside.data, &self->scratch, err));
   PMN_TRY(describe(self, err));
   self->described = pmn_clock_seconds();
+  if (self->pictures == 0) PMN_TRY(pmn_run_check_rows(run, err)); /* there are no rows yet: it says why */
   if (self->unread > 0) {
     pmn_run_message(
         run, PMN_LEVEL_WARNING, "%lld pictures could not be read: the words are without them", (long long)self->unread);

@@ -333,12 +333,17 @@ void pmn_run_forget_rejects(pmn_run *run) {
   run->waiting_capacity = 0;
 }
 
-pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
-  const pmn_extract_options *o = run->options;
+void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const char *reason) {
   char number[PMN_OUTLET_NUMBER];
   const char *key, *label;
   name_row(run, index, number, &key, &label);
   pmn_err_set(&run->last_reject, PMN_STATUS_IMAGE, 0, "%s: %s: %s", key_end(key), stage, reason);
+  if (run->first_reject.message[0] == '\0') run->first_reject = run->last_reject;
+}
+
+pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+  const pmn_extract_options *o = run->options;
+  pmn_run_note_reject(run, index, stage, reason);
   if (o->stop_on_error) {
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "stopped at the first bad %s: %s",
         run->matrix != NULL ? "row" : "picture", run->last_reject.message);
@@ -350,6 +355,24 @@ pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const 
         (long long)o->max_rejects, run->last_reject.message);
   }
   return keep_waiting(run, index, stage, reason, err);
+}
+
+pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err) {
+  const pmn_statistics *s = &run->options->statistics;
+  const char *listed = run->matrix != NULL ? "rows of the matrix" : "pictures", *first = run->first_reject.message;
+  int64_t rows = run->counts.rows;
+  pmn_err why;
+  bool fits = run->moments != NULL && pmn_statistics_need_fit(s);
+  if (rows > 0 && (!fits || pmn_fit_check(rows, run->width, s->pca_components, "row", &why) == PMN_STATUS_OK))
+    return PMN_STATUS_OK;
+  if (run->journals && !run->is_fitting) pmn_job_drop(run->job);
+  if (rows > 0) {
+    return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "%lld of %lld %s became rows: %s; the first one rejected is %s",
+        (long long)rows, (long long)run->counts.listed, listed, why.message, first);
+  }
+  return pmn_err_set(err, PMN_STATUS_REJECTED, 0,
+      "none of %lld %s became a row, so nothing is written; the first one rejected is %s",
+      (long long)run->counts.listed, listed, first);
 }
 
 void pmn_run_take_keypoints(pmn_run *run, int64_t index, int32_t count) {

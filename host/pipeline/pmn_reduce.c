@@ -160,6 +160,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(open_rows(run, run->reduce, err));
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
   PMN_TRY(first_pass(run, fits, err));
+  PMN_TRY(pmn_run_check_rows(run, err));
   if (run->moments == NULL) goto done;
   pmn_rows rows = {.count = run->counts.rows, .width = run->width, .arg = run, .read = read_kept};
   PMN_TRY(pmn_transform_fit(run, &rows, err));

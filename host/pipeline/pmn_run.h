@@ -53,7 +53,8 @@ typedef struct pmn_run {
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
-  pmn_err last_reject;        /* its message: "KEY: STAGE: REASON", a line that cannot steer a terminal */
+  /* Of a pass; messages "KEY: STAGE: REASON", lines that cannot steer a terminal. */
+  pmn_err first_reject, last_reject;
   struct pmn_reject *waiting; /* rejects whose place in the list is not certain yet */
   size_t waiting_count, waiting_capacity;
   int64_t *rows;            /* [counts.rows] index of each row in the listing or matrix */
@@ -128,6 +129,11 @@ PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_
  * and `reason` as in the list. */
 PMN_MUST_USE pmn_status pmn_run_reject(
     pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err);
+/* For run->first_reject and last_reject. */
+void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const char *reason);
+/* After a pass over all that was listed. PMN_STATUS_REJECTED: nothing became a row, or too little for the fit that
+ * comes; the journal, which would lead here again, is dropped. */
+PMN_MUST_USE pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err);
 /* Every row up to the last reject is decided: those that wait are listed, in the order of their indices. */
 PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err);
 void pmn_run_forget_rejects(pmn_run *run);

@@ -7,16 +7,6 @@
 #include "pmn_record.h"
 #include "pmn_store.h"
 
-/* What was listed was long enough; what could be read of it may not be. */
-static pmn_status check_rows(const pmn_run *run, int64_t count, pmn_err *err) {
-  pmn_err why;
-  int32_t components = run->options->statistics.pca_components;
-  if (pmn_fit_check(count, run->width, components, "row", &why) == PMN_STATUS_OK) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "%lld of %lld %s became rows: %s; the last one rejected is %s",
-      (long long)count, (long long)run->counts.listed, run->matrix != NULL ? "rows of the matrix" : "pictures",
-      why.message, run->last_reject.message);
-}
-
 pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_statistics *s = &run->options->statistics;
@@ -36,7 +26,6 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
     run->kept_count++;
   }
   if (!pmn_statistics_need_fit(s)) goto done;
-  PMN_TRY(check_rows(run, rows->count, err));
   pmn_run_progress(run, "fit", 0, 0, start);
   PMN_TRY(pmn_fit_create(run->moments, rows, &options, &run->fit, err));
   if (s->save_projection != NULL) {

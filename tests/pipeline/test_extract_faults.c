@@ -214,7 +214,30 @@ static void too_few_for_statistics(void **state) {
   options.include_count = 1;
   options.statistics.pca_components = 0;
   options.statistics.pca_ratio = 0.9;
-  extract_fails(&options, PMN_STATUS_REJECTED, "11_z.jpg: decode: ");
+  extract_fails(&options, PMN_STATUS_REJECTED, "none of 7 pictures became a row");
+}
+
+/* Nothing but rejects is no table, whatever is asked for; the old one stays, and no journal leads there again. */
+static void not_one_row(void **state) {
+  (void)state;
+  static const char *const outputs[] = {"out.csv", "out/"};
+  for (int i = 0; i < 2; i++) {
+    pmn_extract_options options = options_for(mixed, outputs[i]);
+    options.limit = 3; /* 00.jpg, 00_a.jpg, 00_z.jpg */
+    assert_int_equal(extract_counts(&options).rows, 1);
+    options.limit = 0;
+    options.includes = (const char *const[]){"*z.jpg"};
+    options.include_count = 1;
+    options.overwrite = true;
+    shell("cd '%s' && mkdir before && cp -a out* before", folder);
+    pmn_summary *summary;
+    pmn_err err;
+    check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "none of 7 pictures became a row");
+    assert_non_null(strstr(err.message, "the first one rejected is 00_z.jpg: decode: the file is empty"));
+    assert_null(strstr(err.message, "--resume"));
+    shell("cd '%s' && mkdir after && mv $(ls -A | grep -v -e before -e after) after && diff -r before after", folder);
+    shell("cd '%s' && rm -r before after", folder);
+  }
 }
 
 /* A flag raised early, and in the last moment before the output would show. */
@@ -299,11 +322,7 @@ static void weights(void **state) {
   overwrite_bytes(path, (long)header + 8, huge, sizeof huge);
   options.layers = (const char *const[]){"Conv1"};
   options.layer_count = 1;
-  pmn_counts counts = extract_counts(&options);
-  assert_int_equal(counts.rows, 0);
-  assert_int_equal(counts.rejects, 1);
-  assert_non_null(strstr(seen.text, "its features are not finite numbers"));
-  shell("rm '%s'/out*", folder);
+  extract_fails(&options, PMN_STATUS_REJECTED, "its features are not finite numbers");
   options.layer_count = 0;
   /* Somewhere in the middle of the tensors. */
   overwrite_bytes(path, (long)header + 8 + 4000000, &(float){NAN}, sizeof(float));
@@ -381,6 +400,7 @@ int main(void) {
       in_fresh_folder(rejects_where_the_output_goes),
       in_fresh_folder(pictures_that_may_not_be_left_out),
       in_fresh_folder(too_few_for_statistics),
+      in_fresh_folder(not_one_row),
       in_fresh_folder(raised_flag),
       in_fresh_folder(raised_before_the_start),
       in_fresh_folder(full_disk),

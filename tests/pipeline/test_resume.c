@@ -86,7 +86,8 @@ static void who_stops_tells_what_is_kept(void **state) {
   options.max_rejects = -1;
   options.statistics.pca_components = LISTED;
   check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "12 of 13 pictures became rows");
-  assert_non_null(strstr(err.message, ".out.pomona: go on with --resume, or remove it with pomona clean"));
+  assert_null(strstr(err.message, "--resume")); /* it would come to the same end */
+  assert_int_not_equal(access(in_folder(".out.pomona"), F_OK), 0);
   /* Names may be long: the line ends with what to do all the same. */
   memset(name, 'x', 240);
   strcpy(name + 240, ".jpg");
