@@ -57,6 +57,7 @@ typedef enum pmn_status {
   PMN_STATUS_MODEL = 25,       /* a model, weights or statistics file is malformed, or holds what we cannot compute */
   PMN_STATUS_NETWORK = 40,     /* temporary; the same call may succeed later */
   PMN_STATUS_PAUSED = 41,      /* ended early as asked, with everything done so far kept for a later call with resume */
+  PMN_STATUS_KEYS = 42,        /* a service refuses the keys of a bucket, or they have expired; others may do */
   PMN_STATUS_DEVICE = 60,      /* the compute device is missing, fails or computes wrong */
   PMN_STATUS_NO_MEMORY = 80,   /* memory could not be had */
   PMN_STATUS_INTERRUPTED = 90, /* the caller's stop flag was raised */
@@ -476,8 +477,8 @@ typedef struct pmn_verified {
  * rejects as many as were listed, lines of the list of rejects, and nothing more in a folder that readers would take
  * for a part. The record and that list have no checksums: of them, what they count and name is checked.
  * PMN_STATUS_MODEL: something differs; the message says what and where. PMN_STATUS_NOT_FOUND: there is no output, it is
- * not finished, or it cannot be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_INTERRUPTED,
- * PMN_STATUS_NO_MEMORY. *verified is filled on PMN_STATUS_OK. */
+ * not finished, or it cannot be read. Else PMN_STATUS_ARGUMENT, PMN_STATUS_NETWORK, PMN_STATUS_KEYS,
+ * PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY. *verified is filled on PMN_STATUS_OK. */
 PMN_API PMN_MUST_USE pmn_status pmn_verify(const pmn_verify_options *options, pmn_verified *verified, pmn_err *err);
 
 /* Options of pmn_merge. Start from PMN_MERGE_OPTIONS_INIT; everything is borrowed for the call. */

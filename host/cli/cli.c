@@ -59,6 +59,7 @@ int cli_fail(pmn_status status, const pmn_err *err) {
   case PMN_STATUS_MODEL:
     return EXIT_MODEL;
   case PMN_STATUS_NETWORK:
+  case PMN_STATUS_KEYS:
   case PMN_STATUS_PAUSED:
     return EXIT_TEMPORARY;
   case PMN_STATUS_DEVICE:

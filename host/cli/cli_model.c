@@ -7,10 +7,9 @@ const char cli_model_help[] =
     "      --weights FILE      where the network's weights, or the .onnx file, are now; others than those that it was\n"
     "                          trained with are refused\n\n";
 const char cli_model_exit[] =
-    "Exit code: 0 every picture has a class; 1 the same but for some pictures rejected; 2 usage; 3 input missing or "
-    "too\n"
-    "many rejects; 4 output exists or cannot be written; 5 network; 6 device or memory; 7 bad model or weights; 129,\n"
-    "130, 143 interrupted.\n";
+    "Exit code: 0 every picture has a class; 1 the same but for some pictures rejected; 2 usage; 3 input missing,\n"
+    "too many rejects or not one row; 4 output exists or cannot be written; 5 network or keys; 6 device or memory;\n"
+    "7 bad model or weights; 129, 130, 143 interrupted.\n";
 
 bool cli_take_model(const char *command, int option, const char *name, cli_pictures *pictures) {
   if (option != CLI_OPT_MODEL) return cli_take_pictures(command, option, name, pictures);

@@ -15,7 +15,7 @@ static const char help_running[] =
     "  -q, --quiet             only errors\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 nothing is left; 2 usage; 3 neither OUT nor anything of it is there; 4 a run is at work, or\n"
-    "something cannot be removed; 5 network; 129, 130, 143 interrupted.\n";
+    "something cannot be removed; 5 network or keys; 129, 130, 143 interrupted.\n";
 
 static const struct option long_options[] = {
     CLI_S3_OPTIONS,

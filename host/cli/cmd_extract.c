@@ -38,8 +38,7 @@ static const char help_output[] =
     "                          byte; begins if nothing is there, does nothing if OUT is finished\n\n";
 static const char help_exit[] =
     "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing, too many\n"
-    "rejects or not one row; 4 output exists or cannot be written; 5 network, bucket keys refused or expired, or "
-    "ended\n"
+    "rejects or not one row; 4 output exists or cannot be written; 5 network, keys refused or expired, or ended\n"
     "early: go on with --resume; 6 device or memory; 7 bad model or weights; 129, 130, 143 interrupted.\n";
 
 enum { OPT_SAVE_VOCABULARY = 256, OPT_SAVE_KEYPOINTS, OPT_FIT_ON, OPT_SPOOL, OPT_RESUME };

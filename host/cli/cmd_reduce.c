@@ -39,8 +39,8 @@ static const char help_running[] =
     "  -v, --verbose           every rejected row too\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 every row is there; 1 written, some rows rejected; 2 usage; 3 input missing, too many rejects or\n"
-    "not one row; 4 output exists or cannot be written; 6 device or memory; 7 bad projection; 129, 130, 143 "
-    "interrupted.\n";
+    "not one row; 4 output exists or cannot be written; 5 network or keys; 6 device or memory; 7 bad projection;\n"
+    "129, 130, 143 interrupted.\n";
 
 enum { OPT_INDEX = 256 };
 

@@ -34,11 +34,9 @@ static const char help_output[] =
     "      --overwrite         replace MODEL if it is there\n"
     "      --spool DIR         where rows wait on the disk (default: the folder of MODEL)\n\n";
 static const char help_exit[] =
-    "Exit code: 0 every picture is learnt from; 1 written, some pictures rejected; 2 usage; 3 input missing or "
-    "too\n"
-    "many rejects; 4 output exists or cannot be written; 5 network; 6 device or memory; 7 bad vocabulary or weights; "
-    "129,\n"
-    "130, 143 interrupted.\n";
+    "Exit code: 0 every picture is learnt from; 1 written, some pictures rejected; 2 usage; 3 input missing,\n"
+    "too many rejects or not one row; 4 output exists or cannot be written; 5 network or keys; 6 device or memory;\n"
+    "7 bad vocabulary or weights; 129, 130, 143 interrupted.\n";
 
 enum {
   OPT_HIDDEN = 256,

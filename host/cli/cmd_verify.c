@@ -16,7 +16,7 @@ static const char help_running[] = "Running:\n"
                                    "  -q, --quiet             only errors\n"
                                    "  -h, --help              this text\n\n"
                                    "Exit code: 0 all is as recorded; 2 usage; 3 there is no output, it is not "
-                                   "finished, or cannot be read; 5 network;\n"
+                                   "finished, or cannot be read; 5 network or keys;\n"
                                    "7 something differs: the first such thing is named; 129, 130, 143 interrupted.\n";
 
 static const struct option long_options[] = {

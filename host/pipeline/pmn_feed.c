@@ -136,7 +136,8 @@ done:
 /* ARGUMENT: keys that are refused, or have expired meanwhile. */
 static bool is_not_its_fault(const char *stage, pmn_status status) {
   if (status == PMN_STATUS_ARGUMENT && strcmp(stage, "read") == 0) return true;
-  return status == PMN_STATUS_NO_MEMORY || status == PMN_STATUS_NETWORK || status == PMN_STATUS_INTERRUPTED;
+  return status == PMN_STATUS_NO_MEMORY || status == PMN_STATUS_NETWORK || status == PMN_STATUS_KEYS ||
+         status == PMN_STATUS_INTERRUPTED;
 }
 
 pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err) {

@@ -345,6 +345,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     entry = NULL;
     *first = end;
   }
+  run->restored = true;
   run->counts.restored = run->phase_before = *first;
   run->phase_started = pmn_clock_seconds();
   if (run->fit != NULL) run->counts.width = pmn_fit_width(run->fit); /* though no part may be left to be written */

@@ -297,10 +297,11 @@ done:
 }
 
 /* Whatever ends a run, the user is told what is kept and how to go on; these messages say it themselves, or what else
- * to do. */
+ * to do: that the job is another one, for example, which is found before its journal is read. */
 static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
   const pmn_extract_options *o = run->options;
-  bool told = status == PMN_STATUS_ARGUMENT || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL;
+  bool told =
+      (status == PMN_STATUS_ARGUMENT && !run->restored) || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL;
   if (told || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
   bool too_many = status == PMN_STATUS_REJECTED && (o->stop_on_error || o->max_rejects >= 0);
   bool resumes = run->plan == NULL || run->journals;

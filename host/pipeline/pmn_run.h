@@ -43,6 +43,7 @@ typedef struct pmn_run {
   /* an output that is a folder: pmn_parts.c */
   pmn_job *job;
   bool journals;           /* a broken run can be taken up again */
+  bool restored;           /* what it had done is this run's now */
   int64_t piece_count;     /* of the first pass */
   bool in_piece;           /* one is under way */
   int64_t kept_rows;       /* of the spool, in files of the journal */

@@ -27,7 +27,10 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   }
   if (!pmn_statistics_need_fit(s)) goto done;
   pmn_run_progress(run, "fit", 0, 0, start);
-  PMN_TRY(pmn_fit_create(run->moments, rows, &options, &run->fit, err));
+  st = pmn_fit_create(run->moments, rows, &options, &run->fit, err);
+  if (st == PMN_STATUS_ARGUMENT && run->journals && !run->is_fitting)
+    pmn_job_drop(run->job); /* of rows that give none */
+  if (st != PMN_STATUS_OK) goto done;
   if (s->save_projection != NULL) {
     PMN_TRY(
         pmn_projection_save(s->save_projection, run->replaces, run->fit, features, &run->kept[run->kept_count], err));

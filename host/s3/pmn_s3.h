@@ -5,10 +5,10 @@
  * region (once). Tries end after attempts_max, when the client's budget of retries is spent, or when a line that was
  * good has been dead for 45 seconds.
  *
- * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, refused, bad name; pmn_s3_get and pmn_s3_head also: access
+ * Errors of all calls: PMN_STATUS_ARGUMENT (no credentials, bad name; pmn_s3_get and pmn_s3_head also: access
  * denied, which must not pass for "there is none"), PMN_STATUS_NOT_FOUND (no such bucket or key; listings and readers
  * also: access denied), PMN_STATUS_WRITE (nowhere to write to, denied), PMN_STATUS_NETWORK (gave up; may pass),
- * PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY.
+ * PMN_STATUS_KEYS (expired, refused), PMN_STATUS_INTERRUPTED, PMN_STATUS_NO_MEMORY.
  */
 #ifndef PMN_S3_H
 #define PMN_S3_H

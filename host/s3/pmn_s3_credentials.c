@@ -268,7 +268,7 @@ static pmn_status ask(const pmn_s3_credentials *self, pmn_s3_keys *keys, pmn_err
   }
   if (st != PMN_STATUS_OK || keys->expires == 0 || keys->expires > now()) return st;
   pmn_s3_keys_reset(keys);
-  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+  return pmn_err_set(err, PMN_STATUS_KEYS, 0,
       "%s: the keys have expired already; renew them, and see that this machine's clock is right", self->source);
 }
 
@@ -291,7 +291,8 @@ static void renew(pmn_s3_credentials *self) {
   self->rounds++;
   self->not_before = pmn_clock_seconds() + AGAIN_SECONDS;
   self->failure = failure;
-  self->failure.status = st;
+  /* What has worked before is not written wrongly. */
+  self->failure.status = st == PMN_STATUS_ARGUMENT && self->have ? PMN_STATUS_KEYS : st;
   if (st == PMN_STATUS_OK) {
     pmn_s3_keys_reset(&self->keys);
     self->keys = fresh;
@@ -314,7 +315,7 @@ pmn_status pmn_s3_credentials_get(pmn_s3_credentials *self, bool refused, pmn_s3
       if (self->failure.status != PMN_STATUS_OK) {
         PMN_FAIL_CODE(err, self->failure.status, self->failure.foreign, "%s", self->failure.message);
       }
-      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the server calls the keys of %s expired; renew them", self->source);
+      PMN_FAIL(err, PMN_STATUS_KEYS, "the server calls the keys of %s expired; renew them", self->source);
     }
     if (self->renewing)
       pthread_cond_wait(&self->renewed, &self->lock);

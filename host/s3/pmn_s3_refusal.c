@@ -31,16 +31,16 @@ static const known table[] = {
     {"RequestLimitExceeded", PMN_S3_CURE_SLOWER, PMN_STATUS_NETWORK, too_much},
     {"TooManyRequests", PMN_S3_CURE_SLOWER, PMN_STATUS_NETWORK, too_much},
     {"BandwidthLimitExceeded", PMN_S3_CURE_SLOWER, PMN_STATUS_NETWORK, too_much},
-    {"ExpiredToken", PMN_S3_CURE_KEYS, PMN_STATUS_ARGUMENT, expired},
-    {"ExpiredTokenException", PMN_S3_CURE_KEYS, PMN_STATUS_ARGUMENT, expired},
-    {"TokenRefreshRequired", PMN_S3_CURE_KEYS, PMN_STATUS_ARGUMENT, expired},
-    {"RequestTimeTooSkewed", PMN_S3_CURE_CLOCK, PMN_STATUS_ARGUMENT,
+    {"ExpiredToken", PMN_S3_CURE_KEYS, PMN_STATUS_KEYS, expired},
+    {"ExpiredTokenException", PMN_S3_CURE_KEYS, PMN_STATUS_KEYS, expired},
+    {"TokenRefreshRequired", PMN_S3_CURE_KEYS, PMN_STATUS_KEYS, expired},
+    {"RequestTimeTooSkewed", PMN_S3_CURE_CLOCK, PMN_STATUS_KEYS,
         "the server's clock and this machine's differ; set this one right"},
-    {"SignatureDoesNotMatch", PMN_S3_CURE_NONE, PMN_STATUS_ARGUMENT,
+    {"SignatureDoesNotMatch", PMN_S3_CURE_NONE, PMN_STATUS_KEYS,
         "the server refuses the signature: the secret key is wrong, or a proxy changes requests"},
-    {"InvalidAccessKeyId", PMN_S3_CURE_NONE, PMN_STATUS_ARGUMENT, "the server does not know the access key"},
-    {"InvalidToken", PMN_S3_CURE_NONE, PMN_STATUS_ARGUMENT, "the session token is not that of the keys"},
-    {"AccountProblem", PMN_S3_CURE_NONE, PMN_STATUS_ARGUMENT, "there is a problem with the account"},
+    {"InvalidAccessKeyId", PMN_S3_CURE_NONE, PMN_STATUS_KEYS, "the server does not know the access key"},
+    {"InvalidToken", PMN_S3_CURE_NONE, PMN_STATUS_KEYS, "the session token is not that of the keys"},
+    {"AccountProblem", PMN_S3_CURE_NONE, PMN_STATUS_KEYS, "there is a problem with the account"},
     {"NoSuchBucket", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "there is no such bucket"},
     {"NoSuchKey", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "there is no such object"},
     {"NoSuchUpload", PMN_S3_CURE_NONE, PMN_STATUS_NOT_FOUND, "there is no such upload any more"},
@@ -136,7 +136,7 @@ pmn_status pmn_s3_refusal_tell(
   pmn_s3_call_name(call, name);
   if (entry != NULL) {
     pmn_status status = writes && entry->status == PMN_STATUS_NOT_FOUND ? PMN_STATUS_WRITE : entry->status;
-    bool keys = status == PMN_STATUS_ARGUMENT && source != NULL;
+    bool keys = status == PMN_STATUS_KEYS && source != NULL;
     return pmn_err_set(err, status, code, "%s: %s (%s%s%.100s)", name, entry->text, refusal->code,
         keys ? "; keys of " : "", keys ? source : "");
   }

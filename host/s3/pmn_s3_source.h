@@ -1,8 +1,8 @@
 /* pmn_s3_source.h - the places that keys come from, each asked once; private to the room.
  *
  * All fill *keys, to be reset by the caller, on success only. PMN_STATUS_ARGUMENT: the place refuses, or says what
- * makes no sense; PMN_STATUS_NETWORK: it may be asked again. `where` is what to call the place in messages. What an
- * answer holds is not shown, but for the words of a service's own error.
+ * makes no sense; PMN_STATUS_KEYS: STS refuses; PMN_STATUS_NETWORK: it may be asked again. `where` is what to call the
+ * place in messages. What an answer holds is not shown, but for the words of a service's own error.
  */
 #ifndef PMN_S3_SOURCE_H
 #define PMN_S3_SOURCE_H

@@ -130,9 +130,8 @@ static pmn_status read_answer(const call *self, pmn_s3_keys *keys, pmn_err *err)
   const char *code = text_of(&texts[CODE]);
   if (answer->code != 200) {
     bool temporary = answer->code >= 500 || answer->code == 429 || is_temporary(code);
-    PMN_FAIL(err, temporary ? PMN_STATUS_NETWORK : PMN_STATUS_ARGUMENT, "%s: %.100s answers %d%s%.80s%s%.200s",
-        self->where, url, answer->code, code[0] != '\0' ? " " : "", code, code[0] != '\0' ? ": " : "",
-        text_of(&texts[MESSAGE]));
+    PMN_FAIL(err, temporary ? PMN_STATUS_NETWORK : PMN_STATUS_KEYS, "%s: %.100s answers %d%s%.80s%s%.200s", self->where,
+        url, answer->code, code[0] != '\0' ? " " : "", code, code[0] != '\0' ? ": " : "", text_of(&texts[MESSAGE]));
   }
   if (parsed != PMN_STATUS_OK) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %.100s answers what is not STS's XML", self->where, url);

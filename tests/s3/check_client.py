@@ -151,8 +151,8 @@ def test_refusals():
     probe({**e, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "list", "fruit", "", code=ARGUMENT)
     if KIND == "swift":
         wrong = {**e, "AWS_SECRET_ACCESS_KEY": "canary-secret"}
-        probe(wrong, "list", "fruit", "", code=ARGUMENT, says="refuses the signature")
-        probe(wrong, "put", "fruit", "x", "text", code=ARGUMENT, says="refuses the signature")
+        probe(wrong, "list", "fruit", "", code=REFUSED, says="refuses the signature")
+        probe(wrong, "put", "fruit", "x", "text", code=REFUSED, says="refuses the signature")
         # The server says which region signatures are to be made for.
         assert listed({**e, "AWS_REGION": "eu-west-3"}, "fruit", "a/bc")
     else:

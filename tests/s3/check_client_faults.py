@@ -462,9 +462,9 @@ echo '{{"Version": 1, "AccessKeyId": "key'$n'", "SecretAccessKey": "canary-secre
     assert SERVER.requests[-1].headers["x-amz-security-token"] == "canary-token2"
     assert "x-amz-security-token" in SERVER.requests[-1].headers["Authorization"]
     always = lambda r: error(400, "ExpiredToken")
-    listed(SERVER.reset(always) | e, "bucket", "", code=ARGUMENT, says="have expired")
+    listed(SERVER.reset(always) | e, "bucket", "", code=REFUSED, says="have expired")
     assert len(SERVER.requests) == 2  # new keys, refused like the old ones
-    listed(SERVER.reset(always), "bucket", "", code=ARGUMENT)
+    listed(SERVER.reset(always), "bucket", "", code=REFUSED)
 
 
 def test_clock():
@@ -478,7 +478,7 @@ def test_clock():
     late = [r for r in SERVER.requests if answer(r) is not None]
     assert len(late) == 1, len(late)
     e = SERVER.reset(lambda r: error(403, "RequestTimeTooSkewed"))
-    listed(e, "bucket", "", code=ARGUMENT, says="clock")
+    listed(e, "bucket", "", code=REFUSED, says="clock")
 
 
 def test_denied():
@@ -508,7 +508,7 @@ def test_denied():
 def test_refusals():
     for code in ("SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken"):
         e = SERVER.reset(lambda r: error(403, code, "<StringToSign>canary</StringToSign>"))
-        listed(e, "bucket", "", code=ARGUMENT, says=f"({code}; keys of the environment)")
+        listed(e, "bucket", "", code=REFUSED, says=f"({code}; keys of the environment)")
         assert len(SERVER.requests) == 1
     cases = [  # status, code, of a list, of one object, of a write
         (400, "InvalidRequest", ARGUMENT, NOT_FOUND, WRITE),

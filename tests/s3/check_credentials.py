@@ -220,7 +220,7 @@ def test_messages(place):
         ("", "", half, 1, ["AWS_ACCESS_KEY_ID is set", "not AWS_SECRET_ACCESS_KEY"]),
         ("", "", {"AWS_SECRET_ACCESS_KEY": "CANARY"}, 1, ["AWS_SECRET_ACCESS_KEY is set", "not AWS_ACCESS_KEY_ID"]),
         ("", "", ENV_KEYS | {"AWS_CREDENTIAL_EXPIRATION": "2026-02-30T00:00:00Z"}, 1, ["time of expiry"]),
-        ("", "", ENV_KEYS | {"AWS_CREDENTIAL_EXPIRATION": "2020-02-28T00:00:00Z"}, 1,
+        ("", "", ENV_KEYS | {"AWS_CREDENTIAL_EXPIRATION": "2020-02-28T00:00:00Z"}, 42,
          ["environment", "expired already", "clock"]),
         ("", "", ENV_KEYS | {"AWS_SESSION_TOKEN": "CANARY\nx"}, 1, ["environment", "blanks or characters"]),
         ("", "[default]\naws_access_key_id = AKx\n", {}, 1, ["profile default", "no secret key"]),
@@ -248,10 +248,10 @@ def test_messages(place):
         ("[default]\n" + role("r", source_profile="b", duration_seconds="12x") + "[profile b]\n" + static("AKb"), "",
          {}, 1,
          ["duration_seconds", "900"]),
-        ("[default]\n" + role("denied", source_profile="b") + "[profile b]\n" + static("AKb"), "", {}, 1,
+        ("[default]\n" + role("denied", source_profile="b") + "[profile b]\n" + static("AKb"), "", {}, 42,
          ["profile default", "403 AccessDenied", "not authorized to perform: sts:AssumeRole"]),
         ("[default]\n" + role("r", source_profile="b") +
-         "[profile b]\naws_access_key_id=AKb\naws_secret_access_key=CANARY\n", "", {}, 1,
+         "[profile b]\naws_access_key_id=AKb\naws_secret_access_key=CANARY\n", "", {}, 42,
          ["SignatureDoesNotMatch"]),
         ("[default]\nweb_identity_token_file = {F}/web-token\n", "", {}, 1, ["no role_arn"]),
         ("", "", {"AWS_WEB_IDENTITY_TOKEN_FILE": "{F}/web-token"}, 1, ["not AWS_ROLE_ARN"]),
@@ -304,7 +304,7 @@ def test_answers(place):
                       '<SecretAccessKey>CANARY</SecretAccessKey></r>')},
          WEB, 1, ["not STS's XML"]),
         ({"/": (200, "<r><AccessKeyId>" + "A" * 20000 + "</AccessKeyId></r>")}, WEB, 1, ["not STS's XML"]),
-        ({"/": (400, md.STS_ERROR.format("ExpiredTokenException", "the token is old"))}, WEB, 1,
+        ({"/": (400, md.STS_ERROR.format("ExpiredTokenException", "the token is old"))}, WEB, 42,
          ["ExpiredTokenException: the token is old"]),
         ({"/": (503, "busy")}, WEB, 40, ["503"]),
     ]
@@ -342,9 +342,9 @@ def test_instance(place):
 def test_refused(place):
     """Keys that the server calls expired."""
     place.set(env=ENV_KEYS)
-    place.fails("refused", status=1, says=["the server calls the keys of the environment expired; renew"])
+    place.fails("refused", status=42, says=["the server calls the keys of the environment expired; renew"])
     place.set(credentials=DEFAULT)
-    place.fails("refused", status=1, says=["profile default (keys)", "renew them"])
+    place.fails("refused", status=42, says=["profile default (keys)", "renew them"])
     (place.folder / "count.py").write_text(
         "import pathlib; f = pathlib.Path(__file__).with_name('count')\n"
         "n = int(f.read_text()) if f.exists() else 0; f.write_text(str(n + 1))\n"

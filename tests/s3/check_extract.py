@@ -557,15 +557,24 @@ def check_refusals():
     lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="no AWS credentials", AWS_EC2_METADATA_DISABLED="true",
                 **none)
     if lab.server.checks_signatures:
-        lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
-        lab.extract(lab.disk, lab.uri("no/"), code=USAGE, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
+        lab.extract(lab.uri("pics/"), "no.csv", code=GO_ON, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
+        lab.extract(lab.disk, lab.uri("no/"), code=GO_ON, says="secret key is wrong", AWS_SECRET_ACCESS_KEY="wrong")
     with FaultyProxy(lab.server.port) as line:
         for target in ("list-type", r"/pics/.*jpg"):  # at once, and in the middle of a run
             line.reset()
             line.fault("GET", target, "error", nth=1 if target == "list-type" else 5, times=1000, status=400,
                        code="ExpiredToken")
-            lab.extract(lab.uri("pics/"), "no.csv", code=USAGE, says="expired", AWS_ENDPOINT_URL_S3=line.url)
+            lab.extract(lab.uri("pics/"), "no.csv", code=GO_ON, says="expired", AWS_ENDPOINT_URL_S3=line.url)
     assert not list(lab.folder.glob("no.csv*"))
+    plan, whole, _ = wholes()[0]
+    with fresh("expired/") as out, FaultyProxy(lab.server.port) as line:
+        # What was done until then is kept, and that is said.
+        line.fault("GET", r"/pics/.*jpg", "error", nth=len(lab.pictures) - 5, times=1000, status=400,
+                   code="ExpiredToken")
+        said = lab.extract(lab.uri("pics/"), out, *plan, code=GO_ON, says="expired", AWS_ENDPOINT_URL_S3=line.url)
+        assert b"go on with --resume" in said, said
+        lab.extract(lab.uri("pics/"), out, *plan, "--resume", says="going on")
+        assert lab.output("expired/") == whole
 
 
 def check_secrets():

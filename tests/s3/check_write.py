@@ -174,8 +174,8 @@ def test_wrong_secret():
     if KIND != "swift":
         return
     wrong = {"AWS_SECRET_ACCESS_KEY": "another-secret"}
-    probe("put", "fruit", "secret", file_of(b"x"), code=ARGUMENT, says="SignatureDoesNotMatch", **wrong)
-    upload("secret", b"x", code=ARGUMENT, says="SignatureDoesNotMatch", **wrong)
+    probe("put", "fruit", "secret", file_of(b"x"), code=REFUSED, says="SignatureDoesNotMatch", **wrong)
+    upload("secret", b"x", code=REFUSED, says="SignatureDoesNotMatch", **wrong)
     assert not is_there("secret") and uploads("secret") == []
 
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
 from running import run  # noqa: E402, F401
 
 PROBE = sys.argv[1]
-ARGUMENT, NOT_FOUND, WRITE, NETWORK, INTERRUPTED = 1, 20, 24, 40, 90  # of pmn_status
+ARGUMENT, NOT_FOUND, WRITE, NETWORK, REFUSED, INTERRUPTED = 1, 20, 24, 40, 42, 90  # of pmn_status
 SECRETS = ("nobodys-secret", "testing", "canary-secret", "canary-token")
 FOLDER = tempfile.TemporaryDirectory(prefix="pomona-s3-")
 WORK = pathlib.Path(FOLDER.name)

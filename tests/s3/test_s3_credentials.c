@@ -129,7 +129,7 @@ static void test_early(void **state) {
   lifetime = -5;
   pmn_s3_credentials_destroy(credentials);
   check_ok(pmn_s3_credentials_create(&config, NULL, &credentials, &err));
-  check_fails(pmn_s3_credentials_get(credentials, false, &keys, &err), PMN_STATUS_ARGUMENT, "expired already");
+  check_fails(pmn_s3_credentials_get(credentials, false, &keys, &err), PMN_STATUS_KEYS, "expired already");
   assert_null(keys.token);
   assert_string_equal(keys.access_key, "");
 }
@@ -145,8 +145,8 @@ static void test_late_refusal(void **state) {
   check_get(true, &late, "AK1");
   assert_int_equal(calls, 2);
   failing = 403;
-  check_fails(pmn_s3_credentials_get(credentials, true, &keys, &err), PMN_STATUS_ARGUMENT, "answers 403");
-  check_fails(pmn_s3_credentials_get(credentials, true, &late, &err), PMN_STATUS_ARGUMENT, "answers 403");
+  check_fails(pmn_s3_credentials_get(credentials, true, &keys, &err), PMN_STATUS_KEYS, "answers 403");
+  check_fails(pmn_s3_credentials_get(credentials, true, &late, &err), PMN_STATUS_KEYS, "answers 403");
   failing = 0;
   check_get(false, &keys, "AK1"); /* for others they are good as far as anybody knows */
   pmn_s3_keys_reset(&keys);

@@ -17,7 +17,7 @@ from swift import Swift
 
 PROBE, KIND = sys.argv[1:]
 PART = 8 << 20
-OK, ARGUMENT, NOT_FOUND, EXISTS, WRITE, NETWORK = 0, 1, 20, 23, 24, 40  # pmn_status
+OK, ARGUMENT, NOT_FOUND, EXISTS, WRITE, NETWORK, REFUSED = 0, 1, 20, 23, 24, 40, 42  # pmn_status
 FOLDER = tempfile.TemporaryDirectory(prefix="pomona-s3-write-")
 FILES = threading.Lock()
 SERVER = Moto() if KIND == "moto" else Swift(uploads_page=3)
