@@ -2,6 +2,7 @@
 #include "pmn_job.h"
 
 #include "pmn_job_place.h"
+#include "pmn_job_plan.h"
 #include "pmn_json.h"
 #include "pmn_mem.h"
 #include "pmn_s3.h"
@@ -20,6 +21,7 @@ struct pmn_job {
   bool overwrite;
   bool finished; /* an output is there, and resume was asked for */
   bool journal;  /* there is something to go on with */
+  bool replaces; /* its commit was begun over an older output, which is not whole any more: clean would refuse */
   bool shown;    /* the output is there: the working folder can go */
   bool begun;    /* by this run or one before it: there may be uploads */
 };
@@ -88,10 +90,14 @@ static pmn_status find_journal(pmn_job *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t size;
   bool entries = false;
+  json_t *commit = NULL;
   PMN_TRY(pmn_folder_size(self->work, "job.json", &size, err));
   if (size >= 0) PMN_TRY(pmn_folder_list(self->work, find_entry, &entries, err));
   self->journal = entries;
+  PMN_TRY(pmn_job_recall(self, "commit", &commit, err));
+  self->replaces = json_is_true(json_object_get(commit, "replaces"));
 done:
+  json_decref(commit);
   return st;
 }
 
@@ -130,14 +136,13 @@ static pmn_status face_work(pmn_job *self, pmn_job_state state, bool resume, pmn
   }
   if (self->journal && resume) goto done;
   if (self->journal && !self->overwrite) {
-    PMN_FAIL(err, PMN_STATUS_EXISTS,
-        "a broken run has left its work in %.200s: go on with --resume, or remove it with pomona clean %.150s",
-        self->names.work, self->names.output);
+    PMN_FAIL(err, PMN_STATUS_EXISTS, "a broken run has left its work in %.200s: go on with --resume, or %s",
+        self->names.work, pmn_job_way_out(self));
   }
   /* Whose it is, only the journal knows, so it goes first. */
   if (commit != NULL) PMN_TRY(self->place->undo(&self->names, commit, true, &removed, err));
   PMN_TRY(self->place->clear(&self->names, false, self->begun, &removed, err));
-  self->journal = false;
+  self->journal = self->replaces = false;
 done:
   json_decref(commit);
   return st;
@@ -203,6 +208,10 @@ bool pmn_job_has_journal(const pmn_job *job) {
 
 bool pmn_job_goes_on(const pmn_job *job) {
   return job->journal || job->finished;
+}
+
+const char *pmn_job_way_out(const pmn_job *job) {
+  return job->replaces ? "start anew with --overwrite" : "remove it with pomona clean";
 }
 
 const char *pmn_job_work_folder(const pmn_job *job) {
@@ -276,48 +285,9 @@ pmn_status pmn_job_forget(pmn_job *job, const char *name, pmn_err *err) {
 
 /* ------------------------------------------------------------------------------------------------------ plan -- */
 
-/* A value as a message shows it. */
-static void show_value(const json_t *value, char text[100]) {
-  char *dump = pmn_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
-  snprintf(text, 100, "%.99s", dump != NULL ? dump : "nothing");
-  pmn_free(dump);
-}
-
-/* The first member that differs, by its innermost name; false if none does. */
-static bool find_difference(json_t *there, json_t *here, const char **name, char then[100], char now[100]) {
-  const char *key;
-  json_t *value;
-  for (int pass = 0; pass < 2; pass++) {
-    json_object_foreach(pass == 0 ? here : there, key, value) {
-      json_t *other = json_object_get(pass == 0 ? there : here, key);
-      if (other != NULL && json_equal(value, other)) continue;
-      if (json_is_object(value) && json_is_object(other)) return find_difference(other, value, name, then, now);
-      *name = key;
-      show_value(pass == 0 ? value : NULL, now);
-      show_value(pass == 0 ? other : value, then);
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Of numbers and names the values say it all; of a listing they are a count and hashes. */
-static void tell_difference(const char *name, const char *then, const char *now, char text[256]) {
-  if (strcmp(name, "pictures") == 0)
-    snprintf(text, 256, "%s pictures then, %s now", then, now);
-  else if (strcmp(name, "listing") == 0)
-    snprintf(text, 256, "as many pictures as then, but with other names or labels");
-  else if (strcmp(name, "contents") == 0)
-    snprintf(text, 256, "the same names as then, but pictures of other sizes or times");
-  else
-    snprintf(text, 256, "%s: %s then, %s now", name, then, now);
-}
-
 static pmn_status compare_plans(const pmn_job *self, json_t *there, json_t *here, pmn_err *err) {
-  const char *name;
-  char then[100], now[100], text[256];
-  if (!find_difference(there, here, &name, then, now)) return PMN_STATUS_OK;
-  tell_difference(name, then, now, text);
+  char text[256];
+  if (!pmn_job_plans_differ(there, here, text)) return PMN_STATUS_OK;
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
       "%.150s is another job's (%s); go on as it was, or start anew with --overwrite",
       self->finished ? self->names.output : self->names.work, text);
@@ -471,6 +441,7 @@ pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, json_t **files, p
 static pmn_status note_commit(
     pmn_job *job, const json_t *files, json_t *there, bool replaces, json_t **commit, pmn_err *err) {
   json_t *names = json_array();
+  job->replaces = replaces;
   *commit = json_pack("{s:O, s:O, s:b}", "files", names, "old", there, "replaces", replaces);
   bool good = *commit != NULL;
   for (size_t i = 0; good && i < json_array_size(files); i++) {
@@ -478,6 +449,27 @@ static pmn_status note_commit(
   }
   json_decref(names);
   return good ? pmn_job_note(job, "commit", *commit, err) : pmn_err_memory(err, 1, "an entry of the journal");
+}
+
+/* The journal promises what is no more. */
+static pmn_status tell_way_out(const pmn_job *job, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  if (err != NULL) why = *err;
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%.380s; what is left of this run is of no use: %s%s", why.message,
+      pmn_job_way_out(job), job->replaces ? "" : ", then run again");
+}
+
+pmn_status pmn_job_check_parts(pmn_job *job, const json_t *files, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_t *commit = NULL;
+  if (job->place->check_parts == NULL) return PMN_STATUS_OK;
+  PMN_TRY(pmn_job_recall(job, "commit", &commit, err));
+  if (commit != NULL) goto done; /* some are objects by now */
+  st = job->place->check_parts(&job->names, files, err);
+  if (st == PMN_STATUS_MODEL) st = tell_way_out(job, err);
+done:
+  json_decref(commit);
+  return st;
 }
 
 pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record, pmn_err *err) {
@@ -499,8 +491,9 @@ pmn_status pmn_job_commit(pmn_job *job, const json_t *files, const char *record,
   }
   const pmn_job_showing showing = {
       .files = files, .old = json_object_get(commit, "old"), .record = record, .lock = job->lock};
-  PMN_TRY(job->place->show(&job->names, &showing, err));
-  job->shown = true;
+  st = job->place->show(&job->names, &showing, err);
+  if (st == PMN_STATUS_MODEL) st = tell_way_out(job, err);
+  job->shown = st == PMN_STATUS_OK;
 done:
   json_decref(shown);
   json_decref(commit);

@@ -44,6 +44,8 @@ void pmn_job_drop(pmn_job *job);
 bool pmn_job_has_journal(const pmn_job *job);
 /* What a broken run has left, or the output that it has finished, is gone on with. */
 bool pmn_job_goes_on(const pmn_job *job);
+/* How to be rid of what has stayed: "remove it with pomona clean", unless that would refuse. */
+const char *pmn_job_way_out(const pmn_job *job);
 const char *pmn_job_work_folder(const pmn_job *job);
 
 /* `plan`, a JSON object: all that decides the bytes of the output. A new job writes it down; a resumed one compares it
@@ -78,6 +80,9 @@ PMN_MUST_USE pmn_status pmn_job_describe_files(pmn_sink *sink, struct json_t **f
 /* The same for a part, with uploads; what is on a disk has its name in `output` after this. */
 PMN_MUST_USE pmn_status pmn_job_describe_part(pmn_job *job, pmn_sink *sink, struct json_t **files, pmn_err *err);
 
+/* Are the parts that the journal promises still there, as far as one request tells? `files` as described.
+ * PMN_STATUS_MODEL: not all of them; the message says what to do. */
+PMN_MUST_USE pmn_status pmn_job_check_parts(pmn_job *job, const struct json_t *files, pmn_err *err);
 /* Shows the output: `files` is the array of all files as described, in the order in which a bucket is to show them, and
  * `record` the text of _record.json. */
 PMN_MUST_USE pmn_status pmn_job_commit(pmn_job *job, const struct json_t *files, const char *record, pmn_err *err);

@@ -270,12 +270,45 @@ static pmn_status complete(const pmn_job_names *names, const below *b, const jso
   pmn_buf key;
   pmn_buf_init(&key, TEXT_MAX);
   if (name == NULL || upload == NULL) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "the journal in %.300s makes no sense; start anew: pomona clean", names->work);
+    PMN_FAIL(err, PMN_STATUS_MODEL, "the journal in %.300s makes no sense", names->work);
   }
   PMN_TRY(pmn_buf_printf(&key, err, "%s%s", b->prefix.data, name));
-  PMN_TRY(pmn_s3_complete(names->s3, b->bucket.data, key.data, upload, err));
+  st = pmn_s3_complete(names->s3, b->bucket.data, key.data, upload, err);
+  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_MODEL;
 done:
   pmn_buf_reset(&key);
+  return st;
+}
+
+static pmn_status note_upload(void *arg, const char *key, const char *upload_id, pmn_err *err) {
+  (void)key;
+  return json_object_set_new(arg, upload_id, json_true()) == 0 ? PMN_STATUS_OK : pmn_err_memory(err, 1, "uploads");
+}
+
+/* A rule of the bucket may end uploads that are some days old. Who may not look is told at the end. */
+static pmn_status check_parts(const pmn_job_names *names, const json_t *files, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  json_t *there = json_object();
+  below b;
+  PMN_TRY(below_find(names->output, &b, err));
+  st = pmn_s3_list_uploads(names->s3, b.bucket.data, b.prefix.data, note_upload, there, err);
+  size_t count = st == PMN_STATUS_OK ? json_array_size(files) : 0;
+  if (st == PMN_STATUS_NOT_FOUND) st = PMN_STATUS_OK;
+  for (size_t i = 0; st == PMN_STATUS_OK && i < count; i++) {
+    const char *name = NULL, *text = NULL;
+    if (json_unpack(json_array_get(files, i), "{s:s, s:s}", "name", &name, "upload", &text) != 0) continue;
+    json_t *upload = json_loads(text, 0, NULL);
+    const char *id = json_string_value(json_object_get(upload, "upload_id"));
+    if (id == NULL || json_object_get(there, id) == NULL) {
+      st = pmn_err_set(err, PMN_STATUS_MODEL, 0,
+          "%.200s/%.100s: its upload is gone, and so is what it held; a rule of the bucket may have ended it",
+          names->output, name);
+    }
+    json_decref(upload);
+  }
+done:
+  json_decref(there);
+  below_reset(&b);
   return st;
 }
 
@@ -391,6 +424,7 @@ const pmn_job_place pmn_job_bucket = {.names = names_make,
     .unlock = unlock,
     .check_lock = check_lock,
     .clear = clear,
+    .check_parts = check_parts,
     .show = show,
     .undo = undo,
     .sweep = sweep};

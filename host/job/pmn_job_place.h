@@ -44,6 +44,8 @@ typedef struct pmn_job_place {
    * `uploads_too`: a run has begun here, so uploads to names of parts are taken for its own. */
   PMN_MUST_USE pmn_status (*clear)(
       const pmn_job_names *names, bool lock_too, bool uploads_too, int64_t *removed, pmn_err *err);
+  /* PMN_STATUS_MODEL: what was to become of `files` is there no more. NULL where nobody removes it. */
+  PMN_MUST_USE pmn_status (*check_parts)(const pmn_job_names *names, const struct json_t *files, pmn_err *err);
   /* All `files` are in place: with the run record they become the output. */
   PMN_MUST_USE pmn_status (*show)(const pmn_job_names *names, const pmn_job_showing *showing, pmn_err *err);
   /* Removes what a commit has shown that broke off; `commit` is its entry in the journal. PMN_STATUS_EXISTS: it

@@ -345,6 +345,7 @@ pmn_status pmn_parts_restore(pmn_run *run, int64_t *first, pmn_err *err) {
     entry = NULL;
     *first = end;
   }
+  if (run->spool == NULL && *first > 0) PMN_TRY(pmn_job_check_parts(run->job, run->files, err));
   run->restored = true;
   run->counts.restored = run->phase_before = *first;
   run->phase_started = pmn_clock_seconds();

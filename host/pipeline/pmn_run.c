@@ -307,9 +307,9 @@ static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
   bool resumes = run->plan == NULL || run->journals;
   char kept[300];
   pmn_err why = *err;
-  snprintf(kept, sizeof kept, "; what was done is kept in %.150s: %s%s, or remove it with pomona clean",
-      pmn_job_work_folder(run->job), resumes ? "go on with --resume" : "start anew with --overwrite",
-      too_many ? " and more rejects allowed" : "");
+  snprintf(kept, sizeof kept, "; what was done is kept in %.150s: %s%s, or %s", pmn_job_work_folder(run->job),
+      resumes ? "go on with --resume" : "start anew with --overwrite", too_many ? " and more rejects allowed" : "",
+      pmn_job_way_out(run->job));
   pmn_err_set(err, status, why.foreign, "%.*s%s", (int)(sizeof why.message - 1 - strlen(kept)), why.message, kept);
 }
 

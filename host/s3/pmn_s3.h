@@ -111,7 +111,8 @@ PMN_MUST_USE pmn_status pmn_s3_upload_complete(pmn_s3_upload *upload, pmn_err *e
  * up nothing can be sent: the upload stays, invisible, for pmn_s3_list_uploads. NULL is fine. */
 void pmn_s3_upload_destroy(pmn_s3_upload *upload);
 /* Makes a finished upload visible. Idempotent: if the upload is gone because an answer was lost, the object is held
- * against size and ETag; PMN_STATUS_NOT_FOUND if it is another one or none. A 200 that carries an error is an error. */
+ * against size and ETag; PMN_STATUS_NOT_FOUND if it is another one or none, or parts are missing. A 200 that carries an
+ * error is an error. */
 PMN_MUST_USE pmn_status pmn_s3_complete(
     pmn_s3 *s3, const char *bucket, const char *key, const char *description, pmn_err *err);
 /* It is no error if there is no such upload. */

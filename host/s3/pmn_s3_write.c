@@ -241,15 +241,14 @@ static pmn_status find_completed(
   bool missing;
   pmn_status st = look(s3, bucket, key, &size, etag, &missing, err);
   if (missing) {
-    return pmn_err_set(err, PMN_STATUS_WRITE, 0,
-        "s3://%.60s/%.200s: its upload is gone, and so is what it held; run again without --resume", bucket, key);
+    return pmn_err_set(
+        err, PMN_STATUS_NOT_FOUND, 0, "s3://%.60s/%.200s: its upload is gone, and so is what it held", bucket, key);
   }
   if (st != PMN_STATUS_OK) return st;
   size_t length = strlen(etag), tail = strlen(want->etag);
   if (size != want->size || length < tail || strcmp(etag + length - tail, want->etag) != 0) {
-    return pmn_err_set(err, PMN_STATUS_WRITE, 0,
-        "s3://%.60s/%.200s: its upload is gone, and another object has this name; run again without --resume", bucket,
-        key);
+    return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0,
+        "s3://%.60s/%.200s: its upload is gone, and another object has this name", bucket, key);
   }
   return PMN_STATUS_OK;
 }
@@ -285,9 +284,8 @@ pmn_status pmn_s3_complete(pmn_s3 *s3, const char *bucket, const char *key, cons
   if (strcmp(code, "NoSuchUpload") == 0) {
     st = find_completed(s3, bucket, key, &self, err);
   } else if (strcmp(code, "InvalidPart") == 0) {
-    PMN_FAIL(err, PMN_STATUS_WRITE,
-        "s3://%.60s/%.200s: the server does not have the parts that were sent; run again without --resume", bucket,
-        key);
+    PMN_FAIL(
+        err, PMN_STATUS_NOT_FOUND, "s3://%.60s/%.200s: the server does not have the parts that were sent", bucket, key);
   }
 done:
   pmn_s3_outcome_reset(&outcome);

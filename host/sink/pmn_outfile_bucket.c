@@ -93,12 +93,15 @@ static const char *describe(void *state) {
 
 static pmn_status publish(void *state, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  pmn_err why = PMN_ERR_INIT;
   object *self = state;
   if (!self->file->overwrite) {
     PMN_TRY(
         check_absent(self, "%s appeared while its rows were computed and was left as it is; choose another name", err));
   }
-  PMN_TRY(pmn_s3_upload_complete(self->upload, err));
+  st = pmn_s3_upload_complete(self->upload, &why);
+  if (st == PMN_STATUS_NOT_FOUND) PMN_FAIL(err, PMN_STATUS_WRITE, "%.400s; run again", why.message);
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
 done:
   return st;
 }

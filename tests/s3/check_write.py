@@ -79,9 +79,9 @@ def test_invisible():
         return  # moto 5.2.5 answers 500 when it does not know an upload; check_write_faults.py has these cases
     # Another object has come since: it must not pass for ours.
     SERVER.boto.put_object(Bucket="fruit", Key="invisible", Body=content(len(data), seed=2))
-    probe("complete", "fruit", "invisible", description, code=WRITE, says="another object")
+    probe("complete", "fruit", "invisible", description, code=NOT_FOUND, says="another object")
     SERVER.boto.delete_object(Bucket="fruit", Key="invisible")
-    probe("complete", "fruit", "invisible", description, code=WRITE, says="is gone")
+    probe("complete", "fruit", "invisible", description, code=NOT_FOUND, says="is gone")
 
 
 def test_empty():
@@ -108,7 +108,7 @@ def test_wrong_part():
     """The server does not have the part that the journal names."""
     description = json.loads(upload("wrong-part", content(10), end="describe"))
     description["parts"][0][1] = '"%s"' % hashlib.md5(b"other").hexdigest()
-    probe("complete", "fruit", "wrong-part", json.dumps(description), code=WRITE, says="does not have the parts")
+    probe("complete", "fruit", "wrong-part", json.dumps(description), code=NOT_FOUND, says="does not have the parts")
     assert not is_there("wrong-part")
     probe("abort", "fruit", "wrong-part", description["upload_id"])
 

@@ -194,10 +194,10 @@ def lost_for_good(line):
     parsed = json.loads(description)
     for change in ([DATA[:PART], content(1000, seed=5)], [DATA[:PART], DATA[PART:-1]], [DATA]):
         parsed["parts"] = [[len(part), '"%s"' % hashlib.md5(part).hexdigest()] for part in change]
-        probe("complete", "fruit", "lost", json.dumps(parsed), url=line.url, code=WRITE, says="another object")
+        probe("complete", "fruit", "lost", json.dumps(parsed), url=line.url, code=NOT_FOUND, says="another object")
     parsed = json.loads(description)
     parsed["parts"][1][0] -= 1
-    probe("complete", "fruit", "lost", json.dumps(parsed), url=line.url, code=WRITE, says="another object")
+    probe("complete", "fruit", "lost", json.dumps(parsed), url=line.url, code=NOT_FOUND, says="another object")
 
 
 def refused(line):
@@ -274,8 +274,8 @@ def encrypted(line):
     probe("complete", "fruit", "encrypted", json.dumps(description))
     line.fault("POST", "uploadId", "error", status=404, code="NoSuchUpload", times=10**6)
     opaque = [[size, '"%s"' % ("0" * 32)] for size, _ in description["parts"]]
-    for parts, flag, code in ((opaque, True, OK), (opaque, False, WRITE), (opaque[1:], True, WRITE),
-                              ([[PART + 1000, "x"]], True, WRITE), ([[PART, "x"], [1000, "y"]], True, OK)):
+    for parts, flag, code in ((opaque, True, OK), (opaque, False, NOT_FOUND), (opaque[1:], True, NOT_FOUND),
+                              ([[PART + 1000, "x"]], True, NOT_FOUND), ([[PART, "x"], [1000, "y"]], True, OK)):
         text = json.dumps({**description, "parts": parts, "opaque": flag})
         probe("complete", "fruit", "encrypted", text, url=line.url, code=code)
 
