@@ -8,8 +8,8 @@
  * the server's load is not charged but waits longer: an answer that asks to slow down, and a line that breaks once the
  * server has answered. Such a break hits all calls at once, and would eat the budget in a moment. The pauses after it
  * are random from half to all of 0.5, 1, 2, .. 16, 20 s: eight tries bridge 26 to 51 s. Nothing is tried again when
- * nobody has been heard for PATIENCE seconds, so that a dead line, where each try takes a timeout, ends a run in a
- * minute or two. A server that has never answered is likely not there: charged, and pauses of 0.1 s at first.
+ * nobody has been heard for PATIENCE seconds, so that a dead line, where each try takes a timeout, ends a run in
+ * less than two minutes. A server that has never answered is likely not there: charged, and pauses of 0.1 s at first.
  */
 #include "pmn_clock.h"
 #include "pmn_latch.h"
@@ -247,6 +247,7 @@ static pmn_status transmit(attempt *one, bool refused, pmn_err *err) {
   time_t when = time(NULL) + (time_t)self->clock_offset;
   PMN_TRY(pmn_s3_wire_build(config, one->call, config->no_sign_request ? NULL : &one->keys, one->region, one->payload,
       when, &one->wire, err));
+  if (one->failures > 0) one->wire.request.stall_seconds = 0;
   if (patience_is_spent(self)) { /* what tidies up behind a run that has failed */
     one->wire.request.connect_seconds = one->wire.request.stall_seconds = LAST_TRY_SECONDS;
   }

@@ -22,6 +22,7 @@ typedef struct pmn_s3_call {
   /* ETag that the body is to have, NULL: any. A body with it, or with none, that is larger than answer_max was damaged
    * on its way or is not S3's, and is asked for again; with another it is another object. */
   const char *etag;
+  double stall_seconds;              /* of its first try; 0, and all others: pmn_http's */
   const volatile sig_atomic_t *stop; /* non-zero: it ends with PMN_STATUS_INTERRUPTED; may be NULL */
   /* What denial is: PMN_STATUS_WRITE of all that writes, where a bucket that is not there is the same;
    * PMN_STATUS_NOT_FOUND where the input lacks something; PMN_STATUS_ARGUMENT where it must not pass for "none". */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { URL_MAX = 128 << 10, LINES_MAX = 128 << 10, HOST_MAX = 512, STALL_SECONDS_POST = 120 };
+enum { URL_MAX = 128 << 10, LINES_MAX = 128 << 10, HOST_MAX = 512 };
 
 static bool is_label(const char *text, size_t max) {
   size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -92,7 +92,7 @@ pmn_status pmn_s3_wire_build(const pmn_s3_config *config, const pmn_s3_call *cal
       .body_size = call->body_size,
       .answer_max = call->answer_max,
       .stop = call->stop,
-      .stall_seconds = strcmp(call->method, "POST") == 0 ? STALL_SECONDS_POST : 0, /* completing takes its time */
+      .stall_seconds = call->stall_seconds,
   };
   split_lines(wire);
 done:

@@ -15,6 +15,7 @@ enum {
   ANSWER_MAX = 64 << 10,
   PAGE_MAX = 8 << 20,     /* a thousand uploads with keys of a kilobyte, percent-encoded */
   COMPLETE_MAX = 4 << 20, /* ten thousand parts */
+  COMPLETE_SECONDS = 120, /* without a byte: the server puts them together; no other call takes that long */
 };
 
 /* -------------------------------------------------------------------------------------------------- one request -- */
@@ -276,6 +277,7 @@ pmn_status pmn_s3_complete(pmn_s3 *s3, const char *bucket, const char *key, cons
       .body_size = self.body.size,
       .answer_max = ANSWER_MAX,
       .denied = PMN_STATUS_WRITE,
+      .stall_seconds = COMPLETE_SECONDS,
       .check = check_completed,
       .check_arg = &self,
   };

@@ -119,6 +119,12 @@ static void test_wire(void **state) {
   assert_ptr_equal(wire.request.body, call.body);
   assert_int_equal(wire.request.body_size, 4);
   assert_int_equal(wire.request.answer_max, 7);
+  for (int patience = 0; patience <= 100; patience += 100) { /* of that call alone, whatever its method */
+    call.method = "POST";
+    call.stall_seconds = patience;
+    check_ok(pmn_s3_wire_build(&config, &call, &keys, "eu-west-3", "not this", 1793232000, &wire, &err));
+    assert_true(wire.request.stall_seconds == patience);
+  }
 
   call.headers[0].value = "text\r\nx-amz-acl: public-read";
   check_fails(pmn_s3_wire_build(&config, &call, NULL, "eu-west-3", "", 0, &wire, &err), PMN_STATUS_ARGUMENT, "control");
