@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 struct pmn_scratch {
   int fd;
   uint64_t size;
-  char *beside; /* for messages */
+  char *folder;  /* for messages, as */
+  char cure[64]; /* which begins with a semicolon, or is "" */
 };
 
 /* O_TMPFILE where the file system has it; elsewhere a name that is removed at once. */
@@ -31,43 +33,44 @@ static int open_unnamed(const char *folder, pmn_err *err) {
   return fd;
 }
 
-pmn_status pmn_scratch_create(const char *beside, pmn_scratch **scratch, pmn_err *err) {
+/* The folder of `beside`; of what is in a bucket, $TMPDIR. To be freed; NULL when memory cannot be had. */
+static char *find_folder(const char *beside, bool in_bucket) {
+  const char *temporary = getenv("TMPDIR"), *slash = strrchr(beside, '/');
+  if (in_bucket) return pmn_strdup(temporary != NULL && temporary[0] != '\0' ? temporary : "/tmp");
+  char *folder = pmn_strdup(slash == NULL ? "." : slash == beside ? "/" : beside);
+  if (folder != NULL && slash != NULL && slash != beside) folder[slash - beside] = '\0';
+  return folder;
+}
+
+pmn_status pmn_scratch_create(const char *beside, const char *option, pmn_scratch **scratch, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   *scratch = NULL;
-  const char *temporary = getenv("TMPDIR");
-  if (temporary == NULL || temporary[0] == '\0') temporary = "/tmp";
   bool in_bucket = strncmp(beside, "s3://", strlen("s3://")) == 0;
-  const char *slash = in_bucket ? NULL : strrchr(beside, '/');
-  char *folder = pmn_strdup(in_bucket ? temporary : slash == NULL ? "." : slash == beside ? "/" : beside);
   pmn_scratch *self = pmn_calloc(1, sizeof *self);
-  if (self != NULL) self->fd = -1;
-  if (folder == NULL || self == NULL) {
-    st = pmn_err_memory(err, sizeof *self, "a temporary file");
-    goto done;
+  if (self == NULL) return pmn_err_memory(err, sizeof *self, "a temporary file");
+  self->fd = -1;
+  self->folder = find_folder(beside, in_bucket);
+  if (self->folder == NULL) PMN_TRY(pmn_err_memory(err, strlen(beside) + 1, "a path"));
+  if (option != NULL || in_bucket) {
+    snprintf(self->cure, sizeof self->cure, "; %s%s%s moves it", option != NULL ? option : "",
+        option != NULL && in_bucket ? " or " : "", in_bucket ? "TMPDIR" : "");
   }
-  if (slash != NULL && slash != beside) folder[slash - beside] = '\0';
-  self->fd = open_unnamed(folder, err);
+  self->fd = open_unnamed(self->folder, err);
   if (self->fd < 0) {
-    PMN_FAIL_CODE(
-        err, PMN_STATUS_WRITE, errno, "cannot make a temporary file beside %.300s: %s", beside, strerror(errno));
-  }
-  self->beside = pmn_strdup(beside);
-  if (self->beside == NULL) {
-    st = pmn_err_memory(err, strlen(beside) + 1, "a path");
-    goto done;
+    PMN_FAIL_CODE(err, PMN_STATUS_WRITE, errno, "cannot make a temporary file in %.300s: %s%s", self->folder,
+        strerror(errno), self->cure);
   }
   *scratch = self;
   self = NULL;
 done:
   pmn_scratch_destroy(self);
-  pmn_free(folder);
   return st;
 }
 
 void pmn_scratch_destroy(pmn_scratch *scratch) {
   if (scratch == NULL) return;
   if (scratch->fd >= 0) close(scratch->fd);
-  pmn_free(scratch->beside);
+  pmn_free(scratch->folder);
   pmn_free(scratch);
 }
 
@@ -77,8 +80,8 @@ pmn_status pmn_scratch_append(pmn_scratch *scratch, const void *bytes, size_t si
     ssize_t written = pwrite(scratch->fd, (const char *)bytes + done, size - done, (off_t)(scratch->size + done));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
-      return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot keep features in a temporary file beside %.300s: %s",
-          scratch->beside, strerror(errno));
+      return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot keep features in a temporary file in %.300s: %s%s",
+          scratch->folder, strerror(errno), scratch->cure);
     }
     done += (size_t)written;
   }
@@ -97,7 +100,7 @@ pmn_status pmn_scratch_read(const pmn_scratch *scratch, uint64_t at, void *bytes
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
       return pmn_err_set(err, PMN_STATUS_WRITE, got < 0 ? errno : 0,
-          "cannot read features back from the temporary file beside %.300s: %s", scratch->beside,
+          "cannot read features back from the temporary file in %.300s: %s", scratch->folder,
           got < 0 ? strerror(errno) : "it became shorter");
     }
     done += (size_t)got;

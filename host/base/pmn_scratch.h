@@ -11,9 +11,9 @@
 
 typedef struct pmn_scratch pmn_scratch; /* one thread at a time */
 
-/* `beside` is the path of the output, whose folder is used; of one in a bucket (s3://...) $TMPDIR, or /tmp.
- * PMN_STATUS_WRITE with the folder's name. */
-PMN_MUST_USE pmn_status pmn_scratch_create(const char *beside, pmn_scratch **scratch, pmn_err *err);
+/* `beside` is the path of the output, whose folder is used; of one in a bucket (s3://...) $TMPDIR, or /tmp. `option`
+ * names another place, for messages; NULL: none does. PMN_STATUS_WRITE with the folder's name. */
+PMN_MUST_USE pmn_status pmn_scratch_create(const char *beside, const char *option, pmn_scratch **scratch, pmn_err *err);
 void pmn_scratch_destroy(pmn_scratch *scratch); /* accepts NULL */
 /* PMN_STATUS_WRITE, a full disk included; the bytes before stay as they are. */
 PMN_MUST_USE pmn_status pmn_scratch_append(pmn_scratch *scratch, const void *bytes, size_t size, pmn_err *err);

@@ -202,7 +202,7 @@ static pmn_status learn(lesson *self, pmn_lexicon *words, pmn_err *err) {
   self->counts = pmn_alloc((size_t)run->counts.listed, sizeof *self->counts);
   if (self->counts == NULL) PMN_TRY(pmn_err_memory(err, (size_t)run->counts.listed * sizeof *self->counts, "counts"));
   PMN_TRY(pmn_run_scratch_path(run, &beside, err));
-  PMN_TRY(pmn_scratch_create(beside.data, &self->scratch, err));
+  PMN_TRY(pmn_scratch_create(beside.data, "--spool", &self->scratch, err));
   PMN_TRY(describe(self, err));
   self->described = pmn_clock_seconds();
   if (self->pictures == 0) PMN_TRY(pmn_run_check_rows(run, err)); /* there are no rows yet: it says why */

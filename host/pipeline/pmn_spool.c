@@ -14,7 +14,7 @@ pmn_status pmn_spool_create(const char *beside, int32_t width, pmn_spool **spool
   *spool = NULL;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "the spool");
   self->row_size = (size_t)width * sizeof(float);
-  pmn_status st = pmn_scratch_create(beside, &self->scratch, err);
+  pmn_status st = pmn_scratch_create(beside, "--spool", &self->scratch, err);
   if (st == PMN_STATUS_OK)
     *spool = self;
   else

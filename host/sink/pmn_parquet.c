@@ -97,7 +97,7 @@ static pmn_status create(const pmn_sink_options *options, pmn_outfile *const *fi
   pmn_buf_init(&self->body, BUFFER_MAX);
   pmn_buf_init(&self->packed, BUFFER_MAX);
   pmn_buf_init(&self->groups, FOOTER_MAX);
-  PMN_TRY(pmn_scratch_create(pmn_outfile_path(self->file), &self->scratch, err));
+  PMN_TRY(pmn_scratch_create(pmn_outfile_path(self->file), NULL, &self->scratch, err));
   reset_group(self);
   self->zstd = ZSTD_createCCtx();
   if (self->zstd == NULL) PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "cannot get memory for zstd");

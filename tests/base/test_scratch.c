@@ -24,7 +24,7 @@ static void bytes_come_back(void **state) {
   pmn_err err;
   check_folder(folder);
   snprintf(path, sizeof path, "%s/out.parquet", folder);
-  check_ok(pmn_scratch_create(path, &scratch, &err));
+  check_ok(pmn_scratch_create(path, NULL, &scratch, &err));
   assert_int_equal(entries_of(folder), 0);
   check_ok(pmn_scratch_append(scratch, "abc", 3, &err));
   check_ok(pmn_scratch_append(scratch, "defg", 4, &err));
@@ -34,7 +34,7 @@ static void bytes_come_back(void **state) {
   check_fails(pmn_scratch_read(scratch, 2, read, 6, &err), PMN_STATUS_WRITE, "became shorter");
   pmn_scratch_clear(scratch);
   assert_int_equal(pmn_scratch_size(scratch), 0);
-  check_fails(pmn_scratch_read(scratch, 0, read, 1, &err), PMN_STATUS_WRITE, path);
+  check_fails(pmn_scratch_read(scratch, 0, read, 1, &err), PMN_STATUS_WRITE, folder);
   check_ok(pmn_scratch_append(scratch, "xyz", 3, &err));
   check_ok(pmn_scratch_read(scratch, 0, read, 3, &err));
   assert_memory_equal(read, "xyz", 3);
@@ -51,10 +51,20 @@ static void errors_say_where(void **state) {
   pmn_err err;
   check_folder(folder);
   snprintf(path, sizeof path, "%s/missing/out.csv", folder);
-  check_fails(pmn_scratch_create(path, &scratch, &err), PMN_STATUS_WRITE, path);
+  check_fails(pmn_scratch_create(path, NULL, &scratch, &err), PMN_STATUS_WRITE, "/missing: ");
   assert_null(scratch);
+  assert_null(strstr(err.message, "moves it"));
+  /* Where an output in a bucket has its temporary files, and what moves them. */
+  setenv("TMPDIR", "/nowhere/at/all", 1);
+  check_fails(pmn_scratch_create("s3://fruit/out/_temporary/scratch", "--spool", &scratch, &err), PMN_STATUS_WRITE,
+      "cannot make a temporary file in /nowhere/at/all: ");
+  assert_non_null(strstr(err.message, "; --spool or TMPDIR moves it"));
+  check_fails(pmn_scratch_create("s3://fruit/out.csv", NULL, &scratch, &err), PMN_STATUS_WRITE, "; TMPDIR moves it");
+  check_fails(pmn_scratch_create("/nowhere/out.csv", "--spool", &scratch, &err), PMN_STATUS_WRITE,
+      "in /nowhere: No such file or directory; --spool moves it");
+  unsetenv("TMPDIR");
   snprintf(path, sizeof path, "%s/out.csv", folder);
-  check_ok(pmn_scratch_create(path, &scratch, &err));
+  check_ok(pmn_scratch_create(path, NULL, &scratch, &err));
   struct rlimit before, small;
   assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
   small = before;
@@ -64,7 +74,7 @@ static void errors_say_where(void **state) {
   pmn_status full = pmn_scratch_append(scratch, block, sizeof block, &err);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
   assert_int_equal(full, PMN_STATUS_WRITE);
-  assert_non_null(strstr(err.message, path));
+  assert_non_null(strstr(err.message, folder));
   assert_int_equal(pmn_scratch_size(scratch), 0);
   pmn_scratch_destroy(scratch);
   check_folder_remove(folder);
