@@ -31,9 +31,7 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
       return pmn_err_set(err, PMN_STATUS_PAUSED, 0,
           "interrupted before anything was kept; the same command with --resume begins again");
     }
-    bool uploads = run->job == NULL && run->sink != NULL && pmn_s3_is_uri(o->output);
-    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written%s",
-        uploads ? "; pomona clean ends the upload" : "");
+    return pmn_err_set(err, PMN_STATUS_INTERRUPTED, 0, "interrupted; nothing was written");
   }
   return pmn_err_set(err, stop ? PMN_STATUS_INTERRUPTED : PMN_STATUS_PAUSED, 0, "interrupted");
 }
@@ -86,7 +84,17 @@ pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err) {
 
 /* ---------------------------------------------------------------------------------------------------- finish -- */
 
+/* What could not be removed is in nobody's way for long, but it is there, and uploads are paid for. */
+static void warn_of_rest(const pmn_run *run) {
+  pmn_err why;
+  if (run->s3 == NULL || run->options->output == NULL || !pmn_s3_undeleted(run->s3, &why)) return;
+  pmn_run_message(run, PMN_LEVEL_WARNING,
+      "%s; what this run has left in the bucket beside its output, pomona clean %.300s removes when it may",
+      why.message, run->options->output);
+}
+
 static void close_run(pmn_run *run) {
+  bool keeps = run->job != NULL && pmn_job_has_journal(run->job);
   pmn_outlet_destroy(run->outlet);
   pmn_projector_destroy(run->projector);
   pmn_sink_destroy(run->sink);
@@ -104,6 +112,7 @@ static void close_run(pmn_run *run) {
   pmn_index_destroy(run->index);
   pmn_job_guard_release(run->guard);
   pmn_job_close(run->job); /* after everything that has a file in it */
+  if (!keeps) warn_of_rest(run);
   pmn_s3_destroy(run->s3);
   json_decref(run->features);
   json_decref(run->plan);
@@ -302,11 +311,21 @@ static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
   const pmn_extract_options *o = run->options;
   bool told =
       (status == PMN_STATUS_ARGUMENT && !run->restored) || status == PMN_STATUS_EXISTS || status == PMN_STATUS_MODEL;
-  if (told || err == NULL || run->job == NULL || !pmn_job_has_journal(run->job)) return;
+  pmn_err why = err != NULL ? *err : (pmn_err)PMN_ERR_INIT;
+  if (told || err == NULL) return;
+  if (run->job == NULL || !pmn_job_has_journal(run->job)) {
+    /* Nothing can be sent any more, so that nothing can be removed. */
+    bool begun =
+        status == PMN_STATUS_INTERRUPTED && (run->job != NULL || run->guard != NULL) && pmn_s3_is_uri(o->output);
+    if (begun) {
+      pmn_err_set(err, status, why.foreign, "%.150s; pomona clean %.300s removes what was begun in the bucket",
+          why.message, o->output);
+    }
+    return;
+  }
   bool too_many = status == PMN_STATUS_REJECTED && (o->stop_on_error || o->max_rejects >= 0);
   bool resumes = run->plan == NULL || run->journals;
   char kept[300];
-  pmn_err why = *err;
   snprintf(kept, sizeof kept, "; what was done is kept in %.150s: %s%s, or %s", pmn_job_work_folder(run->job),
       resumes ? "go on with --resume" : "start anew with --overwrite", too_many ? " and more rejects allowed" : "",
       pmn_job_way_out(run->job));

@@ -67,6 +67,7 @@ pmn_status pmn_s3_create(const pmn_s3_options *options, pmn_s3 **s3, pmn_err *er
   pmn_status st = PMN_STATUS_OK;
   pmn_s3 *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "a client of S3");
+  pthread_mutex_init(&self->lock, NULL);
   forbid_core(true);
   PMN_TRY(pmn_s3_config_create(&options->flags, &self->config, err));
   const pmn_http_options http = {
@@ -88,8 +89,16 @@ void pmn_s3_destroy(pmn_s3 *s3) {
   pmn_s3_credentials_destroy(s3->credentials);
   pmn_http_destroy(s3->http);
   pmn_s3_config_destroy(s3->config);
+  pthread_mutex_destroy(&s3->lock);
   pmn_free(s3);
   forbid_core(false);
+}
+
+bool pmn_s3_undeleted(pmn_s3 *s3, pmn_err *why) {
+  pthread_mutex_lock(&s3->lock);
+  *why = s3->undeleted;
+  pthread_mutex_unlock(&s3->lock);
+  return why->status != PMN_STATUS_OK;
 }
 
 const char *pmn_s3_describe(const pmn_s3 *s3) {

@@ -123,6 +123,9 @@ typedef pmn_status pmn_s3_each_upload(void *arg, const char *key, const char *up
 PMN_MUST_USE pmn_status pmn_s3_list_uploads(
     pmn_s3 *s3, const char *bucket, const char *prefix, pmn_s3_each_upload *each, void *arg, pmn_err *err);
 
+/* Has a delete or an abort failed, whoever asked for it, and why? Interruptions do not count. */
+bool pmn_s3_undeleted(pmn_s3 *s3, pmn_err *why);
+
 /* One line without secrets for records and doctor: endpoint, region, source of the keys. Borrowed. */
 const char *pmn_s3_describe(const pmn_s3 *s3);
 

@@ -5,6 +5,8 @@
 #include "pmn_s3_call.h"
 #include "pmn_s3_credentials.h"
 
+#include <pthread.h>
+
 /* The thread that signs requests and judges answers, and what it has learnt: regions, the clock, how much is too much.
  */
 typedef struct pmn_s3_caller pmn_s3_caller;
@@ -15,6 +17,8 @@ struct pmn_s3 {
   pmn_s3_credentials *credentials;
   pmn_s3_caller *caller;
   char text[512];
+  pthread_mutex_t lock;
+  pmn_err undeleted; /* the last object or upload that could not be removed; status OK: none */
 };
 
 /* `s3` has its first three parts by now and must live longer. */

@@ -3,6 +3,7 @@
  * Workload: a handful of calls at the start and the end of a run, by which an output appears or does not. Every one may
  * be repeated: after a lost answer by the client itself, after a crash by --resume.
  */
+#include "pmn_s3_client.h"
 #include "pmn_s3_refusal.h"
 #include "pmn_s3_stored.h"
 #include "pmn_s3_xml.h"
@@ -139,6 +140,11 @@ static pmn_status delete_or_gone(
   };
   pmn_status st = pmn_s3_call_run(s3, &call, &outcome, err);
   if (st != PMN_STATUS_OK && strcmp(outcome.code, gone) == 0) st = PMN_STATUS_OK;
+  if (st != PMN_STATUS_OK && st != PMN_STATUS_INTERRUPTED) {
+    pthread_mutex_lock(&s3->lock);
+    s3->undeleted = outcome.error;
+    pthread_mutex_unlock(&s3->lock);
+  }
   pmn_s3_outcome_reset(&outcome);
   return st;
 }

@@ -82,7 +82,35 @@ def check_broken_overwrite():
         assert lab.output("over/") == whole
 
 
-CHECKS = [check_all_denied, check_lost_uploads, check_broken_overwrite]
+def check_early_interrupt():
+    """^C before anything is kept: nothing can be removed any more, so it is said what does."""
+    with FaultyProxy(lab.server.port) as line:
+        for name, plan in (("early/", ["--parts", "2", "--format", "csv"]), ("early/table.csv", [])):
+            with fresh("early/"):
+                said, code = stop_at(line, lab.uri(name), plan, "GET", "/pics/.*jpg", 5, signal.SIGINT)
+                assert code == 130 and f"; pomona clean {lab.uri(name)} removes what was begun" in said, (code, said)
+                assert lab.keys("early/") != []
+                lab.run("clean", lab.uri(name), says="removed")
+                assert lab.keys("early/") == [] and lab.uploads("early/") == []
+
+
+def check_undeletable():
+    """Whoever may not delete is told what stays, though the output is there."""
+    with FaultyProxy(lab.server.port) as line, fresh("stays/"):
+        for name in ("stays/table.csv", "stays/folder/"):
+            line.reset()
+            line.fault("DELETE", ".", "error", times=1000, status=403, code="AccessDenied")
+            said = lab.run("extract", lab.uri("pics/"), "-o", lab.uri(name), *SMALL, "--include", "*/*.jpg",
+                           code=(OK, WRITE), AWS_ENDPOINT_URL_S3=line.url).decode()
+            assert "access denied" in said and "pomona clean" in said, said
+            line.reset()
+            lab.run("clean", lab.uri(name))
+            lab.extract(lab.uri("pics/"), lab.uri(name), "--overwrite")
+        for key in lab.keys("stays/"):
+            assert not key.startswith(".") and "_temporary" not in key, key
+
+
+CHECKS = [check_all_denied, check_lost_uploads, check_broken_overwrite, check_early_interrupt, check_undeletable]
 
 
 def main():
