@@ -561,6 +561,25 @@ static pmn_status find_kind(verify *v, pmn_err *err) {
   return st;
 }
 
+/* A part has no record of its own; a table of such a name has, in no folder that has one. */
+static pmn_status refuse_part(const verify *v, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_infile *record = NULL;
+  const char *slash = strrchr(v->path.data, '/'), *name = slash == NULL ? v->path.data : slash + 1;
+  pmn_buf path;
+  pmn_buf_init(&path, PATH_BYTES);
+  if (v->is_folder || !pmn_job_is_ours(name)) goto done;
+  PMN_TRY(pmn_buf_printf(&path, err, "%.*s_record.json", (int)(name - v->path.data), v->path.data));
+  PMN_TRY(pmn_infile_open(v->s3, path.data, &record, err));
+  if (record == NULL) goto done;
+  PMN_FAIL(err, PMN_STATUS_NOT_FOUND, "%.200s is a part of an output: verify %.*s", v->path.data,
+      slash == NULL ? 1 : (int)(name - v->path.data), slash == NULL ? "." : v->path.data);
+done:
+  pmn_infile_close(record);
+  pmn_buf_reset(&path);
+  return st;
+}
+
 pmn_status pmn_job_verify(
     struct pmn_s3 *s3, const char *output, const volatile sig_atomic_t *stop, pmn_verified *verified, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -573,6 +592,7 @@ pmn_status pmn_job_verify(
   while (size > least && output[size - 1] == '/') size--;
   PMN_TRY(pmn_buf_append(&v.path, output, size, err));
   PMN_TRY(find_kind(&v, err));
+  PMN_TRY(refuse_part(&v, err));
   st = pmn_job_find_work(s3, v.path.data, &work, err);
   if (st != PMN_STATUS_OK && st != PMN_STATUS_WRITE) goto done; /* "." can be read, but no run has worked on it */
   v.has_work = work.size > 0;

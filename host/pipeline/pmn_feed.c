@@ -133,11 +133,18 @@ done:
   return st;
 }
 
-/* ARGUMENT: keys that are refused, or have expired meanwhile. */
+/* ARGUMENT: what is wrong with the place that pictures are read from. */
 static bool is_not_its_fault(const char *stage, pmn_status status) {
   if (status == PMN_STATUS_ARGUMENT && strcmp(stage, "read") == 0) return true;
   return status == PMN_STATUS_NO_MEMORY || status == PMN_STATUS_NETWORK || status == PMN_STATUS_KEYS ||
          status == PMN_STATUS_INTERRUPTED;
+}
+
+/* Without the name of the picture, which whoever tells the reason tells anyway. */
+static const char *reason_of(const pmn_feed *feed, int64_t index, const char *message) {
+  const char *path = pmn_listing_item(feed->options.listing, index).path;
+  size_t size = strlen(path);
+  return strncmp(message, path, size) == 0 && strncmp(message + size, ": ", 2) == 0 ? message + size + 2 : message;
 }
 
 pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err) {
@@ -156,7 +163,7 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
         .data = s->prepared.data,
         .size = s->prepared.size,
         .stage = s->stage,
-        .reason = s->why.message};
+        .reason = reason_of(feed, feed->handed, s->why.message)};
     feed->handed++;
     if (s->stage != NULL && is_not_its_fault(s->stage, s->why.status)) {
       if (err != NULL) *err = s->why;

@@ -365,7 +365,7 @@ pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err) {
   bool fits = run->moments != NULL && pmn_statistics_need_fit(s);
   if (rows > 0 && (!fits || pmn_fit_check(rows, run->width, s->pca_components, "row", &why) == PMN_STATUS_OK))
     return PMN_STATUS_OK;
-  if (run->journals && !run->is_fitting) pmn_job_drop(run->job);
+  if (run->restored) pmn_job_drop(run->job);
   if (rows > 0) {
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "%lld of %lld %s became rows: %s; the first one rejected is %s",
         (long long)rows, (long long)run->counts.listed, listed, why.message, first);

@@ -78,6 +78,10 @@ static void piece_name(const pmn_run *run, int64_t piece, char name[PIECE_NAME])
 
 pmn_status pmn_parts_open(pmn_run *run, pmn_err *err) {
   const pmn_extract_options *o = run->options;
+  const pmn_statistics *s = &o->statistics;
+  /* What only gathers moments keeps no rows: they could not be summed again. */
+  bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s);
+  run->journals = run->reduce == NULL && (fits || s->save_moments == NULL) && o->save_keypoints == NULL;
   pmn_job_options options = {.s3 = run->s3, .output = o->output, .overwrite = o->overwrite, .resume = o->resume};
   return pmn_job_open(&options, &run->job, err);
 }
@@ -148,9 +152,6 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%d parts were asked for, but there are only %lld rows to be spread over them",
         run->options->parts, (long long)run->counts.listed);
   }
-  /* What only gathers moments keeps no rows: they could not be summed again. */
-  run->journals =
-      run->listing != NULL && (fits || run->options->statistics.save_moments == NULL) && run->keypoints == NULL;
   if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
   run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->journals ? contents : NULL);
   run->files = json_array();

@@ -11,6 +11,7 @@
 #include "pmn_numbers.h"
 #include "pmn_parts.h"
 #include "pmn_pool.h"
+#include "pmn_s3.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -23,6 +24,10 @@ static pmn_status check_numbers(const pmn_reduce_options *o, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_reduce_options was not made by PMN_REDUCE_OPTIONS_INIT of this version");
   }
   if (o->matrix == NULL || o->matrix[0] == '\0') PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no matrix: name an .npy file");
+  if (pmn_s3_is_uri(o->matrix) || (o->index != NULL && pmn_s3_is_uri(o->index))) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%.300s: a matrix and its index are read from a disk: copy them there first",
+        pmn_s3_is_uri(o->matrix) ? o->matrix : o->index);
+  }
   if (o->threads < 0 || o->threads > 1024) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "threads can be from 0 to 1024");
   PMN_TRY(pmn_statistics_check(&o->statistics, err));
   if (!pmn_statistics_need_fit(&o->statistics) && o->statistics.projection == NULL &&

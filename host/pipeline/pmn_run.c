@@ -27,7 +27,7 @@ pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err) {
   bool stop = o->stop != NULL && *o->stop != 0, pause = o->pause != NULL && *o->pause != 0;
   if (!stop && (!pause || pmn_parts_will_pause(run))) return PMN_STATUS_OK;
   if (run->job == NULL || !pmn_job_has_journal(run->job)) {
-    if (!stop && run->journals) {
+    if (!stop && run->journals) { /* or will, when its pictures are listed */
       return pmn_err_set(err, PMN_STATUS_PAUSED, 0,
           "interrupted before anything was kept; the same command with --resume begins again");
     }
@@ -84,13 +84,19 @@ pmn_status pmn_run_open_s3(pmn_run *run, pmn_err *err) {
 
 /* ---------------------------------------------------------------------------------------------------- finish -- */
 
+/* What goes on behind a message, which may be a question. */
+static const char *joint(const char *message) {
+  size_t size = strlen(message);
+  return size > 0 && message[size - 1] == '?' ? " - " : "; ";
+}
+
 /* What could not be removed is in nobody's way for long, but it is there, and uploads are paid for. */
 static void warn_of_rest(const pmn_run *run) {
   pmn_err why;
   if (run->s3 == NULL || run->options->output == NULL || !pmn_s3_undeleted(run->s3, &why)) return;
   pmn_run_message(run, PMN_LEVEL_WARNING,
-      "%s; what this run has left in the bucket beside its output, pomona clean %.300s removes when it may",
-      why.message, run->options->output);
+      "%s%swhat this run has left in the bucket beside its output, pomona clean %.300s removes when it may",
+      why.message, joint(why.message), run->options->output);
 }
 
 static void close_run(pmn_run *run) {
@@ -326,9 +332,9 @@ static void tell_kept(const pmn_run *run, pmn_status status, pmn_err *err) {
   bool too_many = status == PMN_STATUS_REJECTED && (o->stop_on_error || o->max_rejects >= 0);
   bool resumes = run->plan == NULL || run->journals;
   char kept[300];
-  snprintf(kept, sizeof kept, "; what was done is kept in %.150s: %s%s, or %s", pmn_job_work_folder(run->job),
-      resumes ? "go on with --resume" : "start anew with --overwrite", too_many ? " and more rejects allowed" : "",
-      pmn_job_way_out(run->job));
+  snprintf(kept, sizeof kept, "%swhat was done is kept in %.150s: %s%s, or %s", joint(why.message),
+      pmn_job_work_folder(run->job), resumes ? "go on with --resume" : "start anew with --overwrite",
+      too_many ? " and more rejects allowed" : "", pmn_job_way_out(run->job));
   pmn_err_set(err, status, why.foreign, "%.*s%s", (int)(sizeof why.message - 1 - strlen(kept)), why.message, kept);
 }
 

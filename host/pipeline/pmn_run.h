@@ -42,7 +42,7 @@ typedef struct pmn_run {
 
   /* an output that is a folder: pmn_parts.c */
   pmn_job *job;
-  bool journals;           /* a broken run can be taken up again */
+  bool journals;           /* a broken run can be taken up again, once it has begun */
   bool restored;           /* what it had done is this run's now */
   int64_t piece_count;     /* of the first pass */
   bool in_piece;           /* one is under way */

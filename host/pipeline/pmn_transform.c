@@ -28,8 +28,7 @@ pmn_status pmn_transform_fit(pmn_run *run, const pmn_rows *rows, pmn_err *err) {
   if (!pmn_statistics_need_fit(s)) goto done;
   pmn_run_progress(run, "fit", 0, 0, start);
   st = pmn_fit_create(run->moments, rows, &options, &run->fit, err);
-  if (st == PMN_STATUS_ARGUMENT && run->journals && !run->is_fitting)
-    pmn_job_drop(run->job); /* of rows that give none */
+  if (st == PMN_STATUS_ARGUMENT && run->restored) pmn_job_drop(run->job); /* of rows that give none */
   if (st != PMN_STATUS_OK) goto done;
   if (s->save_projection != NULL) {
     PMN_TRY(

@@ -110,6 +110,10 @@ static pmn_status ask_profile(
 
 static pmn_status ask_environment(pmn_s3_keys *keys, pmn_err *err) {
   const char *access = pmn_s3_env("AWS_ACCESS_KEY_ID"), *secret = pmn_s3_env("AWS_SECRET_ACCESS_KEY");
+  if (access == NULL && secret == NULL) {
+    return pmn_err_set(
+        err, PMN_STATUS_ARGUMENT, 0, "the environment has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  }
   if (access == NULL || secret == NULL) {
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "%s is set, but not %s: set both or neither",
         access != NULL ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",

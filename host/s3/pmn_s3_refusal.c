@@ -110,8 +110,9 @@ static pmn_status tell_denied(
   }
   /* Of late S3 says who lacks which right, and whose policy it is. */
   if (refusal->message[0] != '\0' && strncmp(refusal->message, "Access Denied", 13) != 0) {
-    return pmn_err_set(
-        err, call->denied, 403, "%s: access denied with the keys of %.100s: %s", name, source, refusal->message);
+    bool named = strstr(refusal->message, "s3:") != NULL || strstr(refusal->message, "perform: ") != NULL;
+    return pmn_err_set(err, call->denied, 403, "%s: access denied with the keys of %.100s: %s%s%s", name, source,
+        refusal->message, named ? "" : "; this takes ", named ? "" : right_of(call));
   }
   return pmn_err_set(err, call->denied, 403,
       "%s: access denied with the keys of %.100s; is it the right account, does it allow %s%s?", name, source,

@@ -499,6 +499,8 @@ def test_denied():
     words = "User: farmer is not authorized to perform: kms:Decrypt on the resource"
     e = SERVER.reset(lambda r: error(403, "AccessDenied", message=words))
     probe(e, "get", "bucket", "x", "-1", code=ARGUMENT, says="keys of the environment: " + words)
+    e = SERVER.reset(lambda r: error(403, "AccessDenied", message="no"))
+    probe(e, "put", "bucket", "x", "text", code=WRITE, says="keys of the environment: no; this takes s3:PutObject")
     page = lambda r: (403, {}, b"<html>" + b"x" * 100_000)
     for verb in (("list", "bucket", ""), ("get", "bucket", "x", "-1")):
         probe(SERVER.reset(page), *verb, code=(NOT_FOUND, ARGUMENT), says="access denied (403), but not by S3: does a proxy")

@@ -235,6 +235,7 @@ def test_messages(place):
         ("[default]\n" + role("r"), "", {}, 1, ["source_profile and credential_source"]),
         ("[default]\n" + role("r", source_profile="x", credential_source="Environment"), "", {}, 1,
          ["one of source_profile"]),
+        ("[default]\n" + role("r", credential_source="Environment"), "", {}, 1, ["the environment has no keys"]),
         ("[default]\n" + role("r", source_profile="nobody"), "", {}, 1, ["no profile nobody"]),
         ("[default]\n" + role("r", source_profile="default"), "", {}, 1, ["default", "leads back"]),
         ("[default]\n" + role("r", source_profile="b") + "[profile b]\n" + role("q", source_profile="default"), "", {},

@@ -110,7 +110,31 @@ def check_undeletable():
             assert not key.startswith(".") and "_temporary" not in key, key
 
 
-CHECKS = [check_all_denied, check_lost_uploads, check_broken_overwrite, check_early_interrupt, check_undeletable]
+def check_words():
+    """What is said names the thing once, the right that is missing, and what to do."""
+    with FaultyProxy(lab.server.port) as line, fresh("words/") as out:
+        line.fault("GET", "/pics/.*jpg", "error", nth=3, times=100, status=403, code="AccessDenied")
+        lab.extract(lab.uri("pics/"), "words.csv", AWS_ENDPOINT_URL_S3=line.url)
+        denied = check_extract.rows((lab.folder / "words.csv.rejects.csv").read_bytes())[5]
+        assert denied[2].startswith("access denied") and denied[2].endswith("this takes s3:GetObject"), denied
+        lab.extract(lab.uri("pics/"), out, "--parts", 2)
+        lab.run("verify", out + "part-00001.parquet", code=MISSING, says=f"is a part of an output: verify {out}")
+        lab.run("reduce", out + "x.npy", "-o", "reduced.csv", "--pca", 2, code=USAGE, says="are read from a disk")
+
+
+def check_early_termination():
+    """SIGTERM while the pictures are listed is what it is later: the same command begins again."""
+    with FaultyProxy(lab.server.port) as line, fresh("listing/") as out:
+        line.fault("GET", "list-type.*pics", "late", seconds=1.5)
+        child = lab.start("extract", lab.uri("pics/"), "-o", out, *SMALL, AWS_ENDPOINT_URL_S3=line.url)
+        while not line.count("GET", "list-type.*pics") and child.poll() is None:
+            time.sleep(0.02)
+        child.terminate()
+        _, err = child.communicate(timeout=60)
+        assert child.returncode == GO_ON and b"--resume begins again" in err, (child.returncode, err)
+
+
+CHECKS = [check_words, check_early_termination, check_all_denied, check_lost_uploads, check_broken_overwrite, check_early_interrupt, check_undeletable]
 
 
 def main():
