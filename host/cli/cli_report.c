@@ -97,7 +97,8 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
   int32_t stage_count = 0;
   const pmn_stage *stages = pmn_summary_stages(summary, &stage_count);
   if (report->level < 0) return;
-  print_explained(summary);
+  if (!report->from_model) print_explained(summary);
+  if (report->to_model || report->from_model) output = NULL;
   fprintf(stderr, "stages:");
   const char *before = " ";
   for (int32_t i = 0; i < stage_count; i++) {

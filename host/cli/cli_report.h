@@ -10,6 +10,8 @@ typedef struct cli_report {
   int level; /* highest pmn_level shown; -1: errors only */
   cli_progress progress;
   bool of_rows; /* what is counted are rows of a matrix, not pictures */
+  /* Rows become a model, or what a model says: the output is no table of them. Of a model's own fit nothing is told. */
+  bool to_model, from_model;
   /* private */
   bool terminal, line_open;
   double last_line;

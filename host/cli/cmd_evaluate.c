@@ -109,6 +109,7 @@ static int run(cli_pictures *pictures) {
   pmn_evaluation *evaluation = NULL;
   pmn_err err = PMN_ERR_INIT;
   pmn_classify_options options = cli_model_options(pictures);
+  pictures->rows.report.from_model = true;
   pmn_status status = pmn_evaluate(&options, &evaluation, &summary, &err);
   int code = cli_rows_end(&pictures->rows, status, summary, &err);
   if (status == PMN_STATUS_OK && !pictures->rows.json) print_evaluation(evaluation);

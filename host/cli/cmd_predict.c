@@ -40,6 +40,7 @@ static int run(cli_pictures *pictures) {
   pmn_summary *summary = NULL;
   pmn_err err = PMN_ERR_INIT;
   pmn_classify_options options = cli_model_options(pictures);
+  pictures->rows.report.from_model = true;
   pmn_status status = pmn_predict(&options, &summary, &err);
   return cli_rows_end(&pictures->rows, status, summary, &err);
 }

@@ -149,6 +149,7 @@ static int run(cli_pictures *pictures) {
   pmn_training made;
   pmn_err err = PMN_ERR_INIT;
   a->train.rows = pictures->rows.options;
+  pictures->rows.report.to_model = true;
   pmn_status status = pmn_train(&a->train, &made, &summary, &err);
   int code = cli_rows_end(&pictures->rows, status, summary, &err);
   if (status != PMN_STATUS_OK || pictures->rows.report.level < 0) return code;

@@ -111,6 +111,7 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
   pmn_feed *self = pmn_calloc(1, sizeof *self);
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "the feed");
   self->options = *options;
+  self->options.prepare.threads = options->threads;
   self->count = pmn_listing_count(options->listing);
   self->next = self->consumed = self->handed = options->first;
   pthread_mutex_init(&self->lock, NULL);

@@ -211,7 +211,7 @@ static pmn_status learn(lesson *self, pmn_lexicon *words, pmn_err *err) {
         run, PMN_LEVEL_WARNING, "%lld pictures could not be read: the words are without them", (long long)self->unread);
   }
   if (self->descriptors == 0) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "none of %lld pictures has a keypoint: there is nothing to make words of",
+    PMN_FAIL(err, PMN_STATUS_REJECTED, "none of %lld pictures has a keypoint: there is nothing to make words of",
         (long long)run->counts.listed);
   }
   PMN_TRY(cluster(self, words, err));

@@ -3,6 +3,7 @@
 #include "pmn_maker_words.h"
 
 #include "pmn_mem.h"
+#include "pmn_run.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -186,7 +187,8 @@ pmn_status pmn_maker_words(const pmn_extract_options *options, pmn_maker **maker
       .width = o->width,
       .height = o->height,
       .filter = PMN_FILTER_BICUBIC,
-      .keypoints_max = o->keypoints > 0 ? o->keypoints : KEYPOINTS};
+      .keypoints_max = o->keypoints > 0 ? o->keypoints : KEYPOINTS,
+      .memory = pmn_statistics_memory(&o->statistics)};
   if (o->resize != NULL) (void)pmn_filter_find(o->resize, &prepare->filter); /* it has been checked */
   (void)pmn_descriptor_find(o->features, &prepare->descriptor);              /* or we would not be here */
   if (o->vocabulary != NULL) {

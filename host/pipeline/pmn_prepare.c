@@ -7,6 +7,7 @@
 
 #include "pmn_mem.h"
 
+#include <pthread.h>
 #include <string.h>
 
 struct pmn_preparer {
@@ -97,26 +98,58 @@ done:
   return st;
 }
 
-/* Keypoints and descriptors of the grey picture, or the picture for somebody else to describe. */
+static pmn_status append_described(
+    pmn_preparer *self, pmn_describer *describer, const uint8_t *gray, plain_size size, pmn_buf *out, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_described described;
+  PMN_TRY(pmn_describer_run(describer, gray, size.width, size.height, &described, err));
+  size_t count = (size_t)described.count, bytes = (size_t)pmn_descriptor_bytes(self->options.descriptor);
+  PMN_TRY(pmn_buf_append(out, described.keypoints, count * sizeof(pmn_keypoint), err));
+  PMN_TRY(pmn_buf_append(out, described.descriptors, count * bytes, err));
+done:
+  return st;
+}
+
+/* What wants much memory has it alone, and gives it back. */
+static pmn_status describe_large(pmn_preparer *self, const uint8_t *gray, plain_size size, pmn_buf *out, pmn_err *err) {
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  const pmn_prepare_options *o = &self->options;
+  pmn_describer *describer = NULL;
+  pthread_mutex_lock(&lock);
+  pmn_status st = pmn_describer_create(o->descriptor, o->keypoints_max, &describer, err);
+  if (st == PMN_STATUS_OK) st = append_described(self, describer, gray, size, out, err);
+  pmn_describer_destroy(describer);
+  pthread_mutex_unlock(&lock);
+  return st;
+}
+
+/* Keypoints and descriptors of the grey picture, or the picture for somebody else to describe. Who refuses a picture
+ * for its size is the same for both. */
 static pmn_status describe(pmn_preparer *self, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_prepare_options *o = &self->options;
   const uint8_t *gray;
-  pmn_described described;
   plain_size size = {image->width, image->height};
   if (o->width > 0) size = (plain_size){o->width, o->height};
   PMN_TRY(make_gray(self, image, &gray, err));
   *stage = "describe";
   PMN_TRY(pmn_describer_check(size.width, size.height, err));
+  double need = pmn_describer_memory(o->descriptor, size.width, size.height), most = (double)o->memory;
+  if (need > most) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%d x %d pixels need %.4g MB of memory to be described, but may take %.4g MB: allow more with --memory, or "
+        "make "
+        "pictures smaller with --size",
+        size.width, size.height, need / 1e6, most / 1e6);
+  }
   if (o->kind == PMN_PREPARE_PLAIN) {
     PMN_TRY(pmn_buf_append(out, &size, sizeof size, err));
     PMN_TRY(pmn_buf_append(out, gray, (size_t)size.width * (size_t)size.height, err));
-    goto done;
+  } else if (need * o->threads > most / 2) {
+    PMN_TRY(describe_large(self, gray, size, out, err));
+  } else {
+    PMN_TRY(append_described(self, self->describer, gray, size, out, err));
   }
-  PMN_TRY(pmn_describer_run(self->describer, gray, size.width, size.height, &described, err));
-  size_t count = (size_t)described.count;
-  PMN_TRY(pmn_buf_append(out, described.keypoints, count * sizeof(pmn_keypoint), err));
-  PMN_TRY(pmn_buf_append(out, described.descriptors, count * (size_t)pmn_descriptor_bytes(o->descriptor), err));
 done:
   return st;
 }

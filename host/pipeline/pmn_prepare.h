@@ -21,6 +21,8 @@ typedef struct pmn_prepare_options {
   int32_t width, height; /* pixels; 0: as it is, to be described only */
   pmn_descriptor_kind descriptor;
   int32_t keypoints_max;
+  int64_t memory;  /* bytes that describing may take: a picture that wants more is refused, wherever it is described */
+  int32_t threads; /* that prepare at once: who wants much of it, does so alone */
 } pmn_prepare_options;
 
 /* Bytes of a prepared picture, at most; 0 of one that stays as it is. */

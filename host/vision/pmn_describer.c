@@ -44,6 +44,10 @@ void pmn_describer_destroy(pmn_describer *describer) {
   if (describer != NULL) describer->kind->destroy(describer);
 }
 
+double pmn_describer_memory(pmn_descriptor_kind kind, int32_t width, int32_t height) {
+  return kinds[kind]->memory(width, height);
+}
+
 pmn_status pmn_describer_check(int32_t width, int32_t height, pmn_err *err) {
   if (width >= 1 && height >= 1 && width <= SIDE_MAX && height <= SIDE_MAX) return PMN_STATUS_OK;
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "a picture of %d x %d pixels: descriptors take 1 to %d each way",

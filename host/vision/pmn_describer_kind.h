@@ -8,6 +8,7 @@
 typedef struct pmn_describer_kind {
   const char *name;
   int32_t bytes;
+  double (*memory)(int32_t width, int32_t height);
   pmn_status (*create)(int32_t keypoints_max, pmn_describer **describer, pmn_err *err);
   void (*destroy)(pmn_describer *describer); /* not NULL */
   pmn_status (*run)(pmn_describer *describer, const uint8_t *gray, int32_t width, int32_t height,

@@ -301,4 +301,9 @@ static pmn_status create(int32_t keypoints_max, pmn_describer **describer, pmn_e
   return PMN_STATUS_OK;
 }
 
-const pmn_describer_kind pmn_orb = {"orb", BITS_BYTES, create, destroy, run};
+/* Two levels, and of one its scores, what is blurred, and lists that grow with its corners. */
+static double memory(int32_t width, int32_t height) {
+  return 8.0 * width * height;
+}
+
+const pmn_describer_kind pmn_orb = {"orb", BITS_BYTES, memory, create, destroy, run};

@@ -91,5 +91,9 @@ done:
   return st;
 }
 
-const pmn_describer_kind pmn_sift = {
-    .name = "sift", .bytes = PMN_SIFT_BYTES, .create = create, .destroy = destroy, .run = run};
+const pmn_describer_kind pmn_sift = {.name = "sift",
+    .bytes = PMN_SIFT_BYTES,
+    .memory = pmn_sift_space_memory,
+    .create = create,
+    .destroy = destroy,
+    .run = run};

@@ -52,6 +52,8 @@ typedef struct pmn_sift_points {
 
 void pmn_sift_space_init(pmn_sift_space *space, const pmn_sift_loops *loops);
 void pmn_sift_space_reset(pmn_sift_space *space);
+/* Bytes of the planes of a picture, before it is doubled. */
+double pmn_sift_space_memory(int32_t width, int32_t height);
 /* Lays the planes out, doubles the picture and blurs it to layer 0 of octave 0. */
 PMN_MUST_USE pmn_status pmn_sift_space_begin(
     pmn_sift_space *space, const uint8_t *gray, int32_t width, int32_t height, pmn_err *err);

@@ -65,13 +65,23 @@ static size_t lay_out(pmn_sift_space *space, float *memory, int32_t width, int32
   return used + PMN_SIFT_VECTOR; /* loops read beyond the last row */
 }
 
+/* OpenCV goes on down to 3 pixels, but what has no inside has no keypoints. */
+static int32_t octaves_of(int32_t width, int32_t height) {
+  int32_t octaves = 0;
+  while (pmn_least(width, height) >> octaves > 2 * PMN_SIFT_BORDER) octaves++;
+  return octaves;
+}
+
+double pmn_sift_space_memory(int32_t width, int32_t height) {
+  pmn_sift_space space = {.octaves = octaves_of(2 * width, 2 * height)};
+  return (double)lay_out(&space, NULL, 2 * width, 2 * height) * sizeof(float);
+}
+
 pmn_status pmn_sift_space_begin(
     pmn_sift_space *space, const uint8_t *gray, int32_t width, int32_t height, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   width *= 2, height *= 2;
-  /* OpenCV goes on down to 3 pixels, but what has no inside has no keypoints. */
-  space->octaves = 0;
-  while (pmn_least(width, height) >> space->octaves > 2 * PMN_SIFT_BORDER) space->octaves++;
+  space->octaves = octaves_of(width, height);
   size_t size = lay_out(space, NULL, width, height);
   if (size > space->memory_size) {
     pmn_free(space->memory);

@@ -45,6 +45,9 @@ PMN_MUST_USE pmn_status pmn_describer_create(
     pmn_descriptor_kind kind, int32_t keypoints_max, pmn_describer **describer, pmn_err *err);
 void pmn_describer_destroy(pmn_describer *describer); /* NULL is fine */
 /* PMN_STATUS_ARGUMENT for a picture whose sides no describer takes. */
+/* Bytes of memory, about, that a describer takes for a picture of that size beside the picture itself: of SIFT 176 a
+ * pixel, since its first octave is doubled; of ORB 8. */
+double pmn_describer_memory(pmn_descriptor_kind kind, int32_t width, int32_t height);
 PMN_MUST_USE pmn_status pmn_describer_check(int32_t width, int32_t height, pmn_err *err);
 /* gray [height, width], dense, 1 to 2^15 - 1 pixels each way. A picture without keypoints is no error. Same bits on
  * every machine of the same instruction set. PMN_STATUS_ARGUMENT (size), PMN_STATUS_NO_MEMORY. */

@@ -202,6 +202,33 @@ static void words_from_elsewhere(void **state) {
   check_same_file(second, first);
 }
 
+/* SIFT takes 1.76 MB for 100 x 100 pixels: with 2 MB no two threads describe at once, and with 1 MB none does. */
+static void little_memory(void **state) {
+  (void)state;
+  char vocabulary[512], first[512], second[512];
+  copy_to(vocabulary, in_folder("words.vocabulary"));
+  copy_to(first, in_folder("first.csv"));
+  copy_to(second, in_folder("second.csv"));
+  pmn_extract_options options = words_of("sift", training, "first.csv");
+  options.save_vocabulary = vocabulary;
+  extract_counts(&options);
+  options = words_of("sift", training, "second.csv");
+  options.words = 0;
+  options.vocabulary = vocabulary;
+  options.width = options.height = 100;
+  extract_counts(&options);
+  copy_to(first, in_folder("third.csv"));
+  options.output = first;
+  options.threads = 3;
+  options.statistics.memory = 2000000;
+  extract_counts(&options);
+  check_same_file(second, first);
+  options.statistics.memory = 1000000;
+  pmn_summary *summary;
+  pmn_err err;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "100 x 100 pixels need 1.8");
+}
+
 static void wrong_words(void **state) {
   (void)state;
   char vocabulary[512];
@@ -392,6 +419,7 @@ int main(void) {
       in_fresh_folder(blank_picture),
       in_fresh_folder(words_from_elsewhere),
       in_fresh_folder(wrong_words),
+      in_fresh_folder(little_memory),
       in_fresh_folder(damaged_vocabulary),
       in_fresh_folder(interrupted),
       in_fresh_folder(taken_up_again),

@@ -131,7 +131,8 @@ static void every_call_may_fail(void **state) {
         assert_int_equal(st, PMN_STATUS_WRITE);
         assert_int_equal(err.foreign, ENOSPC);
         assert_non_null(strstr(err.message, "No space left"));
-        assert_non_null(strstr(err.message, outputs[format]));
+        bool is_unnamed = strstr(err.message, "temporary file") != NULL; /* Parquet's, before it is all known */
+        assert_non_null(strstr(err.message, is_unnamed ? folder : outputs[format]));
         assert_string_equal(folder_names(folder, true, names), "");
         failures++;
       }
