@@ -241,7 +241,7 @@ static void winograd_tile(const pmn_program *program, const pmn_op *op, const fl
       int32_t row = y + i / tile_size, column = x + i % tile_size;
       if (row >= out->h || column >= out->w) continue;
       double size = tile[i] + fabs((double)op->bias[o]);
-      bound[(row * out->w + column) * out->c + o] = (double)(in->c + 32) * EPSILON * size;
+      bound[(row * out->w + column) * out->c + o] = (double)(in->c + 24) * EPSILON * size;
     }
   }
   free(spectrum);

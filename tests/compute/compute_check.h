@@ -8,7 +8,8 @@
  * loading and storing of values. See Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
  * Where a convolution takes Winograd's way, M is instead its own formula over absolute values,
  *   |A'| [ sum over in channels of |G| |g| |G'| * |B'| |d| |B| ] |A|      (pmn_cpu_winograd.h)
- * and L + 32 its longest chain of roundings: L channels, then 4 + 4 in each transform, of d, of g and of the products.
+ * and L + 24 its longest chain of roundings: L channels, then 4 + 4 in either transform of d and of the products, and
+ * g.
  * With bf16 either factor of a convolution's product is off by 2^-8 of itself at most, half a unit in the last of 8
  * bits, so that the products add
  *   (2 * 2^-8 + 2^-16) * M'

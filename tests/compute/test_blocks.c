@@ -389,14 +389,13 @@ static void factors_are_rounded_to_even(void **state) {
   }
 }
 
-/* Pictures that go through the end of a network together, where weights are larger than they are: Winograd
- * convolutions, whose tiles are counted through them; a product with more weights than level 2 holds; and one with so
+/* Pictures that go through the end of a network together, where weights are larger than they are: a Winograd
+ * convolution, whose tiles are counted through them; a product with more weights than level 2 holds; and one with so
  * long a sum that it is cut, added to another tensor. Every picture has the bits that it has alone. */
 static void groups_of(int32_t h, int32_t w) {
   block *b = block_create(h, w, 3, PMN_INPUT_F32);
   int32_t t = add(b, CONV, 0, 48, 3, 1, SAME, true);
   t = add(b, CONV, t, 48, 3, 1, SAME, true);
-  t = add(b, CONV, t, 400, 3, 1, SAME, true); /* weights that are transformed as it runs */
   int32_t wide = add(b, CONV, t, 1100, 1, 2, SAME, true), narrow = add(b, CONV, t, 200, 1, 2, SAME, true);
   int32_t y = add(b, CONV, wide, 200, 1, 1, SAME, false);
   b->ops[b->program.op_count - 1].residual = narrow;

@@ -16,13 +16,13 @@ typedef struct pmn_cpu_scratch {
   float *wide;    /* rows of a slice of a block's wide tensor */
   float *narrow;  /* rows of the slice after the depthwise convolution */
   float *sums;    /* partial sums of a block's output */
-  float *spectrum, *products, *line; /* of Winograd's tiles, and a line of its weights */
-  float *squares;                    /* of one pixel, between zeros */
-  const float **rows;                /* [kernel_h] of a depthwise convolution */
+  float *spectrum, *products;
+  float *squares;     /* of one pixel, between zeros */
+  const float **rows; /* [kernel_h] of a depthwise convolution */
 } pmn_cpu_scratch;
 
 typedef struct pmn_cpu_scratch_sizes {
-  size_t patches, zeros, wide, narrow, sums, spectrum, products, line, squares, rows;
+  size_t patches, zeros, wide, narrow, sums, spectrum, products, squares, rows;
 } pmn_cpu_scratch_sizes;
 
 static inline void pmn_cpu_raise(size_t *size, size_t needed) {

@@ -105,9 +105,6 @@ typedef struct pmn_cpu_transforms {
   /* y = epilogue(A' x A + bias), rows x columns pixels of it: x is the tile's place in the first position */
   void (*output_tile)(const pmn_cpu_tile *tile, const float *bias, int32_t rows, int32_t columns, float *y,
       const pmn_cpu_epilogue *epilogue);
-  /* Row `line` of G g G' for k x n pairs of channels: taps [k][9][n] -> u, [k][n] for each column, `step` floats apart;
-   * n whole vectors. */
-  void (*taps_line)(const float *taps, int32_t k, int32_t n, int32_t line, float *u, size_t step);
 } pmn_cpu_transforms;
 
 typedef struct pmn_cpu_kernels {

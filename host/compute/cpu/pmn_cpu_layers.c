@@ -67,7 +67,6 @@ pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
 
 void pmn_cpu_layer_reset(pmn_cpu_layer *layer) {
   pmn_free(layer->packed);
-  pmn_free(layer->taps);
   pmn_free(layer->packed_middle);
   pmn_free(layer->packed_last);
 }

@@ -28,7 +28,6 @@ typedef struct pmn_cpu_layer {
   int32_t op_count; /* operations of the program that it covers: 3 of a block, else 1 */
   int32_t size;     /* of a Winograd convolution: pixels across an output tile, 2 or 4 */
   int32_t tiles;    /* and tiles that are transformed together */
-  float *taps;      /* and what its weights are made of, for blocks of few tiles; or NULL */
   int32_t chain;    /* layers from here on that run in strips together: 1 for most (pmn_cpu_plan.c) */
   int32_t strip;    /* pixels of a chain's strip */
   pmn_cpu_block_plan plan;

@@ -58,7 +58,6 @@ static void workspace_reset(workspace *w) {
   pmn_free(w->scratch.sums);
   pmn_free(w->scratch.spectrum);
   pmn_free(w->scratch.products);
-  pmn_free(w->scratch.line);
   pmn_free(w->scratch.squares);
   pmn_free(w->scratch.rows);
 }
@@ -88,12 +87,11 @@ static pmn_status workspace_init(
   s->sums = pmn_alloc_aligned(sizes->sums, sizeof(float));
   s->spectrum = pmn_alloc_aligned(sizes->spectrum, sizeof(float));
   s->products = pmn_alloc_aligned(sizes->products, sizeof(float));
-  s->line = pmn_alloc_aligned(sizes->line, sizeof(float));
   s->squares = pmn_alloc_aligned(sizes->squares, sizeof(float));
   s->rows = pmn_calloc(sizes->rows, sizeof *s->rows);
   bool good = w->arena != NULL && w->late != NULL && w->input != NULL && w->seconds != NULL && s->patches != NULL &&
               s->zeros != NULL && s->wide != NULL && s->narrow != NULL && s->sums != NULL && s->spectrum != NULL &&
-              s->products != NULL && s->line != NULL && s->squares != NULL && s->rows != NULL;
+              s->products != NULL && s->squares != NULL && s->rows != NULL;
   return good ? PMN_STATUS_OK : pmn_err_memory(err, self->arena_size * sizeof(float), "a thread's workspace");
 }
 

@@ -6,7 +6,7 @@
  * values per output and channel before the products and as many after them, of 2x2 tiles 4.
  *
  * Counted as direct convolutions, the layers around these reach 90 to 175 % of the peak of one core with avx512 (3x3 of
- * ResNet50, pomona-bench layers); the transforms of tiles take a fiftieth of the network's time.
+ * ResNet50, pomona-bench layers); the transforms themselves take a fiftieth of the network's time.
  */
 #include "pmn_cpu_vector.h"
 #include "pmn_cpu_winograd.h"
@@ -98,55 +98,6 @@ INLINE void output(const int size, const pmn_cpu_tile *tile, const float *bias, 
   }
 }
 
-/* u = t G' */
-INLINE void taps_columns(const int size, const vec *t, vec *u) {
-  if (size == 2) {
-    vec even = 0.5f * (t[0] + t[2]), odd = 0.5f * t[1];
-    u[0] = t[0];
-    u[1] = even + odd;
-    u[2] = even - odd;
-    u[3] = t[2];
-    return;
-  }
-  vec even = (-1.0f / 6) * (t[0] + t[2]), odd = (1.0f / 6) * t[1];
-  vec even_2 = (1.0f / 24) * t[0] + (1.0f / 6) * t[2], odd_2 = (1.0f / 12) * t[1];
-  u[0] = 0.25f * t[0];
-  u[1] = even - odd;
-  u[2] = even + odd;
-  u[3] = even_2 + odd_2;
-  u[4] = even_2 - odd_2;
-  u[5] = t[2];
-}
-
-INLINE void taps_line(
-    const int size, const float g[3], const float *taps, int32_t k, int32_t n, float *u, size_t step) {
-  vec g0 = splat(g[0]), g1 = splat(g[1]), g2 = splat(g[2]);
-  for (int32_t row = 0; row < k; row++, taps += 9 * (size_t)n, u += n) {
-    for (int32_t column = 0; column < n; column += LANES) {
-      const float *w = taps + column;
-      vec t[3], line[SIDE_MAX];
-#pragma GCC unroll 3
-      for (int s = 0; s < 3; s++) {
-        t[s] = g0 * load(w + (size_t)s * (size_t)n) + g1 * load(w + (size_t)(3 + s) * (size_t)n) +
-               g2 * load(w + (size_t)(6 + s) * (size_t)n);
-      }
-      taps_columns(size, t, line);
-#pragma GCC unroll 6
-      for (int j = 0; j < size + 2; j++) store(u + (size_t)j * step + (size_t)column, line[j]);
-    }
-  }
-}
-
-static void taps_line_2(const float *taps, int32_t k, int32_t n, int32_t line, float *u, size_t step) {
-  static const float g[][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
-  taps_line(2, g[line], taps, k, n, u, step);
-}
-static void taps_line_4(const float *taps, int32_t k, int32_t n, int32_t line, float *u, size_t step) {
-  static const float g[][3] = {{0.25f, 0, 0}, {-1.0f / 6, -1.0f / 6, -1.0f / 6}, {-1.0f / 6, 1.0f / 6, -1.0f / 6},
-      {1.0f / 24, 1.0f / 12, 1.0f / 6}, {1.0f / 24, -1.0f / 12, 1.0f / 6}, {0, 0, 1}};
-  taps_line(4, g[line], taps, k, n, u, step);
-}
-
 static void input_2(const pmn_cpu_tile *tile, float *v) {
   input(2, tile, v);
 }
@@ -162,5 +113,4 @@ static void output_4(const pmn_cpu_tile *tile, const float *bias, int32_t rows, 
   output(4, tile, bias, rows, columns, y, epilogue);
 }
 
-const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA)[2] = {
-    {input_2, output_2, taps_line_2}, {input_4, output_4, taps_line_4}};
+const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA)[2] = {{input_2, output_2}, {input_4, output_4}};

@@ -6,8 +6,7 @@
  *     every tile: A' [...] A, bias, residual, clamp          -> y
  *
  * A block has as many tiles as make the transformed weights worth their way from memory, and no more than keep both
- * arrays in level-2 cache where the weights stay there too. Where a block has few tiles, as that of one small picture,
- * it makes its weights from the taps, which are a quarter of them for 4x4 tiles.
+ * arrays in level-2 cache where the weights stay there too.
  */
 #include "pmn_cpu_winograd.h"
 
@@ -19,14 +18,15 @@
 #include <math.h>
 #include <string.h>
 
-enum { TAPS = 3 };
+enum { SIDE_MAX = PMN_WINOGRAD_SIZE_MAX + 2, TAPS = 3 };
 
 /* Between positions, so that a tile's values do not all want the same set of the level-1 cache. */
 enum { STEP = 16 };
 
-/* Weights that come from memory for every block, once transformed: a block of few tiles has them sooner from the taps.
- * One of many tiles would have to bring these anew for each panel. */
-enum { FAR_BYTES = 1024 * 1024, TILES_FEW = 24 };
+static const double g_matrix_2[][TAPS] = {
+    {1, 0, 0}, {1.0 / 2, 1.0 / 2, 1.0 / 2}, {1.0 / 2, -1.0 / 2, 1.0 / 2}, {0, 0, 1}};
+static const double g_matrix_4[][TAPS] = {{1.0 / 4, 0, 0}, {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+    {-1.0 / 6, 1.0 / 6, -1.0 / 6}, {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
 
 static int32_t tiles_of(const pmn_tensor *out, int32_t size) {
   return ((out->h + size - 1) / size) * ((out->w + size - 1) / size);
@@ -64,57 +64,58 @@ static int32_t tiles_in_block(const pmn_tensor *in, const pmn_tensor *out, int64
   return tiles < UNIT ? UNIT : tiles > TILES_MAX ? TILES_MAX : (int32_t)tiles;
 }
 
-/* The taps for each panel of columns, [k][9][width]. */
-static void pack_taps(const pmn_op *op, size_t panel, size_t k, size_t n, float *to) {
-  size_t count = TAPS * TAPS;
-  for (size_t column = 0; column < n; column += panel) {
-    size_t width = n - column < panel ? n - column : panel;
-    for (size_t i = 0; i < k * count; i++, to += width) {
-      memcpy(to, op->weights + (i % count * k + i / count) * n + column, width * sizeof *to);
+/* G g G' of one pair of channels, u [side, side]; steps of the taps in floats. */
+static void transform_taps(const float *g, size_t step, int32_t side, double *u) {
+  const double(*matrix)[TAPS] = side == SIDE_MAX ? g_matrix_4 : g_matrix_2;
+  double half[SIDE_MAX][TAPS];
+  for (int i = 0; i < side; i++) {
+    for (int s = 0; s < TAPS; s++) {
+      half[i][s] = 0;
+      for (int r = 0; r < TAPS; r++) half[i][s] += matrix[i][r] * (double)g[(size_t)(TAPS * r + s) * step];
     }
   }
-}
-
-/* One line of the weights of a panel of columns. Its products begin with a bias of zero. */
-static void transform_taps(const pmn_cpu_transforms *transforms, const float *taps, int32_t k, int32_t width,
-    int32_t side, int32_t line, float *u, size_t step) {
-  for (int32_t i = 0; i < side; i++) memset(u + (size_t)i * step, 0, (size_t)width * sizeof *u);
-  transforms->taps_line(taps, k, width, line, u + width, step);
+  for (int i = 0; i < side; i++) {
+    for (int j = 0; j < side; j++) {
+      u[i * side + j] = 0;
+      for (int s = 0; s < TAPS; s++) u[i * side + j] += half[i][s] * matrix[j][s];
+    }
+  }
 }
 
 pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
     pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
-  layer->form = PMN_CPU_WINOGRAD;
-  layer->size = size_for(out);
-  const pmn_cpu_transforms *transforms = &kernels->transforms[layer->size == 4];
-  int32_t side = layer->size + 2, panel = kernels->panel;
-  size_t k = (size_t)in->c, n = (size_t)out->c, positions = (size_t)positions_of(layer->size);
-  size_t packed_size = kernels->packed_size(in->c, out->c), bytes = positions * packed_size * sizeof(float);
-  layer->tiles = tiles_in_block(in, out, (int64_t)positions);
+  size_t k = (size_t)in->c, n = (size_t)out->c, packed_size = kernels->packed_size(in->c, out->c);
+  int32_t size = size_for(out);
+  size_t positions = (size_t)positions_of(size);
+  float *spectrum = pmn_alloc(positions * k * n, sizeof *spectrum), *zeros = pmn_calloc(n, sizeof *zeros);
   layer->packed = pmn_alloc_aligned(positions * packed_size + n, sizeof(float));
-  layer->taps = pmn_alloc_aligned(TAPS * TAPS * k * n, sizeof(float));
-  if (layer->packed == NULL || layer->taps == NULL) return pmn_err_memory(err, bytes, op->name);
-  pack_taps(op, (size_t)panel, k, n, layer->taps);
-  for (int32_t column = 0; column < out->c; column += panel) {
-    const float *taps = layer->taps + TAPS * TAPS * k * (size_t)column;
-    for (int32_t line = 0; line < side; line++) {
-      float *u = layer->packed + (size_t)(line * side) * packed_size + (k + 1) * (size_t)column;
-      transform_taps(transforms, taps, in->c, pmn_least(panel, out->c - column), side, line, u, packed_size);
-    }
+  if (spectrum == NULL || zeros == NULL || layer->packed == NULL) {
+    st = pmn_err_memory(err, positions * k * n * sizeof *spectrum, op->name);
+    goto done;
+  }
+  for (size_t i = 0; i < k * n; i++) {
+    double u[SIDE_MAX * SIDE_MAX];
+    transform_taps(op->weights + i, k * n, size + 2, u);
+    for (size_t p = 0; p < positions; p++) spectrum[p * k * n + i] = (float)u[p];
+  }
+  for (size_t p = 0; p < positions; p++) {
+    kernels->pack_weights(spectrum + p * k * n, zeros, in->c, out->c, layer->packed + p * packed_size);
   }
   memcpy(layer->packed + positions * packed_size, op->bias, n * sizeof(float));
-  layer->weight_bytes = bytes + n * sizeof(float);
-  if (bytes <= FAR_BYTES || tiles_of(out, layer->size) > TILES_FEW) {
-    pmn_free(layer->taps);
-    layer->taps = NULL;
-  }
+  layer->form = PMN_CPU_WINOGRAD;
+  layer->weight_bytes = (positions * packed_size + n) * sizeof(float);
+  layer->size = size;
+  layer->tiles = tiles_in_block(in, out, (int64_t)positions);
   pmn_cpu_raise(&sizes->patches, positions * k);
   pmn_cpu_raise(&sizes->spectrum, positions * ((size_t)layer->tiles * k + STEP));
   pmn_cpu_raise(&sizes->products, positions * ((size_t)layer->tiles * n + STEP));
-  if (layer->taps != NULL) pmn_cpu_raise(&sizes->line, (size_t)side * (k + 1) * (size_t)panel);
-  return PMN_STATUS_OK;
+done:
+  pmn_free(spectrum);
+  pmn_free(zeros);
+  return st;
 }
 
 /* Tiles are counted through the pictures. */
@@ -147,100 +148,45 @@ static const float *tile_input(const pmn_op *op, const pmn_tensor *in, const flo
   return patch;
 }
 
-/* One block of tiles at work: [positions][tiles, k] -> [positions][tiles, n]. */
-typedef struct block {
-  const pmn_cpu_layer *layer;
-  const pmn_cpu_kernels *kernels;
-  int32_t tiles, k, n;
-  size_t in_step, out_step; /* from one position to the next */
-  pmn_cpu_scratch *scratch;
-} block;
-
-static void multiply(const block *b, size_t position, int32_t column, int32_t n, const float *w, const float *ahead) {
-  pmn_cpu_gemm gemm = {.m = b->tiles,
-      .k = b->k,
-      .n = n,
-      .a = b->scratch->spectrum + position * b->in_step,
-      .a_stride = (size_t)b->k,
-      .w = w,
-      .ahead = ahead,
-      .y = b->scratch->products + position * b->out_step + (size_t)column,
-      .y_stride = (size_t)b->n,
-      .epilogue = {NULL, -INFINITY, INFINITY}};
-  b->kernels->gemm(&gemm);
-}
-
-static void multiply_transformed(const block *b) {
-  const float *packed = b->layer->packed;
-  size_t positions = (size_t)positions_of(b->layer->size), size = b->kernels->packed_size(b->k, b->n);
-  for (size_t p = 0; p < positions; p++) {
-    multiply(b, p, 0, b->n, packed + p * size, packed + (p + 1 == positions ? 0 : p + 1) * size);
-  }
-}
-
-/* Panel by panel of columns, line by line of positions: a line's weights are made and used in level 2, the same bits
- * that are kept. Meanwhile the next panel's taps come, a share with every position. */
-static void multiply_taps(const block *b) {
-  const pmn_cpu_layer *layer = b->layer;
-  const pmn_cpu_transforms *transforms = &b->kernels->transforms[layer->size == 4];
-  int32_t side = layer->size + 2, panel = b->kernels->panel;
-  size_t positions = (size_t)(side * side);
-  const float *taps = layer->taps;
-  for (int32_t column = 0; column < b->n; column += panel) {
-    int32_t width = pmn_least(panel, b->n - column);
-    size_t size = (size_t)(TAPS * TAPS) * (size_t)b->k * (size_t)width, step = (size_t)(b->k + 1) * (size_t)width;
-    const float *coming = column + panel < b->n ? taps + size : layer->taps;
-    for (int32_t line = 0; line < side; line++) {
-      float *u = b->scratch->line;
-      transform_taps(transforms, taps, b->k, width, side, line, u, step);
-      for (int32_t i = 0; i < side; i++, u += step) {
-        size_t position = (size_t)(line * side + i);
-        multiply(b, position, column, width, u, coming + size / positions * position);
-      }
-    }
-    taps += size;
-  }
-}
-
-static void put_block(const block *b, const pmn_tensor *out, int32_t first, const pmn_cpu_operands *operands) {
-  const pmn_cpu_layer *layer = b->layer;
-  const pmn_cpu_transforms *transforms = &b->kernels->transforms[layer->size == 4];
-  size_t n = (size_t)b->n;
-  const float *bias = layer->packed + (size_t)positions_of(layer->size) * b->kernels->packed_size(b->k, b->n);
-  pmn_cpu_tile tile = {.c = b->n, .row = (size_t)out->w * n, .pixel = n, .position = b->out_step};
-  for (int32_t t = 0; t < b->tiles; t++) {
-    tile_corner corner = find_tile(out, layer->size, first + t);
-    const pmn_cpu_operands *o = &operands[corner.picture];
-    int32_t rows = pmn_least(out->h - corner.y, layer->size), columns = pmn_least(out->w - corner.x, layer->size);
-    size_t at = ((size_t)corner.y * (size_t)out->w + (size_t)corner.x) * n;
-    pmn_cpu_epilogue epilogue = pmn_cpu_epilogue_of(&layer->op, o->residual == NULL ? NULL : o->residual + at);
-    tile.x = b->scratch->products + (size_t)t * n;
-    transforms->output_tile(&tile, bias, rows, columns, o->y + at, &epilogue);
-  }
-}
-
 void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
     const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch) {
   const pmn_op *op = &layer->op;
   const pmn_cpu_transforms *transforms = &kernels->transforms[layer->size == 4];
-  int32_t tiles = count * tiles_of(out, layer->size);
-  size_t k = (size_t)in->c;
-  block b = {.layer = layer, .kernels = kernels, .k = in->c, .n = out->c, .scratch = scratch};
+  int32_t size = layer->size, tiles = count * tiles_of(out, size);
+  size_t positions = (size_t)positions_of(size);
+  size_t k = (size_t)in->c, n = (size_t)out->c, packed_size = kernels->packed_size(in->c, out->c);
   for (int32_t first = 0; first < tiles; first += layer->tiles) {
-    b.tiles = pmn_least(layer->tiles, tiles - first);
-    b.in_step = (size_t)b.tiles * k + STEP;
-    b.out_step = (size_t)b.tiles * (size_t)out->c + STEP;
-    pmn_cpu_tile tile = {.c = in->c, .pixel = k, .position = b.in_step};
-    for (int32_t t = 0; t < b.tiles; t++) {
-      tile_corner corner = find_tile(out, layer->size, first + t);
-      tile.x = tile_input(op, in, operands[corner.picture].x, &corner, layer->size + 2, scratch->patches, &tile);
+    int32_t block = pmn_least(layer->tiles, tiles - first);
+    pmn_cpu_tile tile = {.c = in->c, .pixel = k, .position = (size_t)block * k + STEP};
+    for (int32_t t = 0; t < block; t++) {
+      tile_corner corner = find_tile(out, size, first + t);
+      tile.x = tile_input(op, in, operands[corner.picture].x, &corner, size + 2, scratch->patches, &tile);
       transforms->input_tile(&tile, scratch->spectrum + (size_t)t * k);
     }
-    if (layer->taps != NULL && b.tiles <= TILES_FEW)
-      multiply_taps(&b);
-    else
-      multiply_transformed(&b);
-    put_block(&b, out, first, operands);
+    size_t position = (size_t)block * n + STEP;
+    for (size_t p = 0; p < positions; p++) {
+      pmn_cpu_gemm gemm = {.m = block,
+          .k = in->c,
+          .n = out->c,
+          .a = scratch->spectrum + p * tile.position,
+          .a_stride = k,
+          .w = layer->packed + p * packed_size,
+          .ahead = layer->packed + (p + 1 == positions ? 0 : p + 1) * packed_size,
+          .y = scratch->products + p * position,
+          .y_stride = n,
+          .epilogue = {NULL, -INFINITY, INFINITY}};
+      kernels->gemm(&gemm);
+    }
+    tile = (pmn_cpu_tile){.c = out->c, .row = (size_t)out->w * n, .pixel = n, .position = position};
+    for (int32_t t = 0; t < block; t++) {
+      tile_corner corner = find_tile(out, size, first + t);
+      const pmn_cpu_operands *o = &operands[corner.picture];
+      int32_t rows = pmn_least(out->h - corner.y, size), columns = pmn_least(out->w - corner.x, size);
+      size_t at = ((size_t)corner.y * (size_t)out->w + (size_t)corner.x) * n;
+      pmn_cpu_epilogue epilogue = pmn_cpu_epilogue_of(op, o->residual == NULL ? NULL : o->residual + at);
+      tile.x = scratch->products + (size_t)t * n;
+      transforms->output_tile(&tile, layer->packed + positions * packed_size, rows, columns, o->y + at, &epilogue);
+    }
   }
   for (int32_t i = 0; i < count && op->activation != PMN_ACTIVATION_NONE; i++) {
     kernels->pixel->activate(op, operands[i].y, pmn_tensor_size(out));

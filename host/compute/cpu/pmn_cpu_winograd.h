@@ -24,10 +24,10 @@
  * At each position the sum over channels is a matrix product, [tiles, in] [in, out]. With m = 4 the weights are four
  * times the taps; a picture of few tiles uses each of them too seldom for its way from memory: it has tiles of 2 x 2.
  *
- * Error. Every step is a sum of products, so an output is off by at most (in + 32) eps M, where M is the formula over
- * absolute values, |A'| [ sum of |G| |g| |G'| * |B'| |d| |B| ] |A|: in channels, and at most four roundings in each of
- * the six passes of the transforms, with some to spare (Higham, Accuracy and Stability of Numerical Algorithms,
- * section 3.1). The tests hold every output to it, and the mean of errors to a small
+ * Error. Every step is a sum of products, so an output is off by at most (in + 24) eps M, where M is the formula over
+ * absolute values, |A'| [ sum of |G| |g| |G'| * |B'| |d| |B| ] |A|: in channels, four roundings in each of the four
+ * passes of the transforms, and those of G g G', which is computed in fp64 and rounded once (Higham, Accuracy and
+ * Stability of Numerical Algorithms, section 3.1). The tests hold every output to it, and the mean of errors to a small
  * part of it. Of random numbers M is 77 times the direct convolution's sum over absolute values for m = 4, 7 times for
  * m = 2; the error that is seen is three to five times the direct one's for m = 4, and a little below it for m = 2.
  */
