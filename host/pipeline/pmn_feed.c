@@ -2,6 +2,10 @@
  *
  * A ring of `window` slots; picture i lives in slot i % window. A thread takes the next index under the lock, waits
  * until its slot is free, fills it without the lock, and marks it ready. The consumer waits for the slot it needs next.
+ *
+ * Waking a thread costs as much as reading a small picture, so nobody is woken for every slot: the consumer sleeps
+ * until some pictures are finished or nobody is at one, and free slots are told when there are some or the consumer
+ * sleeps.
  */
 #include "pmn_feed.h"
 
@@ -14,6 +18,8 @@
 
 /* No photograph is larger; a file that is will not be read into memory. */
 enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
+/* Pictures that a thread is woken for, if more are on their way. */
+enum { LOT = 8 };
 
 typedef struct slot {
   pmn_buf prepared;
@@ -41,6 +47,9 @@ struct pmn_feed {
   int64_t next;     /* index that the next idle thread takes */
   int64_t consumed; /* pictures the consumer is done with */
   int64_t handed;   /* pictures handed out: consumed, or consumed + 1 */
+  int64_t told;     /* consumed when the threads were last told */
+  int32_t busy;     /* threads that are at a picture */
+  int32_t finished; /* pictures since the consumer fell asleep */
   slot *slots;
   worker *workers;
   int32_t started;
@@ -79,12 +88,14 @@ static void *worker_main(void *arg) {
     while (!feed->stop && index >= feed->consumed + feed->options.window)
       pthread_cond_wait(&feed->slot_free, &feed->lock);
     if (feed->stop) break;
+    feed->busy++;
     pthread_mutex_unlock(&feed->lock);
     slot *s = &feed->slots[index % feed->options.window];
     load_picture(self, index, s);
     pthread_mutex_lock(&feed->lock);
     s->ready = true;
-    pthread_cond_signal(&feed->slot_ready);
+    feed->busy--;
+    if (++feed->finished >= LOT || feed->busy == 0) pthread_cond_signal(&feed->slot_ready);
   }
   pthread_mutex_unlock(&feed->lock);
   return NULL;
@@ -113,7 +124,7 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
   self->options = *options;
   self->options.prepare.threads = options->threads;
   self->count = pmn_listing_count(options->listing);
-  self->next = self->consumed = self->handed = options->first;
+  self->next = self->consumed = self->handed = self->told = options->first;
   pthread_mutex_init(&self->lock, NULL);
   pthread_cond_init(&self->slot_ready, NULL);
   pthread_cond_init(&self->slot_free, NULL);
@@ -148,18 +159,27 @@ static const char *reason_of(const pmn_feed *feed, int64_t index, const char *me
   return strncmp(message, path, size) == 0 && strncmp(message + size, ": ", 2) == 0 ? message + size + 2 : message;
 }
 
+static void tell_free(pmn_feed *feed) {
+  feed->told = feed->consumed;
+  pthread_cond_broadcast(&feed->slot_free);
+}
+
 pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pthread_mutex_lock(&feed->lock);
   if (feed->consumed < feed->handed) {
     feed->slots[feed->consumed % feed->options.window].ready = false;
     feed->consumed = feed->handed;
-    pthread_cond_broadcast(&feed->slot_free);
+    if (feed->consumed - feed->told >= LOT) tell_free(feed);
   }
   *more = feed->handed < feed->count;
   if (*more) {
     slot *s = &feed->slots[feed->handed % feed->options.window];
-    while (!s->ready) pthread_cond_wait(&feed->slot_ready, &feed->lock);
+    if (!s->ready) tell_free(feed);
+    while (!s->ready) {
+      feed->finished = 0;
+      pthread_cond_wait(&feed->slot_ready, &feed->lock);
+    }
     *picture = (pmn_picture){.index = feed->handed,
         .data = s->prepared.data,
         .size = s->prepared.size,
