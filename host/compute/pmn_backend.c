@@ -4,7 +4,9 @@
  */
 #include "pmn_backends.h"
 
+#include "pmn_clock.h"
 #include "pmn_err.h"
+#include "pmn_mem.h"
 
 #include <string.h>
 
@@ -56,24 +58,103 @@ pmn_status pmn_network_create(
   PMN_TRY(device->backend->network_create(device, program, batch_max, network, err));
   (*network)->device = device;
   (*network)->batch_max = batch_max;
+  (*network)->picture_bytes =
+      pmn_tensor_size(&program->tensors[program->input]) * (program->input_type == PMN_INPUT_U8 ? 1 : sizeof(float));
 done:
   return st;
 }
 
+static pmn_status check_batch(const pmn_network *network, int32_t n, pmn_err *err) {
+  if (n >= 1 && n <= network->batch_max) return PMN_STATUS_OK;
+  return pmn_err_set(
+      err, PMN_STATUS_ARGUMENT, 0, "a batch of %d pictures on a network made for 1 to %d", n, network->batch_max);
+}
+
 pmn_status pmn_network_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err) {
-  if (n < 1 || n > network->batch_max) {
-    return pmn_err_set(
-        err, PMN_STATUS_ARGUMENT, 0, "a batch of %d pictures on a network made for 1 to %d", n, network->batch_max);
-  }
+  pmn_status st = check_batch(network, n, err);
+  if (st != PMN_STATUS_OK) return st;
   pmn_device *device = network->device;
   pthread_mutex_lock(&device->lock);
-  pmn_status st = device->backend->network_run(network, input, n, output, err);
+  double start = pmn_clock_seconds();
+  st = device->backend->network_run(network, input, n, output, err);
+  network->seconds += pmn_clock_seconds() - start;
   pthread_mutex_unlock(&device->lock);
   return st;
 }
 
+int32_t pmn_network_slots(const pmn_network *network) {
+  int32_t slots = network->device->backend->slots;
+  return slots > 0 ? slots : 1;
+}
+
+/* There is such a slot, and a batch is under way in it or not. */
+static pmn_status check_slot(const pmn_network *network, int32_t slot, bool under_way, pmn_err *err) {
+  if (slot < 0 || slot >= pmn_network_slots(network)) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "slot %d of a network that has %d, counted from 0", slot,
+        pmn_network_slots(network));
+  }
+  if ((network->under_way[slot] > 0) == under_way) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+      under_way ? "no batch is under way in slot %d" : "a batch is under way in slot %d: collect it first", slot);
+}
+
+pmn_status pmn_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_device *device = network->device;
+  void **own = &network->inputs[slot >= 0 && slot < PMN_NETWORK_SLOTS_MAX ? slot : 0];
+  *input = NULL;
+  PMN_TRY(check_slot(network, slot, false, err));
+  if (*own == NULL && device->backend->slots > 0) {
+    pthread_mutex_lock(&device->lock);
+    st = device->backend->network_input(network, slot, own, err);
+    pthread_mutex_unlock(&device->lock);
+  } else if (*own == NULL) {
+    *own = pmn_alloc_aligned((size_t)network->batch_max, network->picture_bytes);
+    if (*own == NULL) st = pmn_err_memory(err, network->picture_bytes, "a batch of pictures");
+  }
+  *input = *own;
+done:
+  return st;
+}
+
+pmn_status pmn_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_device *device = network->device;
+  PMN_TRY(check_batch(network, n, err));
+  PMN_TRY(check_slot(network, slot, false, err));
+  if (network->inputs[slot] == NULL)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nobody has asked where the pictures of slot %d belong", slot);
+  if (device->backend->slots > 0) {
+    pthread_mutex_lock(&device->lock);
+    st = device->backend->network_submit(network, slot, n, err);
+    pthread_mutex_unlock(&device->lock);
+  }
+  if (st == PMN_STATUS_OK) network->under_way[slot] = n;
+done:
+  return st;
+}
+
+pmn_status pmn_network_collect(pmn_network *network, int32_t slot, float *output, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(check_slot(network, slot, true, err));
+  const pmn_backend *backend = network->device->backend;
+  int32_t n = network->under_way[slot];
+  network->under_way[slot] = 0;
+  st = backend->slots > 0 ? backend->network_collect(network, slot, n, output, err)
+                          : pmn_network_run(network, network->inputs[slot], n, output, err);
+done:
+  return st;
+}
+
+double pmn_network_seconds(const pmn_network *network) {
+  return network->seconds;
+}
+
 void pmn_network_destroy(pmn_network *network) {
-  if (network != NULL) network->device->backend->network_destroy(network);
+  if (network == NULL) return;
+  const pmn_backend *backend = network->device->backend;
+  if (backend->slots == 0) pmn_free(network->inputs[0]);
+  backend->network_destroy(network);
 }
 
 bool pmn_network_times(const pmn_network *network, double *seconds) {

@@ -58,7 +58,13 @@ typedef struct pmn_backend {
   pmn_status (*network_create)(
       pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
   pmn_status (*network_run)(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
-  void (*network_destroy)(pmn_network *network);                      /* not NULL */
+  /* Batches under way, arguments checked. slots 0: this backend runs a batch when it is collected, and has none of the
+   * three. collect finds the device unlocked, and adds to network->seconds. */
+  int32_t slots;
+  pmn_status (*network_input)(pmn_network *network, int32_t slot, void **input, pmn_err *err);
+  pmn_status (*network_submit)(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
+  pmn_status (*network_collect)(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
+  void (*network_destroy)(pmn_network *network);                      /* not NULL; batches may be under way */
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
   pmn_status (*syrk)(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
   pmn_status (*gemm)(
@@ -82,9 +88,14 @@ struct pmn_device {
   char kernels_hash[65]; /* SHA-256 of kernels compiled at run time and their options; "" if there are none */
   pthread_mutex_t lock;  /* held by the call under way; a backend finds it locked, or is alone */
 };
-struct pmn_network {
+enum { PMN_NETWORK_SLOTS_MAX = 4 };
+struct pmn_network { /* set by pmn_network_create once the backend has made the rest */
   pmn_device *device;
-  int32_t batch_max; /* both set by pmn_network_create once the backend has made the rest */
+  int32_t batch_max;
+  size_t picture_bytes;                     /* of the input */
+  void *inputs[PMN_NETWORK_SLOTS_MAX];      /* NULL until asked for */
+  int32_t under_way[PMN_NETWORK_SLOTS_MAX]; /* pictures of the batch in each slot; 0: none */
+  double seconds;                           /* see pmn_network_seconds */
 };
 struct pmn_device_describer {
   pmn_device *device; /* set by pmn_device_describer_create */
@@ -107,7 +118,24 @@ PMN_MUST_USE pmn_status pmn_network_create(
  * dense host memory, borrowed for the call. 1 <= n <= batch_max. */
 PMN_MUST_USE pmn_status pmn_network_run(
     pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
-void pmn_network_destroy(pmn_network *network);
+
+/* Batches in slots, for a caller that fills one while others are computed; one thread at a time, of a network.
+ *   slot  0 <= slot < pmn_network_slots(network), at least one; a backend that does nothing beside its caller has one
+ * The memory of a slot is the network's own: input [batch_max, h, w, c], made when it is first asked for, valid until
+ * the network is destroyed, and pinned where the device copies it. It may be written while no batch of the slot is
+ * under way. submit begins with its first n pictures, 1 <= n <= batch_max, and does not wait; collect waits for them
+ * and gives their rows, the same bits as pmn_network_run's. Whatever collect returns, the slot is free again; and so it
+ * is when submit fails. Errors: PMN_STATUS_ARGUMENT (no such slot, a batch is under way in it, or there is none to be
+ * collected), PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
+int32_t pmn_network_slots(const pmn_network *network);
+PMN_MUST_USE pmn_status pmn_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_network_collect(pmn_network *network, int32_t slot, float *output, pmn_err *err);
+/* Seconds that the device has worked on this network's batches, those under way left out. Where it works beside its
+ * host they are those of the device's own clock. */
+double pmn_network_seconds(const pmn_network *network);
+
+void pmn_network_destroy(pmn_network *network); /* batches under way are lost; NULL is fine */
 /* Seconds that each operation of the program took in all runs so far, of all threads together, in seconds [op_count];
  * an operation that was fused with a later one has 0, the later one has the time of both. False: the backend does not
  * tell. */

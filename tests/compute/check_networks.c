@@ -330,6 +330,55 @@ void check_networks_batches(void **state) {
   for (int build = 0; build < BUILDS; build++) assert_true(batches_check(build) > 0);
 }
 
+/* Batches of several sizes under way in all slots at once, collected in their order: the same bits as each alone. A run
+ * between them disturbs nobody. */
+static void slots_check(int build, pmn_device *device) {
+  enum { MOST = 5, BATCHES = 8 };
+  static const int32_t sizes[BATCHES] = {3, 5, 1, 2, 5, 4, 1, 3};
+  pmn_err err = PMN_ERR_INIT;
+  pmn_network *network;
+  void *input;
+  chain *c = chain_create(build, 17, PMN_INPUT_U8);
+  size_t in_size = pmn_tensor_size(&c->tensors[0]), out_size = pmn_tensor_size(&c->tensors[c->program.output]);
+  uint8_t *pictures = compute_alloc(BATCHES * MOST * in_size, 1);
+  float *expected[BATCHES], *rows = compute_alloc(MOST * out_size, sizeof *rows);
+  for (size_t i = 0; i < BATCHES * MOST * in_size; i++) pictures[i] = compute_byte(SEED_INPUT, i);
+  for (int b = 0; b < BATCHES; b++)
+    expected[b] = compute_run(device, &c->program, pictures + (size_t)b * MOST * in_size, sizes[b], MOST);
+  check_ok(pmn_network_create(device, &c->program, MOST, &network, &err));
+  int32_t slots = pmn_network_slots(network);
+  double seconds = 0.0;
+  for (int begun = 0, done = 0; done < BATCHES; done++) {
+    for (; begun < BATCHES && begun - done < slots; begun++) {
+      check_ok(pmn_network_input(network, begun % slots, &input, &err));
+      memset(input, 0xff, MOST * in_size); /* of the batch before */
+      memcpy(input, pictures + (size_t)begun * MOST * in_size, (size_t)sizes[begun] * in_size);
+      check_ok(pmn_network_submit(network, begun % slots, sizes[begun], &err));
+    }
+    check_ok(pmn_network_run(network, pictures, sizes[0], rows, &err));
+    assert_memory_equal(rows, expected[0], (size_t)sizes[0] * out_size * sizeof *rows);
+    size_t bytes = (size_t)sizes[done] * out_size * sizeof *rows;
+    memset(rows, 0xff, MOST * out_size * sizeof *rows);
+    check_ok(pmn_network_collect(network, done % slots, rows, &err));
+    assert_memory_equal(rows, expected[done], bytes);
+    for (size_t i = bytes; i < MOST * out_size * sizeof *rows; i++) assert_int_equal(((uint8_t *)rows)[i], 0xff);
+    assert_true(pmn_network_seconds(network) > seconds);
+    seconds = pmn_network_seconds(network);
+  }
+  for (int32_t slot = 0; slot < slots; slot++) check_ok(pmn_network_submit(network, slot, MOST, &err));
+  pmn_network_destroy(network); /* with all of them under way */
+  for (int b = 0; b < BATCHES; b++) free(expected[b]);
+  free(rows);
+  free(pictures);
+  chain_destroy(c);
+}
+
+void check_networks_slots(void **state) {
+  (void)state;
+  for (int d = 0; d < BUILDS * compute_config_count; d++) slots_check(d % BUILDS, compute_configs[d / BUILDS].device);
+  assert_true(compute_config_count > 0);
+}
+
 /* Every allocation of our own fails once: the call says so and leaves nothing behind, or does without. */
 static int memory_check(int build, pmn_device *device) {
   pmn_err err = PMN_ERR_INIT;
@@ -381,6 +430,23 @@ void check_networks_arguments(void **state) {
   check_ok(pmn_network_create(device, &c->program, 1, &network, &err));
   check_fails(pmn_network_run(network, input, 2, output, &err), PMN_STATUS_ARGUMENT, "batch of 2");
   check_fails(pmn_network_run(network, input, 0, output, &err), PMN_STATUS_ARGUMENT, "batch of 0");
+  int32_t slots = pmn_network_slots(network);
+  void *place;
+  assert_in_range(slots, 1, PMN_NETWORK_SLOTS_MAX);
+  check_fails(pmn_network_submit(network, 0, 1, &err), PMN_STATUS_ARGUMENT, "slot 0");
+  check_fails(pmn_network_input(network, slots, &place, &err), PMN_STATUS_ARGUMENT, "slot");
+  check_fails(pmn_network_input(network, -1, &place, &err), PMN_STATUS_ARGUMENT, "slot -1");
+  assert_null(place);
+  check_ok(pmn_network_input(network, 0, &place, &err));
+  memset(place, 0, sizeof input);
+  check_fails(pmn_network_submit(network, 0, 2, &err), PMN_STATUS_ARGUMENT, "batch of 2");
+  check_fails(pmn_network_submit(network, slots, 1, &err), PMN_STATUS_ARGUMENT, "slot");
+  check_fails(pmn_network_collect(network, 0, output, &err), PMN_STATUS_ARGUMENT, "no batch");
+  check_ok(pmn_network_submit(network, 0, 1, &err));
+  check_fails(pmn_network_submit(network, 0, 1, &err), PMN_STATUS_ARGUMENT, "under way");
+  check_fails(pmn_network_input(network, 0, &place, &err), PMN_STATUS_ARGUMENT, "under way");
+  check_ok(pmn_network_collect(network, 0, output, &err));
+  check_fails(pmn_network_collect(network, 0, output, &err), PMN_STATUS_ARGUMENT, "no batch");
   pmn_network_destroy(network);
   pmn_device_options options = {.index = 1000, .threads = 1};
   pmn_device *none = device;

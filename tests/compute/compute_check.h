@@ -84,6 +84,7 @@ void check_ops_means(void **state);
 void check_ops_activations(void **state);
 void check_networks_chain(void **state);
 void check_networks_batches(void **state);
+void check_networks_slots(void **state);
 void check_networks_arguments(void **state);
 void check_networks_memory(void **state);
 void check_matrix_syrk(void **state);

@@ -69,6 +69,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(check_ops_activations),
       cmocka_unit_test(check_networks_chain),
       cmocka_unit_test(check_networks_batches),
+      cmocka_unit_test(check_networks_slots),
       cmocka_unit_test(check_networks_arguments),
       cmocka_unit_test(check_networks_memory),
       cmocka_unit_test(check_matrix_syrk),

@@ -1,7 +1,8 @@
 /* pmn_ocl.h - what the files of the OpenCL backend share. Private to host/compute/ocl.
  *
- * A device is one cl_device_id with a context and one in-order queue of its own; kernels are built when the first
- * network needs them and live as long as the device. Every OpenCL call is checked; nothing is retried.
+ * A device is one cl_device_id with a context and two in-order queues of its own, one that computes and one that brings
+ * pictures up meanwhile; kernels are built when the first network needs them and live as long as the device. Every
+ * OpenCL call is checked; nothing is retried.
  */
 #ifndef PMN_OCL_H
 #define PMN_OCL_H
@@ -77,7 +78,8 @@ typedef struct pmn_ocl_device {
   pmn_device base;
   cl_device_id id;
   cl_context context;
-  cl_command_queue queue; /* in order */
+  cl_command_queue queue;   /* computes, and brings results down */
+  cl_command_queue uploads; /* of pictures, for batches whose turn comes later */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
   bool rounds;               /* divisions and roots of fp32 as IEEE has them, if asked to */
@@ -115,16 +117,16 @@ PMN_MUST_USE pmn_status pmn_ocl_kernel_create(
 
 /* ------------------------------------------------------------------------------------------ pmn_ocl_launch.c -- */
 
-/* Where the tensors of a batch are: the program's input, and the arena of the others, in which tensor t begins at
- * arena_offset * slice, its pictures one after the other. */
+/* Where the tensors of a batch are, but for the program's input: in the arena tensor t begins at arena_offset * slice,
+ * its pictures one after the other. */
 typedef struct pmn_ocl_batch {
   pmn_ocl_device *device;
   const pmn_program *program; /* only while a network is made */
-  cl_mem input, arena;
-  int32_t slice; /* pictures the buffers hold */
+  cl_mem arena;
+  int32_t slice; /* pictures it holds */
 } pmn_ocl_batch;
 
-/* One operation, its arguments set but for the number of pictures. */
+/* One operation, its arguments set but for the pictures and their number. */
 typedef struct pmn_ocl_launch {
   cl_kernel kernel;
   cl_mem weights, bias;
@@ -133,14 +135,16 @@ typedef struct pmn_ocl_launch {
   size_t n_dimension, n_units, n_group;
   bool takes_n; /* the last argument is the number of pictures */
   cl_uint n_argument;
+  cl_uint inputs[3]; /* arguments that are the program's input */
+  int32_t input_count;
 } pmn_ocl_launch;
 
 /* The launch must be zero; it may be reset after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err);
-/* Enqueues it for n pictures. */
+/* Enqueues it for n pictures of `input`. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_run(
-    const pmn_ocl_launch *launch, const pmn_ocl_device *device, int32_t n, pmn_err *err);
+    const pmn_ocl_launch *launch, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err);
 void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
 
 /* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
@@ -153,6 +157,10 @@ PMN_MUST_USE pmn_status pmn_ocl_buffer_create(pmn_ocl_device *device, size_t cou
 pmn_status pmn_ocl_network_create(
     pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
 pmn_status pmn_ocl_network_run(pmn_network *network, const void *input, int32_t n, float *output, pmn_err *err);
+enum { PMN_OCL_SLOTS = 3 }; /* one is filled, one computed, one on its way up or waiting to be collected */
+pmn_status pmn_ocl_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err);
+pmn_status pmn_ocl_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
+pmn_status pmn_ocl_network_collect(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
 void pmn_ocl_network_destroy(pmn_network *network);
 
 pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);

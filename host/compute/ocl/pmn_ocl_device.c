@@ -129,6 +129,7 @@ static void ocl_close(pmn_device *base) {
     }
   }
   if (device->queue != NULL) clReleaseCommandQueue(device->queue);
+  if (device->uploads != NULL) clReleaseCommandQueue(device->uploads);
   /* CLBlast keeps programs of our context; they must go before it does. */
   if (device->blas_used) CLBlastClearCache();
   if (device->context != NULL) clReleaseContext(device->context);
@@ -165,7 +166,10 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
   PMN_TRY(pmn_ocl_sources_hash(device->family, device->base.kernels_hash, err));
   device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
   PMN_OCL_TRY(device, code, "creating a context", err);
-  device->queue = clCreateCommandQueue(device->context, device->id, 0, &code);
+  /* It tells how long batches take; see pmn_network_seconds. */
+  device->queue = clCreateCommandQueue(device->context, device->id, CL_QUEUE_PROFILING_ENABLE, &code);
+  PMN_OCL_TRY(device, code, "creating a queue", err);
+  device->uploads = clCreateCommandQueue(device->context, device->id, 0, &code);
   PMN_OCL_TRY(device, code, "creating a queue", err);
 done:
   return st;
@@ -189,6 +193,10 @@ const pmn_backend pmn_backend_opencl = {
     .close = ocl_close,
     .network_create = pmn_ocl_network_create,
     .network_run = pmn_ocl_network_run,
+    .slots = PMN_OCL_SLOTS,
+    .network_input = pmn_ocl_network_input,
+    .network_submit = pmn_ocl_network_submit,
+    .network_collect = pmn_ocl_network_collect,
     .network_destroy = pmn_ocl_network_destroy,
     .syrk = pmn_ocl_syrk,
     .gemm = pmn_ocl_gemm,

@@ -1,7 +1,8 @@
 /* pmn_ocl_launch.c - one operation of a program as one launch of a kernel.
  *
  * Making a launch packs and uploads the operation's weights, takes the kernel with the operation's activation compiled
- * in and sets its arguments; running it sets the number of pictures and enqueues. The order of arguments is that of the
+ * in and sets its arguments; running it sets what differs from batch to batch, where its pictures are and how many, and
+ * enqueues: a kernel that is enqueued keeps the arguments that it had then. The order of arguments is that of the
  * kernels' files. Sizes and indices were checked by pmn_program_check.
  */
 #include "pmn_ocl.h"
@@ -113,12 +114,17 @@ static void add_colours(arguments *a, const float v[3]) {
   argument_add(a, sizeof(cl_float4), &(cl_float4){.s = {v[0], v[1], v[2], 0.0f}});
 }
 
-/* A tensor: its buffer and where it begins there, in elements. For none, memory that the kernel will not read. */
+/* A tensor: its buffer and where it begins there, in elements. For none, memory that the kernel will not read. The
+ * buffer of the program's input is set when the launch runs. */
 static void add_tensor(arguments *a, int32_t tensor) {
   const pmn_ocl_batch *b = a->batch;
-  bool input = tensor == b->program->input || tensor == PMN_NO_TENSOR;
-  add_buffer(a, input ? b->input : b->arena);
-  cl_ulong at = input ? 0 : (cl_ulong)b->program->tensors[tensor].arena_offset * (cl_ulong)b->slice;
+  bool input = tensor == b->program->input;
+  if (input)
+    a->launch->inputs[a->launch->input_count++] = a->next++;
+  else
+    add_buffer(a, b->arena);
+  bool begins = input || tensor == PMN_NO_TENSOR;
+  cl_ulong at = begins ? 0 : (cl_ulong)b->program->tensors[tensor].arena_offset * (cl_ulong)b->slice;
   argument_add(a, sizeof at, &at);
 }
 
@@ -370,8 +376,11 @@ done:
   return st;
 }
 
-pmn_status pmn_ocl_launch_run(const pmn_ocl_launch *l, const pmn_ocl_device *device, int32_t n, pmn_err *err) {
+pmn_status pmn_ocl_launch_run(
+    const pmn_ocl_launch *l, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  for (int32_t i = 0; i < l->input_count; i++)
+    PMN_OCL_TRY(device, clSetKernelArg(l->kernel, l->inputs[i], sizeof input, &input), "a kernel", err);
   if (l->takes_n) {
     PMN_OCL_TRY(device, clSetKernelArg(l->kernel, l->n_argument, sizeof(cl_int), &(cl_int){n}), "a kernel", err);
   }

@@ -1,8 +1,15 @@
 /* pmn_ocl_network.c - a program as a list of kernel launches on one arena.
  *
  * All tensors of all pictures of a batch live in one buffer, the arena: tensor t of a batch of N begins at
- * arena_offset * N, its pictures one after the other. A run uploads the input, enqueues one kernel per operation on the
- * in-order queue without waiting, and waits once, for the output to come down.
+ * arena_offset * N, its pictures one after the other.
+ *
+ * Batches are under way in slots. Each has memory of the host that the driver has made, so that a device can copy it by
+ * itself, and a buffer of the device for its pictures. Two queues, both in order, work at once:
+ *   uploads:  pictures of batch i + 1 |           pictures of batch i + 2 |
+ *   queue:    kernels of batch i ... | rows of i  kernels of batch i + 1 ... | rows of i + 1
+ * Kernels wait for their pictures by an event. All batches share the arena: rows leave it on the queue of the kernels,
+ * before those of the next batch begin. That holds the kernels up for as long as rows take to come down, a few kB a
+ * picture; it spares a second copy on the device. Nothing is waited for before the rows of a batch are wanted.
  *
  * Kernels index within a tensor by 32 bits and a driver limits the size of one buffer, so a network may take a batch in
  * slices of fewer pictures than the caller asked for; the caller sees no difference, neither in bits.
@@ -12,12 +19,30 @@
 #include "pmn_err.h"
 #include "pmn_mem.h"
 
+#include <string.h>
+
+/* Memory of the host that was made by the driver, and stays mapped. */
+typedef struct pinned {
+  cl_mem buffer;
+  void *data;
+} pinned;
+
+/* One of a batch under way; the last one is of pmn_ocl_network_run, whose caller has memory of its own. */
+typedef struct slot {
+  cl_mem input;           /* [slice] pictures, on the device */
+  pinned pictures, rows;  /* [batch_max] */
+  cl_event started, done; /* of the kernels and of all; NULL while nothing is under way */
+} slot;
+
+enum { RUN_SLOT = PMN_OCL_SLOTS };
+
 typedef struct ocl_network {
   pmn_network base;
   pmn_ocl_batch batch;
   size_t input_bytes, output_size, output_at; /* of one picture: bytes, floats; floats into the arena */
   pmn_ocl_launch *launches;
   int32_t launch_count;
+  slot slots[PMN_OCL_SLOTS + 1];
 } ocl_network;
 
 pmn_status pmn_ocl_buffer_create(pmn_ocl_device *device, size_t count, size_t size, const void *host, const char *what,
@@ -37,11 +62,167 @@ done:
   return st;
 }
 
+/* ----------------------------------------------------------------------------------------------------- slots -- */
+
+static pmn_status pinned_create(
+    pmn_ocl_device *device, size_t count, size_t size, const char *what, pinned *memory, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t bytes;
+  cl_int code;
+  if (!pmn_size_mul(count, size, &bytes)) PMN_TRY(pmn_err_memory(err, size, what));
+  memory->buffer = clCreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR, bytes, NULL, &code);
+  PMN_OCL_TRY(device, code, what, err);
+  memory->data = clEnqueueMapBuffer(
+      device->uploads, memory->buffer, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, bytes, 0, NULL, NULL, &code);
+  PMN_OCL_TRY(device, code, what, err);
+done:
+  return st;
+}
+
+static void pinned_reset(const pmn_ocl_device *device, pinned *memory) {
+  if (memory->data != NULL) clEnqueueUnmapMemObject(device->uploads, memory->buffer, memory->data, 0, NULL, NULL);
+  if (memory->buffer != NULL) clReleaseMemObject(memory->buffer);
+  *memory = (pinned){0};
+}
+
+static void event_reset(cl_event *event) {
+  if (*event != NULL) clReleaseEvent(*event);
+  *event = NULL;
+}
+
+static void slot_reset(const pmn_ocl_device *device, slot *s) {
+  event_reset(&s->started);
+  event_reset(&s->done);
+  pinned_reset(device, &s->pictures);
+  pinned_reset(device, &s->rows);
+  if (s->input != NULL) clReleaseMemObject(s->input);
+  s->input = NULL;
+}
+
+/* Nothing of the slot is under way any more, whatever became of it. */
+static void slot_abandon(const pmn_ocl_device *device, slot *s) {
+  clFinish(device->uploads);
+  clFinish(device->queue);
+  event_reset(&s->started);
+  event_reset(&s->done);
+}
+
+/* Enqueues n pictures, no more than a slice, from `from` to `to`, which is done at s->done. What was under way in the
+ * slot before may not be done yet. */
+static pmn_status slice_enqueue(ocl_network *network, slot *s, const char *from, int32_t n, float *to, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_ocl_device *device = network->batch.device;
+  size_t input_bytes = (size_t)n * network->input_bytes, output_bytes = (size_t)n * network->output_size * sizeof *to;
+  cl_event uploaded = NULL, computing = NULL;
+  PMN_OCL_TRY(device,
+      clEnqueueWriteBuffer(device->uploads, s->input, CL_FALSE, 0, input_bytes, from, s->done != NULL,
+          s->done != NULL ? &s->done : NULL, &uploaded),
+      "uploading pictures", err);
+  event_reset(&s->done);
+  PMN_OCL_TRY(device, clFlush(device->uploads), "uploading pictures", err);
+  PMN_OCL_TRY(device, clEnqueueBarrierWithWaitList(device->queue, 1, &uploaded, &computing), "a kernel", err);
+  for (int32_t i = 0; i < network->launch_count; i++) {
+    PMN_TRY(pmn_ocl_launch_run(&network->launches[i], device, s->input, n, err));
+  }
+  PMN_OCL_TRY(device,
+      clEnqueueReadBuffer(device->queue, network->batch.arena, CL_FALSE, network->output_at * sizeof *to, output_bytes,
+          to, 0, NULL, &s->done),
+      "running the network", err);
+  PMN_OCL_TRY(device, clFlush(device->queue), "running the network", err);
+  if (s->started == NULL) {
+    s->started = computing;
+    computing = NULL;
+  }
+done:
+  event_reset(&uploaded);
+  event_reset(&computing);
+  return st;
+}
+
+/* The same for a whole batch, slice after slice. After an error nothing of it is under way. */
+static pmn_status batch_enqueue(ocl_network *network, slot *s, const char *from, int32_t n, float *to, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_ocl_device *device = network->batch.device;
+  int32_t slice = network->batch.slice;
+  if (s->input == NULL)
+    PMN_TRY(pmn_ocl_buffer_create(device, (size_t)slice, network->input_bytes, NULL, "pictures", &s->input, err));
+  for (int32_t first = 0; first < n; first += slice) {
+    PMN_TRY(slice_enqueue(network, s, from + (size_t)first * network->input_bytes,
+        n - first < slice ? n - first : slice, to + (size_t)first * network->output_size, err));
+  }
+done:
+  if (st != PMN_STATUS_OK) slot_abandon(device, s);
+  return st;
+}
+
+/* Waits for the batch. *seconds: from its first kernel to its last row, by the device's clock. */
+static pmn_status batch_wait(ocl_network *network, slot *s, double *seconds, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_ocl_device *device = network->batch.device;
+  cl_ulong start = 0, end = 0; /* nanoseconds */
+  PMN_OCL_TRY(device, clWaitForEvents(1, &s->done), "running the network", err);
+  PMN_OCL_TRY(device, clGetEventProfilingInfo(s->started, CL_PROFILING_COMMAND_END, sizeof start, &start, NULL),
+      "asking for the time", err);
+  PMN_OCL_TRY(device, clGetEventProfilingInfo(s->done, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL),
+      "asking for the time", err);
+  *seconds = end > start ? (double)(end - start) * 1e-9 : 0.0;
+done:
+  if (st != PMN_STATUS_OK) slot_abandon(device, s);
+  event_reset(&s->started);
+  event_reset(&s->done);
+  return st;
+}
+
+pmn_status pmn_ocl_network_input(pmn_network *base, int32_t index, void **input, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  ocl_network *network = (ocl_network *)base;
+  pmn_ocl_device *device = network->batch.device;
+  slot *s = &network->slots[index];
+  size_t most = (size_t)base->batch_max;
+  PMN_TRY(pinned_create(device, most, network->input_bytes, "pictures", &s->pictures, err));
+  PMN_TRY(pinned_create(device, most, network->output_size * sizeof(float), "rows", &s->rows, err));
+  *input = s->pictures.data;
+done:
+  if (st != PMN_STATUS_OK) slot_reset(device, s);
+  return st;
+}
+
+pmn_status pmn_ocl_network_submit(pmn_network *base, int32_t index, int32_t n, pmn_err *err) {
+  ocl_network *network = (ocl_network *)base;
+  slot *s = &network->slots[index];
+  return batch_enqueue(network, s, s->pictures.data, n, s->rows.data, err);
+}
+
+pmn_status pmn_ocl_network_collect(pmn_network *base, int32_t index, int32_t n, float *output, pmn_err *err) {
+  ocl_network *network = (ocl_network *)base;
+  slot *s = &network->slots[index];
+  double seconds = 0.0;
+  pmn_status st = batch_wait(network, s, &seconds, err);
+  base->seconds += seconds;
+  if (st == PMN_STATUS_OK) memcpy(output, s->rows.data, (size_t)n * network->output_size * sizeof *output);
+  return st;
+}
+
+pmn_status pmn_ocl_network_run(pmn_network *base, const void *input, int32_t n, float *output, pmn_err *err) {
+  ocl_network *network = (ocl_network *)base;
+  slot *s = &network->slots[RUN_SLOT];
+  double seconds;
+  pmn_status st = batch_enqueue(network, s, input, n, output, err);
+  return st == PMN_STATUS_OK ? batch_wait(network, s, &seconds, err) : st;
+}
+
+/* --------------------------------------------------------------------------------------------------- network -- */
+
 void pmn_ocl_network_destroy(pmn_network *base) {
   ocl_network *network = (ocl_network *)base;
   if (network == NULL) return;
+  const pmn_ocl_device *device = network->batch.device;
+  for (size_t i = 0; device != NULL && i < sizeof network->slots / sizeof *network->slots; i++) {
+    slot *s = &network->slots[i];
+    if (s->done != NULL) slot_abandon(device, s);
+    slot_reset(device, s);
+  }
   for (int32_t i = 0; i < network->launch_count; i++) pmn_ocl_launch_reset(&network->launches[i]);
-  if (network->batch.input != NULL) clReleaseMemObject(network->batch.input);
   if (network->batch.arena != NULL) clReleaseMemObject(network->batch.arena);
   pmn_free(network->launches);
   pmn_free(network);
@@ -79,7 +260,6 @@ pmn_status pmn_ocl_network_create(
       pmn_tensor_size(&program->tensors[program->input]) * (program->input_type == PMN_INPUT_U8 ? 1 : sizeof(float));
   network->output_size = pmn_tensor_size(output);
   network->output_at = output->arena_offset * slice;
-  PMN_TRY(pmn_ocl_buffer_create(device, slice, network->input_bytes, NULL, "pictures", &network->batch.input, err));
   PMN_TRY(pmn_ocl_buffer_create(
       device, slice, program->arena_size * sizeof(float), NULL, "the tensors of a batch", &network->batch.arena, err));
   for (int32_t i = 0; i < program->op_count; i++) {
@@ -90,38 +270,5 @@ pmn_status pmn_ocl_network_create(
   network = NULL;
 done:
   pmn_ocl_network_destroy((pmn_network *)network);
-  return st;
-}
-
-static pmn_status slice_run(ocl_network *network, const char *input, int32_t n, float *output, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_ocl_device *device = network->batch.device;
-  size_t pictures = (size_t)n;
-  PMN_OCL_TRY(device,
-      clEnqueueWriteBuffer(
-          device->queue, network->batch.input, CL_FALSE, 0, pictures * network->input_bytes, input, 0, NULL, NULL),
-      "uploading pictures", err);
-  for (int32_t i = 0; i < network->launch_count; i++) {
-    PMN_TRY(pmn_ocl_launch_run(&network->launches[i], device, n, err));
-  }
-  PMN_OCL_TRY(device,
-      clEnqueueReadBuffer(device->queue, network->batch.arena, CL_TRUE, network->output_at * sizeof(float),
-          pictures * network->output_size * sizeof(float), output, 0, NULL, NULL),
-      "running the network", err);
-done:
-  /* The input is the caller's: nothing may still read it when we return with an error. */
-  if (st != PMN_STATUS_OK) clFinish(device->queue);
-  return st;
-}
-
-pmn_status pmn_ocl_network_run(pmn_network *base, const void *input, int32_t n, float *output, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  ocl_network *network = (ocl_network *)base;
-  for (int32_t first = 0; first < n; first += network->batch.slice) {
-    int32_t count = n - first < network->batch.slice ? n - first : network->batch.slice;
-    PMN_TRY(slice_run(network, (const char *)input + (size_t)first * network->input_bytes, count,
-        output + (size_t)first * network->output_size, err));
-  }
-done:
   return st;
 }
