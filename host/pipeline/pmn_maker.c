@@ -36,6 +36,7 @@ pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **make
   pmn_status st = check_words(options, make == pmn_maker_words, err);
   if (st == PMN_STATUS_OK) st = check_precision(options, make == pmn_maker_network, err);
   if (st == PMN_STATUS_OK) st = make(options, maker, err);
+  if (st == PMN_STATUS_OK) (*maker)->slots = 1;
   if (st == PMN_STATUS_OK && (*maker)->features == NULL) st = pmn_err_memory(err, 1, "the run record");
   if (st != PMN_STATUS_OK) {
     pmn_maker_destroy(*maker);

@@ -1,7 +1,8 @@
 /* pmn_maker.h - what makes a row of a picture: a network, or its pixels as they are.
  *
  * The feed prepares pictures as `prepare` says; the features pass puts them into the maker one by one and lets it make
- * the rows of a batch. A row does not depend on what else is in the batch.
+ * the rows of a batch. A row does not depend on what else is in the batch. A maker whose device works beside its host
+ * has several slots, each with a batch that is being filled or under way.
  */
 #ifndef PMN_MAKER_H
 #define PMN_MAKER_H
@@ -13,15 +14,19 @@
 struct json_t;
 typedef struct pmn_maker pmn_maker;
 
-/* put: picture `index` of the next batch. run: the rows of the first n of them, [n, width]. */
+/* 0 <= slot < maker->slots. put: picture `index` of a slot's next batch. begin: its first n pictures are there, do not
+ * wait; NULL: nothing is done before collect. collect: their rows, [n, width], once they are made. */
 typedef struct pmn_maker_kind {
   const char *stage; /* what a row that is no row is rejected for */
   bool computes;     /* it is worth a GPU */
   /* Once, before the first batch; `device` is borrowed until destroy. It may change what is to be prepared. */
   pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
-  pmn_status (*put)(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err);
-  pmn_status (*run)(pmn_maker *maker, int32_t n, float *rows, pmn_err *err);
-  /* Keypoints of picture `index` of the batch, once its rows are made: a row without any is blank. NULL: none are made.
+  pmn_status (*put)(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err);
+  pmn_status (*begin)(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err);
+  pmn_status (*collect)(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err);
+  /* Seconds that what makes the rows has worked so far; NULL: as long as collect took. */
+  double (*seconds)(const pmn_maker *maker);
+  /* Keypoints of picture `index` of the batch, once it is collected: a row without any is blank. NULL: none are made.
    */
   int32_t (*keypoints)(const pmn_maker *maker, int32_t index);
   void (*destroy)(pmn_maker *maker); /* not NULL */
@@ -31,6 +36,7 @@ typedef struct pmn_maker_kind {
 struct pmn_maker {
   const pmn_maker_kind *kind;
   pmn_prepare_options prepare;
+  int32_t slots;             /* 1 unless `open` says more */
   int32_t width;             /* values of a row */
   bool bytes;                /* each of them is a byte, 0 to 255 */
   struct json_t *features;   /* what it says of itself, for the record; the maker's own */

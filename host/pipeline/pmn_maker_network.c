@@ -13,46 +13,58 @@ typedef struct network {
   pmn_maker maker;
   pmn_model *model; /* until the device has its weights */
   pmn_network *network;
-  uint8_t *pixels; /* [batch, height, width, 3] */
-  size_t picture;  /* bytes of one */
+  size_t picture; /* bytes of one */
 } network;
 
 static pmn_status open_network(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   network *self = (network *)maker;
-  self->pixels = pmn_alloc_aligned((size_t)batch_max, self->picture);
-  if (self->pixels == NULL) PMN_TRY(pmn_err_memory(err, self->picture, "a batch of pictures"));
   PMN_TRY(pmn_network_create(device, pmn_model_program(self->model), batch_max, &self->network, err));
   if (device->precision != PMN_PRECISION_FP32)
     PMN_TRY(pmn_selfcheck_precision(self->network, pmn_model_program(self->model), &maker->error, err));
   pmn_model_destroy(self->model);
   self->model = NULL;
+  maker->slots = pmn_network_slots(self->network);
 done:
   return st;
 }
 
-static pmn_status put(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err) {
-  (void)err;
+static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err) {
   network *self = (network *)maker;
-  memcpy(self->pixels + (size_t)index * self->picture, picture->data, self->picture);
-  return PMN_STATUS_OK;
+  void *pixels;
+  pmn_status st = pmn_network_input(self->network, slot, &pixels, err);
+  if (st == PMN_STATUS_OK) memcpy((uint8_t *)pixels + (size_t)index * self->picture, picture->data, self->picture);
+  return st;
 }
 
-static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
-  network *self = (network *)maker;
-  return pmn_network_run(self->network, self->pixels, n, rows, err);
+static pmn_status begin(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err) {
+  return pmn_network_submit(((network *)maker)->network, slot, n, err);
+}
+
+static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err) {
+  (void)n;
+  return pmn_network_collect(((network *)maker)->network, slot, rows, err);
+}
+
+static double seconds(const pmn_maker *maker) {
+  return pmn_network_seconds(((const network *)maker)->network);
 }
 
 static void destroy(pmn_maker *maker) {
   network *self = (network *)maker;
   pmn_network_destroy(self->network);
   pmn_model_destroy(self->model);
-  pmn_free(self->pixels);
   pmn_free(self);
 }
 
-static const pmn_maker_kind kind = {
-    .stage = "network", .computes = true, .open = open_network, .put = put, .run = run, .destroy = destroy};
+static const pmn_maker_kind kind = {.stage = "network",
+    .computes = true,
+    .open = open_network,
+    .put = put,
+    .begin = begin,
+    .collect = collect,
+    .seconds = seconds,
+    .destroy = destroy};
 
 /* Weights fetched before, for a network of the zoo that has none inside and was given none. What is wrong with the
  * choices is told first: nobody shall download for a run that cannot be. */

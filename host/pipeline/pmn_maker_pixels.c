@@ -29,15 +29,15 @@ static pmn_status open_pixels(pmn_maker *maker, pmn_device *device, int32_t batc
   return self->bytes != NULL ? PMN_STATUS_OK : pmn_err_memory(err, self->picture, "a batch of pictures");
 }
 
-static pmn_status put(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err) {
-  (void)err;
+static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err) {
+  (void)slot, (void)err;
   pixels *self = (pixels *)maker;
   memcpy(self->bytes + (size_t)index * self->picture, picture->data, self->picture);
   return PMN_STATUS_OK;
 }
 
-static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
-  (void)err;
+static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err) {
+  (void)slot, (void)err;
   pixels *self = (pixels *)maker;
   size_t pixel_count = (size_t)n * self->picture / (size_t)self->channels;
   const uint8_t *bytes = self->bytes;
@@ -61,7 +61,8 @@ static void destroy(pmn_maker *maker) {
   pmn_free(maker);
 }
 
-static const pmn_maker_kind kind = {.stage = "pixels", .open = open_pixels, .put = put, .run = run, .destroy = destroy};
+static const pmn_maker_kind kind = {
+    .stage = "pixels", .open = open_pixels, .put = put, .collect = collect, .destroy = destroy};
 
 /* The same for red, green and blue? */
 static bool is_gray(const pmn_preprocess *p) {

@@ -18,7 +18,7 @@ typedef struct bag {
   pmn_device *device;
   pmn_finder *finder; /* of words; NULL until the first batch that has descriptors */
   pmn_describing *describing;
-  const pmn_described *described; /* of the batch, once it has run */
+  const pmn_described *described; /* of the batch, once it is collected */
   int32_t *nearest;               /* [nearest_max] word of each descriptor of the batch */
   size_t nearest_max;
 } bag;
@@ -30,11 +30,13 @@ static pmn_status open_bag(pmn_maker *maker, pmn_device *device, int32_t batch_m
   return pmn_describing_create(device, &maker->prepare, &self->describing, err);
 }
 
-static pmn_status put(pmn_maker *maker, int32_t index, const pmn_picture *picture, pmn_err *err) {
+static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err) {
+  (void)slot;
   return pmn_describing_put(((bag *)maker)->describing, index, picture, err);
 }
 
-static pmn_status run(pmn_maker *maker, int32_t n, float *rows, pmn_err *err) {
+static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err) {
+  (void)slot;
   pmn_status st = PMN_STATUS_OK;
   bag *self = (bag *)maker;
   const pmn_vocabulary *v = self->words.vocabulary;
@@ -82,7 +84,7 @@ static const pmn_maker_kind kind = {.stage = "words",
     .computes = true,
     .open = open_bag,
     .put = put,
-    .run = run,
+    .collect = collect,
     .keypoints = keypoints,
     .destroy = destroy};
 

@@ -270,8 +270,8 @@ done:
 
 /* --------------------------------------------------------------------------------------------------- rejects -- */
 
-/* The network finds its rejects when later pictures have been decoded, as many as its batch has; the list is in the
- * order of the listing whatever the batch. So a reject waits until its batch is done. */
+/* The network finds its rejects when later pictures have been decoded, as many as the batches under way have; the list
+ * is in the order of the listing whatever the batch. So a reject waits until all rows before it are decided. */
 struct pmn_reject {
   int64_t index;
   const char *stage;
@@ -306,23 +306,28 @@ static int by_index(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err) {
+/* In the list, or in the record of what was fitted on. */
+static pmn_status list_reject(pmn_run *run, const struct pmn_reject *r, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  if (run->waiting_count > 1) qsort(run->waiting, run->waiting_count, sizeof *run->waiting, by_index);
-  for (size_t i = 0; i < run->waiting_count; i++) {
-    const struct pmn_reject *r = &run->waiting[i];
-    char number[PMN_OUTLET_NUMBER];
-    const char *key, *label;
-    name_row(run, r->index, number, &key, &label);
-    if (run->is_fitting) {
-      PMN_TRY(pmn_record_reject(run, key, r->stage, r->reason, err));
-      continue;
-    }
-    PMN_TRY(pmn_parts_reject(run, r->index, r->stage, r->reason, err));
-    if (run->rejects != NULL) PMN_TRY(pmn_rejects_add(run->rejects, key, r->stage, r->reason, err));
-  }
+  char number[PMN_OUTLET_NUMBER];
+  const char *key, *label;
+  name_row(run, r->index, number, &key, &label);
+  if (run->is_fitting) return pmn_record_reject(run, key, r->stage, r->reason, err);
+  PMN_TRY(pmn_parts_reject(run, r->index, r->stage, r->reason, err));
+  if (run->rejects != NULL) PMN_TRY(pmn_rejects_add(run->rejects, key, r->stage, r->reason, err));
 done:
-  while (run->waiting_count > 0) pmn_free(run->waiting[--run->waiting_count].reason);
+  return st;
+}
+
+pmn_status pmn_run_list_rejects(pmn_run *run, int64_t end, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t listed = 0;
+  if (run->waiting_count > 1) qsort(run->waiting, run->waiting_count, sizeof *run->waiting, by_index);
+  while (st == PMN_STATUS_OK && listed < run->waiting_count && run->waiting[listed].index < end)
+    st = list_reject(run, &run->waiting[listed++], err);
+  for (size_t i = 0; i < listed; i++) pmn_free(run->waiting[i].reason);
+  run->waiting_count -= listed;
+  if (listed > 0) memmove(run->waiting, run->waiting + listed, run->waiting_count * sizeof *run->waiting);
   return st;
 }
 
@@ -338,7 +343,9 @@ void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const c
   const char *key, *label;
   name_row(run, index, number, &key, &label);
   pmn_err_set(&run->last_reject, PMN_STATUS_IMAGE, 0, "%s: %s: %s", key_end(key), stage, reason);
-  if (run->first_reject.message[0] == '\0') run->first_reject = run->last_reject;
+  if (run->first_reject.message[0] != '\0' && run->first_rejected < index) return;
+  run->first_reject = run->last_reject;
+  run->first_rejected = index;
 }
 
 pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {

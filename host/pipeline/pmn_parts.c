@@ -260,7 +260,7 @@ static pmn_status restore_indices(
     rejects[index - first] = true;
     PMN_TRY(pmn_run_reject(run, index, stage, reason, err));
   }
-  PMN_TRY(pmn_run_list_rejects(run, err)); /* `rejected` holds their stages */
+  PMN_TRY(pmn_run_list_rejects(run, INT64_MAX, err)); /* `rejected` holds their stages */
   for (int64_t index = first; index < end; index++) {
     if (!rejects[index - first]) run->rows[run->counts.rows++] = index;
   }
@@ -443,7 +443,7 @@ pmn_status pmn_parts_piece_end(pmn_run *run, int64_t end, pmn_err *err) {
   json_t *files = NULL, *entry = NULL;
   char name[PIECE_NAME];
   run->in_piece = false;
-  PMN_TRY(pmn_run_list_rejects(run, err));
+  PMN_TRY(pmn_run_list_rejects(run, INT64_MAX, err));
   if (run->is_fitting || (run->spool != NULL && !run->journals)) return PMN_STATUS_OK;
   if (run->job == NULL) return pmn_parts_part_end(run, err);
   int64_t piece = piece_of(run, end - 1);

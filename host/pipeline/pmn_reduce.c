@@ -99,7 +99,7 @@ static pmn_status take_rows(pmn_run *run, int64_t first, int64_t end, double *x,
     PMN_TRY(pmn_run_check_stop(run, err));
     PMN_TRY(pmn_matrix_read(run->matrix, first, n, x, err));
     PMN_TRY(keep_rows(run, first, n, x, &kept, err));
-    PMN_TRY(pmn_run_list_rejects(run, err));
+    PMN_TRY(pmn_run_list_rejects(run, INT64_MAX, err));
     double middle = pmn_clock_seconds();
     run->meter.stages[PMN_STAGE_READ].busy_seconds += middle - start;
     if (run->moments != NULL) {

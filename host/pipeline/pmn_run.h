@@ -54,8 +54,10 @@ typedef struct pmn_run {
 
   /* what happens on the way: pmn_features.c, pmn_transform.c */
   pmn_counts counts;
-  /* Of a pass; messages "KEY: STAGE: REASON", lines that cannot steer a terminal. */
+  /* Of a pass, the first in the listing and the last that was found; messages "KEY: STAGE: REASON", lines that cannot
+   * steer a terminal. */
   pmn_err first_reject, last_reject;
+  int64_t first_rejected;     /* its index */
   struct pmn_reject *waiting; /* rejects whose place in the list is not certain yet */
   size_t waiting_count, waiting_capacity;
   int64_t *rows;            /* [counts.rows] index of each row in the listing or matrix */
@@ -135,8 +137,8 @@ void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const c
 /* After a pass over all that was listed. PMN_STATUS_REJECTED: nothing became a row, or too little for the fit that
  * comes; the journal, which would lead here again, is dropped. */
 PMN_MUST_USE pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err);
-/* Every row up to the last reject is decided: those that wait are listed, in the order of their indices. */
-PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, pmn_err *err);
+/* Every row before index `end` is decided: rejects before it that wait are listed, in the order of their indices. */
+PMN_MUST_USE pmn_status pmn_run_list_rejects(pmn_run *run, int64_t end, pmn_err *err);
 void pmn_run_forget_rejects(pmn_run *run);
 
 /* The keypoints of row `index`. Without any it is blank: counted, and named in the run record. */
