@@ -150,6 +150,20 @@ double pmn_network_seconds(const pmn_network *network) {
   return network->seconds;
 }
 
+pmn_status pmn_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err) {
+  pmn_device *device = network->device;
+  *taken = false;
+  if (device->backend->network_project == NULL) return PMN_STATUS_OK;
+  for (int32_t i = 0; i < PMN_NETWORK_SLOTS_MAX; i++) {
+    if (network->inputs[i] != NULL)
+      return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "a projection for a network that has begun already");
+  }
+  pthread_mutex_lock(&device->lock);
+  pmn_status st = device->backend->network_project(network, map, taken, err);
+  pthread_mutex_unlock(&device->lock);
+  return st;
+}
+
 void pmn_network_destroy(pmn_network *network) {
   if (network == NULL) return;
   const pmn_backend *backend = network->device->backend;

@@ -48,6 +48,13 @@ typedef struct pmn_device_options {
   pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
 } pmn_device_options;
 
+/* A saved fit for rows of d columns, as a network takes it in: y = components ((x - shift) / scale). shift [d]; scale
+ * [d], not 0, infinite for a column that becomes 0; components [k, d], k and d 1 or more. */
+typedef struct pmn_linear_map {
+  int32_t d, k;
+  const double *shift, *scale, *components;
+} pmn_linear_map;
+
 typedef struct pmn_backend {
   const char *name;
   bool has_bf16; /* on some machine; `open` knows about this one */
@@ -64,6 +71,8 @@ typedef struct pmn_backend {
   pmn_status (*network_input)(pmn_network *network, int32_t slot, void **input, pmn_err *err);
   pmn_status (*network_submit)(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
   pmn_status (*network_collect)(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
+  /* NULL: the networks of this backend do not project. */
+  pmn_status (*network_project)(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
   void (*network_destroy)(pmn_network *network);                      /* not NULL; batches may be under way */
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
   pmn_status (*syrk)(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
@@ -134,6 +143,14 @@ PMN_MUST_USE pmn_status pmn_network_collect(pmn_network *network, int32_t slot, 
 /* Seconds that the device has worked on this network's batches, those under way left out. Where it works beside its
  * host they are those of the device's own clock. */
 double pmn_network_seconds(const pmn_network *network);
+
+/* Once *taken, the device puts every picture's features through the map, and rows of the output are [k + 1]: y, rounded
+ * to fp32 at the end and infinite where that ends, then 1 if a feature is NaN or infinite (y is undefined then), else
+ * 0. fp64 accuracy where the device has fp64, else fp32 with an error bound (kernels/project.cl). Not taken: the
+ * backend cannot, or the map is too large or beyond the numbers of the device; nothing has changed. Once for a network;
+ * the map is borrowed for the call. PMN_STATUS_ARGUMENT: d is not the size of the program's output, or the network has
+ * begun: pmn_network_input was called. */
+PMN_MUST_USE pmn_status pmn_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
 
 void pmn_network_destroy(pmn_network *network); /* batches under way are lost; NULL is fine */
 /* Seconds that each operation of the program took in all runs so far, of all threads together, in seconds [op_count];

@@ -35,7 +35,9 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_LRN,
   PMN_OCL_LAYER_NORM,
   PMN_OCL_RESIZE,
-  PMN_OCL_ORB_SHRINK, /* the first of ORB's */
+  PMN_OCL_PROJECT,
+  PMN_OCL_PROJECT_NARROW, /* where there is no fp64 */
+  PMN_OCL_ORB_SHRINK,     /* the first of ORB's */
   PMN_OCL_ORB_FAST,
   PMN_OCL_ORB_PEAKS,
   PMN_OCL_ORB_LEAST,
@@ -66,7 +68,8 @@ typedef struct pmn_ocl_family {
   size_t conv_local[2]; /* work-group sizes */
   size_t line_local;    /* of depthwise and global pool, along dimension 0 */
   size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
-  size_t pixel_local;   /* of kernels whose work-groups are pixels */
+  size_t pixel_local;   /* of kernels whose work-groups are pixels, and of the projection */
+  size_t components;    /* of a projection's work-group */
   struct {
     const char *source, *options;
     const char *header; /* a .clh between common and source, or NULL */
@@ -147,6 +150,14 @@ PMN_MUST_USE pmn_status pmn_ocl_launch_run(
     const pmn_ocl_launch *launch, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err);
 void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
 
+/* ----------------------------------------------------------------------------------------- pmn_ocl_project.c -- */
+
+/* The projection of features, which begin at features[at], into rows [map->k + 1], a buffer for as many pictures as are
+ * run: pmn_network_project. launch->kernel stays NULL if it is not taken. The launch must be zero; it may be reset
+ * after an error. */
+PMN_MUST_USE pmn_status pmn_ocl_project_init(pmn_ocl_launch *launch, pmn_ocl_device *device, const pmn_linear_map *map,
+    cl_mem features, size_t at, cl_mem rows, pmn_err *err);
+
 /* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
 
 /* A buffer of `count` elements of `size` bytes, at least one, filled from host memory if that is not NULL.
@@ -161,6 +172,7 @@ enum { PMN_OCL_SLOTS = 3 }; /* one is filled, one computed, one on its way up or
 pmn_status pmn_ocl_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err);
 pmn_status pmn_ocl_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
 pmn_status pmn_ocl_network_collect(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
+pmn_status pmn_ocl_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
 void pmn_ocl_network_destroy(pmn_network *network);
 
 pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);

@@ -197,6 +197,7 @@ const pmn_backend pmn_backend_opencl = {
     .network_input = pmn_ocl_network_input,
     .network_submit = pmn_ocl_network_submit,
     .network_collect = pmn_ocl_network_collect,
+    .network_project = pmn_ocl_network_project,
     .network_destroy = pmn_ocl_network_destroy,
     .syrk = pmn_ocl_syrk,
     .gemm = pmn_ocl_gemm,

@@ -39,9 +39,12 @@ enum { RUN_SLOT = PMN_OCL_SLOTS };
 typedef struct ocl_network {
   pmn_network base;
   pmn_ocl_batch batch;
-  size_t input_bytes, output_size, output_at; /* of one picture: bytes, floats; floats into the arena */
+  size_t input_bytes, output_size, output_at; /* of one picture: bytes, floats; floats into where it is read from: */
+  cl_mem output;                              /* the arena, or projected; not held */
   pmn_ocl_launch *launches;
   int32_t launch_count;
+  pmn_ocl_launch projection; /* the last one, from the arena to projected; no kernel: there is none */
+  cl_mem projected;          /* [slice, k + 1], of the batches in turn, as the arena is */
   slot slots[PMN_OCL_SLOTS + 1];
 } ocl_network;
 
@@ -124,9 +127,10 @@ static pmn_status slice_enqueue(ocl_network *network, slot *s, const char *from,
   for (int32_t i = 0; i < network->launch_count; i++) {
     PMN_TRY(pmn_ocl_launch_run(&network->launches[i], device, s->input, n, err));
   }
+  if (network->projection.kernel != NULL) PMN_TRY(pmn_ocl_launch_run(&network->projection, device, s->input, n, err));
   PMN_OCL_TRY(device,
-      clEnqueueReadBuffer(device->queue, network->batch.arena, CL_FALSE, network->output_at * sizeof *to, output_bytes,
-          to, 0, NULL, &s->done),
+      clEnqueueReadBuffer(device->queue, network->output, CL_FALSE, network->output_at * sizeof *to, output_bytes, to,
+          0, NULL, &s->done),
       "running the network", err);
   PMN_OCL_TRY(device, clFlush(device->queue), "running the network", err);
   if (s->started == NULL) {
@@ -223,6 +227,8 @@ void pmn_ocl_network_destroy(pmn_network *base) {
     slot_reset(device, s);
   }
   for (int32_t i = 0; i < network->launch_count; i++) pmn_ocl_launch_reset(&network->launches[i]);
+  pmn_ocl_launch_reset(&network->projection);
+  if (network->projected != NULL) clReleaseMemObject(network->projected);
   if (network->batch.arena != NULL) clReleaseMemObject(network->batch.arena);
   pmn_free(network->launches);
   pmn_free(network);
@@ -262,6 +268,7 @@ pmn_status pmn_ocl_network_create(
   network->output_at = output->arena_offset * slice;
   PMN_TRY(pmn_ocl_buffer_create(
       device, slice, program->arena_size * sizeof(float), NULL, "the tensors of a batch", &network->batch.arena, err));
+  network->output = network->batch.arena;
   for (int32_t i = 0; i < program->op_count; i++) {
     PMN_TRY(pmn_ocl_launch_init(&launches[i], &network->batch, &program->ops[i], err));
   }
@@ -270,5 +277,32 @@ pmn_status pmn_ocl_network_create(
   network = NULL;
 done:
   pmn_ocl_network_destroy((pmn_network *)network);
+  return st;
+}
+
+pmn_status pmn_ocl_network_project(pmn_network *base, const pmn_linear_map *map, bool *taken, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  ocl_network *network = (ocl_network *)base;
+  pmn_ocl_device *device = network->batch.device;
+  pmn_ocl_launch projection = {0};
+  size_t width = (size_t)map->k + 1, slice = (size_t)network->batch.slice;
+  cl_mem rows = NULL;
+  if (network->projection.kernel != NULL || network->output_size != (size_t)map->d) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a projection of %d columns behind a network whose rows have %zu%s", map->d,
+        network->output_size, network->projection.kernel != NULL ? " and are projected already" : "");
+  }
+  PMN_TRY(pmn_ocl_buffer_create(device, slice, width * sizeof(float), NULL, "projected rows", &rows, err));
+  PMN_TRY(pmn_ocl_project_init(&projection, device, map, network->batch.arena, network->output_at, rows, err));
+  if (projection.kernel == NULL) goto done;
+  network->projection = projection;
+  network->output = network->projected = rows;
+  network->output_at = 0;
+  network->output_size = width;
+  *taken = true;
+done:
+  if (!*taken) {
+    pmn_ocl_launch_reset(&projection);
+    if (rows != NULL) clReleaseMemObject(rows);
+  }
   return st;
 }

@@ -42,6 +42,8 @@ enum {
   [PMN_OCL_ORB_SHRINK] = ORB("shrink"), [PMN_OCL_ORB_FAST] = ORB("fast"), [PMN_OCL_ORB_PEAKS] = ORB("peaks"),          \
   [PMN_OCL_ORB_LEAST] = ORB("least"), [PMN_OCL_ORB_LIST] = ORB("list"), [PMN_OCL_ORB_HARRIS] = ORB("harris"),          \
   [PMN_OCL_ORB_MOMENTS] = ORB("moments"), [PMN_OCL_ORB_BLUR] = ORB("blur"), [PMN_OCL_ORB_BITS] = ORB("bits")
+#define PROJECT(work)                                                                                                  \
+  [PMN_OCL_PROJECT] = {"project", CL12 " -DPMN_FP64=1" work}, [PMN_OCL_PROJECT_NARROW] = {"project", CL12 work}
 #define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
 #define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
@@ -54,11 +56,13 @@ static const pmn_ocl_family families[] = {
         .line_local = 1,
         .element_local = 64,
         .pixel_local = 1,
+        .components = 1 * 16,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CONV_VECTOR},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CONV_VECTOR " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
+            PROJECT(" -DPMN_ITEMS=1 -DPMN_EACH=16"),
             ORB_KERNELS,
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
@@ -72,11 +76,13 @@ static const pmn_ocl_family families[] = {
         .line_local = 64,
         .element_local = 64,
         .pixel_local = 64,
+        .components = 64 * 1,
         .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CONV_TILE},
             [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CONV_TILE " -DPMN_BYTES=1"},
             [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
+            PROJECT(" -DPMN_ITEMS=64 -DPMN_EACH=1"),
             ORB_KERNELS,
             SIFT_KERNELS,
             ELEMENT_KERNELS}},
