@@ -165,6 +165,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_run_open_outputs(run, err));
   PMN_TRY(pmn_pictures_list(run, o->sources, o->source_count, o->limit, err));
   PMN_TRY(pmn_pictures_open_device(run, err));
+  PMN_TRY(pmn_pictures_project(run, err));
   PMN_TRY(self->begin(self, err));
   PMN_TRY(pmn_features_run(run, err));
   PMN_TRY(ask(self, err));

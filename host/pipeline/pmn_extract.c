@@ -74,6 +74,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_run_open_outputs(run, err));
   PMN_TRY(pmn_pictures_list(run, o->sources, o->source_count, o->limit, err));
   PMN_TRY(pmn_pictures_open_device(run, err));
+  PMN_TRY(pmn_pictures_project(run, err));
   PMN_TRY(learn(run, err));
   bool fits = o->fit_on == NULL && pmn_statistics_need_fit(s), gathers = o->fit_on == NULL && s->save_moments != NULL;
   PMN_TRY(pmn_parts_begin(run, fits, err));

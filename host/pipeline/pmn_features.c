@@ -35,19 +35,27 @@ static void tell_progress(const pass *p) {
   pmn_run_progress(run, "features", run->counts.rows + run->counts.rejects, run->counts.listed, run->phase_started);
 }
 
-/* Rows that hold NaN or infinity are no rows: weights can make them, whatever the picture. */
+/* Values of a row as the maker makes it: behind a projected one is its flag. */
+static int32_t made_width(const pmn_run *run) {
+  return run->projected ? pmn_fit_width(run->fit) + 1 : run->width;
+}
+
+/* Rows that hold NaN or infinity are no rows: weights can make them, whatever the picture. A flag tells it of features
+ * that stayed on the device; it does not go further. */
 static pmn_status drop_broken_rows(const pass *p, pmn_batch *batch, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t width = (size_t)p->run->width;
+  size_t made = (size_t)made_width(p->run), width = p->run->projected ? made - 1 : made;
   int32_t kept = 0;
   for (int32_t i = 0; i < batch->n; i++) {
-    const float *row = batch->features + (size_t)i * width;
-    if (pmn_nonfinite_find(row, width) < width) {
+    const float *row = batch->features + (size_t)i * made;
+    bool broken = p->run->projected ? row[width] != 0.0f : pmn_nonfinite_find(row, width) < width;
+    if (broken) {
       PMN_TRY(pmn_run_reject(
           p->run, batch->indices[i], p->run->maker->kind->stage, "its features are not finite numbers", err));
       continue;
     }
-    if (kept < i) memcpy(batch->features + (size_t)kept * width, row, width * sizeof *row);
+    float *to = batch->features + (size_t)kept * width;
+    if (to != row) memmove(to, row, width * sizeof *row);
     batch->indices[kept++] = batch->indices[i];
   }
   batch->n = kept;
@@ -213,7 +221,7 @@ pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
       .prepare = run->maker->prepare,
       .threads = run->threads,
       .window = choose_window(run, p.size)};
-  pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = run->width};
+  pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = made_width(run)};
   PMN_TRY(open_rows(run, err));
   PMN_TRY(open_slots(&p, err));
   PMN_TRY(pmn_parts_restore(run, &p.taken, err));

@@ -24,6 +24,8 @@ typedef struct pmn_maker_kind {
   pmn_status (*put)(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err);
   pmn_status (*begin)(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err);
   pmn_status (*collect)(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err);
+  /* Once, after open: rows leave as pmn_network_project says from now on, if *taken. NULL: never. */
+  pmn_status (*project)(pmn_maker *maker, const pmn_linear_map *map, bool *taken, pmn_err *err);
   /* Seconds that what makes the rows has worked so far; NULL: as long as collect took. */
   double (*seconds)(const pmn_maker *maker);
   /* Keypoints of picture `index` of the batch, once it is collected: a row without any is blank. NULL: none are made.

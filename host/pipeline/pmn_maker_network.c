@@ -50,6 +50,10 @@ static double seconds(const pmn_maker *maker) {
   return pmn_network_seconds(((const network *)maker)->network);
 }
 
+static pmn_status project(pmn_maker *maker, const pmn_linear_map *map, bool *taken, pmn_err *err) {
+  return pmn_network_project(((network *)maker)->network, map, taken, err);
+}
+
 static void destroy(pmn_maker *maker) {
   network *self = (network *)maker;
   pmn_network_destroy(self->network);
@@ -63,6 +67,7 @@ static const pmn_maker_kind kind = {.stage = "network",
     .put = put,
     .begin = begin,
     .collect = collect,
+    .project = project,
     .seconds = seconds,
     .destroy = destroy};
 

@@ -80,15 +80,15 @@ static pmn_status write_rows(pmn_outlet *self, const int64_t *indices, const flo
   return st;
 }
 
-/* The first of n rows of y that no fp32 holds ends the run. */
-static pmn_status check_finite(pmn_outlet *self, const int64_t *indices, int32_t n, pmn_err *err) {
-  size_t width = (size_t)self->options.out_width, count = (size_t)n * width, at = pmn_nonfinite_find(self->y, count);
+/* The first of n rows that no fp32 holds ends the run. */
+static pmn_status check_finite(pmn_outlet *self, const int64_t *indices, const float *rows, int32_t n, pmn_err *err) {
+  size_t width = (size_t)self->options.out_width, count = (size_t)n * width, at = pmn_nonfinite_find(rows, count);
   const char *key, *label;
   if (at == count) return PMN_STATUS_OK;
   self->options.name(self->options.arg, indices[at / width], self->numbers[0], &key, &label);
   return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
       "row %.240s: column %zu of its result is %g, which is beyond what a table of 32-bit floats can hold", key,
-      at % width, (double)self->y[at]);
+      at % width, (double)rows[at]);
 }
 
 /* The rows that wait, transformed and written. */
@@ -97,7 +97,7 @@ static pmn_status flush(pmn_outlet *self, pmn_err *err) {
   double start = pmn_clock_seconds();
   if (self->waiting == 0) return PMN_STATUS_OK;
   PMN_TRY(pmn_projector_run(self->options.projector, self->x, self->waiting, self->y, err));
-  PMN_TRY(check_finite(self, self->indices, self->waiting, err));
+  PMN_TRY(check_finite(self, self->indices, self->y, self->waiting, err));
   self->project_seconds += pmn_clock_seconds() - start;
   PMN_TRY(write_rows(self, self->indices, self->y, self->waiting, err));
   self->waiting = 0;
@@ -123,6 +123,7 @@ pmn_status pmn_outlet_put(pmn_outlet *outlet, const int64_t *indices, const floa
   for (int32_t count; n > 0; n -= count, indices += count, rows += (size_t)count * width) {
     if (outlet->options.projector == NULL) {
       count = n < ROWS ? (int32_t)n : ROWS;
+      if (outlet->options.checks) PMN_TRY(check_finite(outlet, indices, rows, count, err));
       PMN_TRY(write_rows(outlet, indices, rows, count, err));
       continue;
     }
@@ -142,7 +143,7 @@ pmn_status pmn_outlet_put_wide(
     if (outlet->options.projector == NULL) {
       count = n < outlet->block ? (int32_t)n : outlet->block;
       for (size_t i = 0; i < (size_t)count * width; i++) outlet->y[i] = (float)rows[i];
-      PMN_TRY(check_finite(outlet, indices, count, err));
+      PMN_TRY(check_finite(outlet, indices, outlet->y, count, err));
       PMN_TRY(write_rows(outlet, indices, outlet->y, count, err));
       continue;
     }

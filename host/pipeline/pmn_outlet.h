@@ -21,6 +21,7 @@ typedef struct pmn_outlet_options {
   pmn_row_taker taker;      /* if there is one, there is no sink; it measures its time itself */
   pmn_projector *projector; /* NULL: rows go to the sink as they are */
   int32_t width, out_width; /* of rows as they come, and as they leave */
+  bool checks;              /* rows come transformed already: they may hold what no fp32 holds */
   /* Key and label of row `index`; they live until the next call, and may use `number` for that. */
   void (*name)(const void *arg, int64_t index, char number[PMN_OUTLET_NUMBER], const char **key, const char **label);
   const void *arg;

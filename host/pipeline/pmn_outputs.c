@@ -252,14 +252,15 @@ pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_err *err) {
   int32_t width = run->fit != NULL ? pmn_fit_width(run->fit) : run->width;
   run->counts.width = width;
   if (run->taker.take == NULL) PMN_TRY(open_sink(run, path, width, err));
-  if (run->fit != NULL && run->projector == NULL) {
+  if (run->fit != NULL && run->projector == NULL && !run->projected) {
     PMN_TRY(pmn_projector_create(run->device, run->fit, &run->projector, err));
   }
   pmn_outlet_options outlet = {.sink = run->sink,
       .taker = run->taker,
       .projector = run->projector,
-      .width = run->width,
+      .width = run->projected ? width : run->width,
       .out_width = width,
+      .checks = run->projected,
       .name = name_row,
       .arg = run,
       .keypoints = run->keypoint_counts};

@@ -128,9 +128,10 @@ static json_t *plan_json(const pmn_run *run, const char *listing, const char *co
       run->features, "backend", device->backend, "device", device->name, "driver", device->driver, "format",
       pmn_format_name(run->format), "parts", o->parts, "pictures", (json_int_t)run->counts.listed, "pieces",
       (json_int_t)run->piece_count);
-  json_t *statistics = json_pack("{s:b, s:b, s:i, s:f, s:s, s:b, s:b}", "with_mean", s->with_mean, "with_std",
+  json_t *statistics = json_pack("{s:b, s:b, s:i, s:f, s:s, s:b, s:b, s:b}", "with_mean", s->with_mean, "with_std",
       s->with_std, "pca_components", s->pca_components, "pca_ratio", s->pca_ratio, "compat",
-      s->compat != NULL ? s->compat : "sklearn", "projection", s->projection != NULL, "fit_on", o->fit_on != NULL);
+      s->compat != NULL ? s->compat : "sklearn", "projection", s->projection != NULL, "projected_by_network",
+      run->projected, "fit_on", o->fit_on != NULL);
   bool good = json_object_set_new(plan, "statistics", statistics) == 0 &&
               json_object_set_new(plan, "table", pmn_record_table(run)) == 0;
   if (listing != NULL) good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0;

@@ -120,3 +120,18 @@ pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err) {
 done:
   return st;
 }
+
+pmn_status pmn_pictures_project(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_fit *fit = run->fit;
+  const pmn_maker_kind *kind = run->maker->kind;
+  if (fit == NULL || fit->k == 0 || kind->project == NULL) return PMN_STATUS_OK;
+  pmn_linear_map map = {fit->d, fit->k, fit->shift, fit->scale, fit->components};
+  PMN_TRY(kind->project(run->maker, &map, &run->projected, err));
+  if (run->projected) {
+    pmn_run_message(
+        run, PMN_LEVEL_INFO, "the device projects what its network makes: of a picture %d values come back", fit->k);
+  }
+done:
+  return st;
+}

@@ -142,6 +142,7 @@ static json_t *statistics_json(const pmn_run *run) {
       "compat", fit->compat == PMN_COMPAT_SPARK ? "spark" : "sklearn", "fitted_rows", (json_int_t)fit->n,
       "constant_columns", fit->constant_columns);
   if (s->projection != NULL) set(&json, "projection", pmn_json_name(s->projection));
+  if (s->projection != NULL || run->projected) set(&json, "projected_by_network", json_boolean(run->projected));
   if (run->options->fit_on != NULL) {
     set(&json, "fit_on", pmn_json_name(run->options->fit_on));
     set(&json, "fit_rejects", json_integer((json_int_t)json_array_size(run->fit_rejected)));

@@ -65,6 +65,7 @@ typedef struct pmn_run {
   pmn_sink *sink;
   struct pmn_keypoints *keypoints; /* NULL unless they are to be saved */
   pmn_projector *projector;
+  bool projected; /* rows come from the maker as run->fit makes them, each with its flag: pmn_network_project */
   pmn_outlet *outlet;
   pmn_spool *spool; /* when a fit comes before the output */
   pmn_moments *moments;
@@ -102,6 +103,8 @@ PMN_MUST_USE pmn_status pmn_pictures_list(
     pmn_run *run, const char *const *sources, size_t source_count, int64_t limit, pmn_err *err);
 /* Threads, meter, device, and the maker on it: the first picture can come. */
 PMN_MUST_USE pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err);
+/* run->fit was there before the run: the device applies it behind the network, if it can. */
+PMN_MUST_USE pmn_status pmn_pictures_project(pmn_run *run, pmn_err *err);
 
 /* PMN_STATUS_INTERRUPTED once the caller's stop flag is up. */
 PMN_MUST_USE pmn_status pmn_run_check_stop(const pmn_run *run, pmn_err *err);
