@@ -196,6 +196,32 @@ static void write_colour_weights(const char *path) {
   assert_int_equal(fclose(file), 0);
 }
 
+/* More rows at once than the outlet names together. */
+static void one_batch_of_many(void **state) {
+  (void)state;
+  enum { MANY = 700 };
+  char made_up[512], source[512];
+  snprintf(made_up, sizeof made_up, "%s", in_folder("made_up.projection"));
+  snprintf(source, sizeof source, "%s", in_folder("pictures"));
+  shell(
+      "mkdir '%s' && find '%s' -name '*.jpg' | LC_ALL=C sort > '%s.list' && i=0 && while [ $i -lt %d ]; do while read "
+      "-r f; do ln -s \"$f\" '%s'/$i.jpg; i=$((i+1)); done < '%s.list'; done",
+      source, training, source, MANY, source, source);
+  for (int at_once = 0; at_once < 2; at_once++) {
+    pmn_extract_options options = options_for(source, at_once ? "at_once.csv" : "few.csv");
+    options.width = options.height = 32;
+    options.layers = (const char *const[]){"stem_conv"};
+    options.layer_count = 1;
+    save_made_up(&options, 1.0, made_up);
+    options.statistics.projection = made_up;
+    options.backend = "opencl";
+    options.batch = at_once ? MANY : 100;
+    assert_true(extract_counts(&options).rows >= MANY);
+    assert_non_null(strstr(seen.text, "the device projects"));
+  }
+  check_same_file(in_folder("at_once.csv"), in_folder("few.csv"));
+}
+
 static void broken_features_are_rejects(void **state) {
   (void)state;
   char weights[512], made_up[512], source[512];
@@ -250,13 +276,45 @@ static void results_beyond_fp32_end_the_run(void **state) {
   assert_string_equal(messages[0], messages[1]);
 }
 
+/* A model's projection, too: pictures that were learnt by heart are known again. */
+static void models_are_asked_the_same(void **state) {
+  (void)state;
+  static const int32_t hidden[] = {6};
+  pmn_summary *summary;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_train_options train = PMN_TRAIN_OPTIONS_INIT;
+  train.rows = options_for(training, "x.model");
+  train.rows.statistics = (pmn_statistics){.with_mean = true, .with_std = true, .pca_components = 3};
+  train.hidden = hidden;
+  train.hidden_count = 1;
+  train.held_out = 0;
+  check_ok(pmn_train(&train, NULL, &summary, &err));
+  pmn_summary_destroy(summary);
+  for (int device = 0; device < 2; device++) {
+    pmn_evaluation *evaluation;
+    pmn_classify_options options = PMN_CLASSIFY_OPTIONS_INIT;
+    options.rows = options_for(training, "none");
+    options.rows.output = NULL;
+    options.rows.backend = device ? "opencl" : "cpu";
+    options.model = in_folder("x.model");
+    memset(&seen, 0, sizeof seen);
+    check_ok(pmn_evaluate(&options, &evaluation, &summary, &err));
+    assert_int_equal(strstr(seen.text, "the device projects") != NULL, device);
+    assert_int_equal(pmn_evaluation_get(evaluation).correct, PICTURES);
+    pmn_evaluation_destroy(evaluation);
+    pmn_summary_destroy(summary);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       in_fresh_folder(rows_are_the_hosts),
       in_fresh_folder(the_record_tells_who_projected),
       in_fresh_folder(one_table_for_any_batch),
+      in_fresh_folder(one_batch_of_many),
       in_fresh_folder(broken_features_are_rejects),
       in_fresh_folder(results_beyond_fp32_end_the_run),
+      in_fresh_folder(models_are_asked_the_same),
   };
   pmn_device_info list[16];
   int32_t count = 0;
