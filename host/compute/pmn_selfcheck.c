@@ -67,7 +67,16 @@ static const check_layer layers[] = {
     {"mish", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_MISH},
 };
 /* clang-format on */
-enum { PICTURES = 2, SYRK_ROWS = 300, SYRK_COLUMNS = 37, GEMM_ROWS = 21, GEMM_INNER = 130, GEMM_COLUMNS = 19 };
+enum {
+  PICTURES = 2,
+  SYRK_ROWS = 300,
+  SYRK_COLUMNS = 37,
+  GEMM_ROWS = 21,
+  GEMM_INNER = 130,
+  GEMM_COLUMNS = 19,
+  PROJECTED = 300,
+  COMPONENTS = 77
+};
 
 /* A fixed sequence of numbers in [-1, 1): any would do, the same everywhere. */
 static float number_next(uint32_t *state) {
@@ -355,9 +364,76 @@ done:
   return st;
 }
 
+/* ------------------------------------------------------------------------------------------------- projection -- */
+
+/* Shift, scale and components of a projection, one behind the other. */
+static void map_fill(const float *numbers, double *values) {
+  for (size_t i = 0; i < PROJECTED; i++) {
+    values[i] = 10.0 * (double)numbers[i];
+    values[PROJECTED + i] = 1.5 + (double)numbers[PROJECTED + i];
+  }
+  for (size_t i = 2 * PROJECTED; i < (2 + COMPONENTS) * PROJECTED; i++) values[i] = (double)numbers[i];
+}
+
+/* y [2, COMPONENTS + 1], of x [2, PROJECTED] whose last value is not finite: the second row is its flag. */
+static pmn_status rows_compare(verdict *v, const pmn_linear_map *map, const float *x, const float *y, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  for (size_t j = 0; j < COMPONENTS; j++) {
+    double sum = 0.0, magnitude = 0.0;
+    for (size_t i = 0; i < PROJECTED; i++) {
+      double weight = map->components[j * PROJECTED + i] / map->scale[i];
+      sum += ((double)x[i] - map->shift[i]) * weight;
+      magnitude += (fabs((double)x[i]) + fabs(map->shift[i])) * fabs(weight);
+    }
+    PMN_TRY(value_compare(v, "projection", (double)y[j], sum, (256 + 4) * (double)FLT_EPSILON * magnitude, err));
+  }
+  PMN_TRY(value_compare(v, "projection", (double)y[COMPONENTS], 0.0, 0.0, err));
+  PMN_TRY(value_compare(v, "projection", (double)y[2 * COMPONENTS + 1], 1.0, 0.0, err));
+done:
+  return st;
+}
+
+/* A saved fit behind a network that copies its input, where the device takes it. */
+static pmn_status projection_check(verdict *v, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  enum { VALUES = (2 + COMPONENTS) * PROJECTED };
+  pmn_network *network = NULL;
+  bool taken = false;
+  float *numbers = numbers_create(6, VALUES + 2 * PROJECTED), *x = numbers != NULL ? numbers + VALUES : NULL;
+  double *values = pmn_alloc(VALUES, sizeof *values);
+  float y[2 * (COMPONENTS + 1)];
+  if (numbers == NULL || values == NULL) {
+    st = pmn_err_memory(err, VALUES * sizeof *values, "the check of a device");
+    goto done;
+  }
+  map_fill(numbers, values);
+  x[2 * PROJECTED - 1] = INFINITY;
+  pmn_tensor tensors[] = {{1, 1, PROJECTED, 0}, {1, 1, PROJECTED, 0}};
+  pmn_op op = pmn_op_init(PMN_OP_COPY, "projection", 0, 1);
+  op.copy = (pmn_copy){.extent = {1, 1, PROJECTED}, .in_stride = {0, 0, 1}, .out_stride = {0, 0, 1}};
+  pmn_program program = {.tensors = tensors,
+      .ops = &op,
+      .tensor_count = 2,
+      .op_count = 1,
+      .output = 1,
+      .arena_size = (PROJECTED + 15) / 16 * 16};
+  pmn_linear_map map = {PROJECTED, COMPONENTS, values, values + PROJECTED, values + 2 * PROJECTED};
+  PMN_TRY(pmn_network_create(v->device, &program, 2, &network, err));
+  PMN_TRY(pmn_network_project(network, &map, &taken, err));
+  if (!taken) goto done;
+  for (size_t i = 0; i < sizeof y / sizeof *y; i++) y[i] = NAN;
+  PMN_TRY(pmn_network_run(network, x, 2, y, err));
+  PMN_TRY(rows_compare(v, &map, x, y, err));
+done:
+  pmn_network_destroy(network);
+  pmn_free(numbers);
+  pmn_free(values);
+  return st;
+}
+
 /* ------------------------------------------------------------------------------------------------------ cache -- */
 
-#define CACHE_TITLE "pomona check 3 passed "
+#define CACHE_TITLE "pomona check 4 passed "
 
 /* Where a success of this device is remembered; false when there is nowhere, or nothing that names its code. */
 static bool cache_path(const pmn_device *device, pmn_buf *path) {
@@ -400,6 +476,7 @@ pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_rat
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) PMN_TRY(layer_check(&v, reference, &layers[i], err));
   PMN_TRY(syrk_check(&v, reference, err));
   PMN_TRY(gemm_check(&v, reference, err));
+  PMN_TRY(projection_check(&v, err));
   *error_ratio = v.ratio;
   snprintf(text, sizeof text, CACHE_TITLE "%.6f", v.ratio);
   /* A cache that cannot be written costs the next run a second and nothing else. */

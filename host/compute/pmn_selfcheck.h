@@ -4,11 +4,11 @@
 
 #include "pmn_backend.h"
 
-/* Runs a small fixed set of layers and matrix products on the device and on `ref` and compares within rounding.
- * *error_ratio: the largest difference as a part of what rounding explains, below 1. A success is remembered in the
- * cache folder for devices that compile kernels, by device, driver, kernels and version; *cached then says that this
- * one was. PMN_STATUS_DEVICE, with the layer and the figures, for a device that computes wrong; also the device's own
- * errors. */
+/* Runs a small fixed set of layers, matrix products and a projection on the device and on `ref` and compares within
+ * rounding. *error_ratio: the largest difference as a part of what rounding explains, below 1. A success is remembered
+ * in the cache folder for devices that compile kernels, by device, driver, kernels and version; *cached then says that
+ * this one was. PMN_STATUS_DEVICE, with the layer and the figures, for a device that computes wrong; also the device's
+ * own errors. */
 PMN_MUST_USE pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_ratio, pmn_err *err);
 
 /* How far a network that rounds its factors is off, on one picture of coloured squares: its features beside those of
