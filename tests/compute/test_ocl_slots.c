@@ -5,6 +5,9 @@
 #include "pmn_backend.h"
 #include "pmn_ocl.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 enum { IN = 4, OUT = 256, MOST = 11, BATCHES = 5 };
 
 typedef struct dense {
@@ -87,6 +90,82 @@ static void slices(void **state) {
   pmn_network_destroy(network);
 }
 
+/* What a queue waits for, until a thread of its own lets it go on. */
+typedef struct gate {
+  cl_event event;
+  pthread_t thread;
+  atomic_bool open;
+} gate;
+
+static void *open_gate(void *arg) {
+  gate *g = arg;
+  usleep(50000);
+  atomic_store(&g->open, true);
+  clSetUserEventStatus(g->event, CL_COMPLETE);
+  return NULL;
+}
+
+static void close_gate(pmn_ocl_device *device, cl_command_queue queue, gate *g) {
+  cl_int code;
+  atomic_init(&g->open, false);
+  g->event = clCreateUserEvent(device->context, &code);
+  assert_int_equal(code, CL_SUCCESS);
+  assert_int_equal(clEnqueueBarrierWithWaitList(queue, 1, &g->event, NULL), CL_SUCCESS);
+  assert_int_equal(pthread_create(&g->thread, NULL, open_gate, g), 0);
+}
+
+static void end_gate(gate *g) {
+  pthread_join(g->thread, NULL);
+  clReleaseEvent(g->event);
+}
+
+/* Whichever queue is behind: beginning does not wait for it, and kernels do not run before their pictures are there. */
+static void a_queue_is_held_up(void **state) {
+  pmn_ocl_device *device = *state;
+  dense d;
+  static gate g; /* its thread outlives a test that fails */
+  make_dense(&d);
+  for (int which = 0; which < 2; which++) {
+    pmn_network *network = open_network(*state, &d, MOST);
+    for (int batch = 0; batch < PMN_OCL_SLOTS; batch++) { /* what is in the buffers before */
+      begin(network, batch, MOST);
+      end(network, &d, batch, MOST);
+    }
+    close_gate(device, which == 0 ? device->queue : device->uploads, &g);
+    for (int batch = 3; batch < 3 + PMN_OCL_SLOTS; batch++) begin(network, batch, MOST);
+    assert_false(atomic_load(&g.open));
+    for (int batch = 3; batch < 3 + PMN_OCL_SLOTS; batch++) end(network, &d, batch, MOST);
+    end_gate(&g);
+    pmn_network_destroy(network);
+  }
+}
+
+/* A call that fails returns when nothing reads or writes its caller's memory any more. */
+static void a_failure_waits(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  pmn_ocl_device *device = *state;
+  dense d;
+  static gate g; /* its thread outlives a test that fails */
+  float x[MOST * IN] = {0}, y[MOST * OUT];
+  void *input;
+  make_dense(&d);
+  pmn_network *network = open_network(*state, &d, MOST);
+  check_ok(pmn_network_run(network, x, MOST, y, &err));
+  check_ok(pmn_network_input(network, 0, &input, &err));
+  for (int runs = 0; runs < 2; runs++) {
+    cl_command_queue kept = device->queue;
+    close_gate(device, device->uploads, &g);
+    device->queue = NULL;
+    pmn_status status = runs ? pmn_network_run(network, x, MOST, y, &err) : pmn_network_submit(network, 0, MOST, &err);
+    bool open = atomic_load(&g.open);
+    device->queue = kept;
+    end_gate(&g);
+    assert_int_equal(status, PMN_STATUS_DEVICE);
+    assert_true(open);
+  }
+  pmn_network_destroy(network);
+}
+
 /* The batch that fails is gone, those before it are not, and the slot can be used again. */
 static void a_queue_fails(void **state) {
   pmn_err err = PMN_ERR_INIT;
@@ -134,6 +213,8 @@ static int close_device(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slices),
+      cmocka_unit_test(a_queue_is_held_up),
+      cmocka_unit_test(a_failure_waits),
       cmocka_unit_test(a_queue_fails),
   };
   pmn_device_info info;
