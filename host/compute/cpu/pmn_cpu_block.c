@@ -33,31 +33,6 @@ static int32_t round_up(int32_t a, int32_t unit) {
   return (a + unit - 1) / unit * unit;
 }
 
-static bool used_once(const pmn_program *program, int32_t tensor) {
-  int uses = tensor == program->output;
-  for (int32_t i = 0; i < program->op_count; i++) {
-    uses += program->ops[i].input == tensor;
-    uses += program->ops[i].residual == tensor;
-    uses += program->ops[i].factor == tensor;
-  }
-  return uses == 1;
-}
-
-/* What the loops below compute: no groups, no dilation, and no activation but the clamp of the last sum. */
-static bool is_plain(const pmn_op *op) {
-  return op->groups == 1 && op->dilation_h == 1 && op->dilation_w == 1 && op->activation == PMN_ACTIVATION_NONE;
-}
-
-bool pmn_cpu_block_matches(const pmn_program *program, int32_t index) {
-  if (index + 2 >= program->op_count) return false;
-  const pmn_op *first = &program->ops[index], *middle = first + 1, *last = first + 2;
-  if (!is_plain(first) || !is_plain(middle) || !is_plain(last)) return false;
-  return first->kind == PMN_OP_CONV2D && middle->kind == PMN_OP_DEPTHWISE_CONV2D && last->kind == PMN_OP_CONV2D &&
-         pmn_cpu_is_pointwise(last, &program->tensors[last->input], &program->tensors[last->output]) &&
-         middle->input == first->output && last->input == middle->output && first->residual == PMN_NO_TENSOR &&
-         middle->residual == PMN_NO_TENSOR && used_once(program, first->output) && used_once(program, middle->output);
-}
-
 /* Rows of small pictures are taken together until there are GROUP_PIXELS; then the slice is as wide as the cache
  * allows. */
 static pmn_cpu_block_plan make_plan(

@@ -15,11 +15,6 @@ enum {
   PATCHES_MIN = 16
 };
 
-bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  return op->kernel_h == 1 && op->kernel_w == 1 && op->stride_h == 1 && op->stride_w == 1 && op->pad_top == 0 &&
-         op->pad_left == 0 && in->h == out->h && in->w == out->w;
-}
-
 static int32_t patch_length(const pmn_op *op, const pmn_tensor *in) {
   return op->kernel_h * op->kernel_w * (in->c / op->groups);
 }
@@ -69,7 +64,7 @@ static bool plan_strips(
 
 size_t pmn_cpu_patches_size(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out) {
-  if (pmn_cpu_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
+  if (pmn_op_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
   strip_plan plan;
   if (plan_strips(kernels, op, in, out, &plan)) {
     size_t rows = (size_t)strip_height(&plan, op, plan.rows) + 1; /* tiles read behind the last, less than one */
@@ -223,7 +218,7 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
   x += (size_t)group * (size_t)depth;
   gemm.k = patch_length(op, in);
   gemm.room = patches;
-  if (pmn_cpu_is_pointwise(op, in, out)) {
+  if (pmn_op_is_pointwise(op, in, out)) {
     gemm.m = count;
     gemm.a_stride = (size_t)in->c;
     gemm.a = x + (size_t)first * gemm.a_stride;

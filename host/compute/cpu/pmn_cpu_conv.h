@@ -3,6 +3,7 @@
 #ifndef PMN_CPU_CONV_H
 #define PMN_CPU_CONV_H
 
+#include "pmn_block.h"
 #include "pmn_cpu_kernels.h"
 #include "pmn_program.h"
 
@@ -29,9 +30,6 @@ static inline void pmn_cpu_raise(size_t *size, size_t needed) {
   if (needed > *size) *size = needed;
 }
 
-/* A 1x1 convolution of stride 1 without padding on any side is a matrix product of the picture as it lies in memory, or
- * of a group's columns of it. */
-bool pmn_cpu_is_pointwise(const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
 /* Floats of scratch for the windows of a convolution, and for the products that it is made of. */
 size_t pmn_cpu_patches_size(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);

@@ -56,7 +56,7 @@ pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
     int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   layer->op = program->ops[index];
   layer->op_count = 1;
-  if (pmn_cpu_block_matches(program, index)) return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
+  if (pmn_block_length(program, index) == 3) return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
   if (kernels->transforms != NULL && pmn_cpu_winograd_matches(program, &layer->op)) {
     return pmn_cpu_winograd_init(layer, kernels, program, sizes, err);
   }
@@ -117,7 +117,7 @@ enum { HEAVY_BYTES = 768 * 1024, HEAVY_CHUNK_BYTES = 512 * 1024 };
 static bool is_heavy(const pmn_cpu_layer *layer, const pmn_tensor *in, const pmn_tensor *out) {
   const pmn_op *op = &layer->op;
   return layer->weight_bytes > HEAVY_BYTES && op->groups == 1 && op->activation == PMN_ACTIVATION_NONE &&
-         pmn_cpu_is_pointwise(op, in, out);
+         pmn_op_is_pointwise(op, in, out);
 }
 
 /* A pointwise convolution of several pictures: some panels of weights at a time, for all of them. */

@@ -79,8 +79,7 @@ PMN_MUST_USE pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cp
 void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
     const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch);
 
-/* pmn_cpu_block.c: a block as one layer. */
-bool pmn_cpu_block_matches(const pmn_program *program, int32_t index);
+/* pmn_cpu_block.c: a block of three operations as one layer (pmn_block.h). */
 PMN_MUST_USE pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
     const pmn_program *program, int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_block_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,

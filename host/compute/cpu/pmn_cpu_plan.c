@@ -26,7 +26,7 @@ enum {
 static bool may_chain(const pmn_cpu_plan *plan, const pmn_cpu_layer *layer) {
   const pmn_op *op = &layer->op;
   return layer->form == PMN_CPU_SINGLE && op->kind == PMN_OP_CONV2D &&
-         pmn_cpu_is_pointwise(op, &plan->tensors[op->input], &plan->tensors[op->output]);
+         pmn_op_is_pointwise(op, &plan->tensors[op->input], &plan->tensors[op->output]);
 }
 
 /* The layers from `first` on that make a chain; its strip. */
