@@ -26,6 +26,7 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_CONV2D,
   PMN_OCL_CONV2D_BYTES, /* reads u8 */
   PMN_OCL_DEPTHWISE_CONV2D,
+  PMN_OCL_INVERTED_RESIDUAL,
   PMN_OCL_GLOBAL_AVERAGE_POOL,
   PMN_OCL_MAX_POOL,
   PMN_OCL_AVERAGE_POOL,
@@ -77,6 +78,14 @@ typedef struct pmn_ocl_family {
   } kernels[PMN_OCL_KERNEL_COUNT];
 } pmn_ocl_family;
 
+/* A kernel that was built. */
+typedef struct pmn_ocl_program {
+  struct pmn_ocl_program *next;
+  cl_program program;
+  pmn_ocl_kernel_id id;
+  char options[512]; /* all of them */
+} pmn_ocl_program;
+
 typedef struct pmn_ocl_device {
   pmn_device base;
   cl_device_id id;
@@ -88,8 +97,8 @@ typedef struct pmn_ocl_device {
   bool rounds;               /* divisions and roots of fp32 as IEEE has them, if asked to */
   bool hosted;               /* its buffers are taken from the host's memory */
   cl_ulong buffer_bytes_max; /* of one buffer */
-  /* NULL until built. The activation is compiled into a kernel. */
-  cl_program programs[PMN_OCL_KERNEL_COUNT][PMN_ACTIVATION_COUNT];
+  cl_ulong local_bytes_max;  /* of a work-group's memory */
+  pmn_ocl_program *programs; /* a list: those built so far */
 } pmn_ocl_device;
 
 /* ------------------------------------------------------------------------------------------- pmn_ocl_error.c -- */
@@ -114,9 +123,34 @@ const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type
 /* SHA-256 of a family's kernels and their options. */
 PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err);
 /* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
- * first time. */
+ * first time. The activation is compiled into it. */
 PMN_MUST_USE pmn_status pmn_ocl_kernel_create(
     pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err);
+/* The same without activation, and with options of its own (" -DNAME=VALUE"...) behind those of the family. */
+PMN_MUST_USE pmn_status pmn_ocl_kernel_create_tuned(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_kernel *kernel, pmn_err *err);
+void pmn_ocl_programs_release(pmn_ocl_device *device);
+
+/* ------------------------------------------------------------------------------------------- pmn_ocl_block.c -- */
+
+/* An inverted residual as one launch of pmn_inverted_residual, and how its work is cut; the kernel's head explains. */
+typedef struct pmn_ocl_block {
+  const pmn_op *expand, *depthwise, *project; /* expand is NULL where there is none */
+  int32_t in_c, wide_c, out_c, out_padded;    /* channels; out_padded is filled up to whole fours */
+  int32_t tile_h, tile_w, chunk, item_m, sums;
+} pmn_ocl_block;
+
+/* How many operations from ops[index] on the device runs as one launch: those of a block, which is filled in, or 1. */
+int32_t pmn_ocl_block_find(
+    const pmn_ocl_device *device, const pmn_program *program, int32_t index, pmn_ocl_block *block);
+/* Local memory that its kernel takes; INT64_MAX for windows that are out of the question. */
+int64_t pmn_ocl_block_local_bytes(const pmn_ocl_block *block);
+/* Work-items of a group, and what the kernel is compiled with. */
+enum { PMN_OCL_BLOCK_ITEMS = 256, PMN_OCL_BLOCK_OPTIONS = 384 };
+void pmn_ocl_block_options(const pmn_ocl_block *block, char options[PMN_OCL_BLOCK_OPTIONS]);
+/* Weights and bias as the kernel wants them. */
+PMN_MUST_USE pmn_status pmn_ocl_block_upload(
+    const pmn_ocl_block *block, pmn_ocl_device *device, cl_mem *weights, cl_mem *bias, pmn_err *err);
 
 /* ------------------------------------------------------------------------------------------ pmn_ocl_launch.c -- */
 
@@ -145,6 +179,9 @@ typedef struct pmn_ocl_launch {
 /* The launch must be zero; it may be reset after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err);
+/* A block's operations as one launch; see pmn_ocl_block.c. */
+PMN_MUST_USE pmn_status pmn_ocl_launch_init_block(
+    pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_ocl_block *block, pmn_err *err);
 /* Enqueues it for n pictures of `input`. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_run(
     const pmn_ocl_launch *launch, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err);
@@ -157,6 +194,20 @@ void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
  * after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_project_init(pmn_ocl_launch *launch, pmn_ocl_device *device, const pmn_linear_map *map,
     cl_mem features, size_t at, cl_mem rows, pmn_err *err);
+/* ------------------------------------------------------------------------------------------- pmn_ocl_plan.c -- */
+
+/* A program as it is launched. */
+typedef struct pmn_ocl_plan {
+  pmn_program program; /* with tensors where they live when blocks are fused; what is left out of it has no place */
+  pmn_tensor *tensors; /* [tensor_count] */
+  int32_t *lengths;    /* [op_count]: how many operations the launch that begins with each has; 0 for none begins */
+  int32_t launch_count;
+} pmn_ocl_plan;
+
+/* The program is borrowed for the plan's life. PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_ocl_plan_init(
+    pmn_ocl_plan *plan, const pmn_ocl_device *device, const pmn_program *program, pmn_err *err);
+void pmn_ocl_plan_reset(pmn_ocl_plan *plan);
 
 /* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
 
@@ -174,6 +225,8 @@ pmn_status pmn_ocl_network_submit(pmn_network *network, int32_t slot, int32_t n,
 pmn_status pmn_ocl_network_collect(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
 pmn_status pmn_ocl_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
 void pmn_ocl_network_destroy(pmn_network *network);
+/* Launches of a batch, or of a slice of it. */
+int32_t pmn_ocl_network_launches(const pmn_network *network);
 
 pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 pmn_status pmn_ocl_gemm(

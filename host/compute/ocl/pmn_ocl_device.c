@@ -123,11 +123,7 @@ done:
 
 static void ocl_close(pmn_device *base) {
   pmn_ocl_device *device = (pmn_ocl_device *)base;
-  for (int i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
-    for (int a = 0; a < PMN_ACTIVATION_COUNT; a++) {
-      if (device->programs[i][a] != NULL) clReleaseProgram(device->programs[i][a]);
-    }
-  }
+  pmn_ocl_programs_release(device);
   if (device->queue != NULL) clReleaseCommandQueue(device->queue);
   if (device->uploads != NULL) clReleaseCommandQueue(device->uploads);
   /* CLBlast keeps programs of our context; they must go before it does. */
@@ -153,6 +149,10 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
       clGetDeviceInfo(
           device->id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof device->buffer_bytes_max, &device->buffer_bytes_max, NULL),
       "asking for the largest buffer", err);
+  PMN_OCL_TRY(device,
+      clGetDeviceInfo(
+          device->id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof device->local_bytes_max, &device->local_bytes_max, NULL),
+      "asking for the local memory", err);
   /* Devices without fp64 may not know the question. */
   device->fp64 =
       clGetDeviceInfo(device->id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof fp64, &fp64, NULL) == CL_SUCCESS && fp64 != 0;

@@ -1,4 +1,4 @@
-/* pmn_ocl_launch.c - one operation of a program as one launch of a kernel.
+/* pmn_ocl_launch.c - one operation of a program, or a block of them, as one launch of a kernel.
  *
  * Making a launch packs and uploads the operation's weights, takes the kernel with the operation's activation compiled
  * in and sets its arguments; running it sets what differs from batch to batch, where its pictures are and how many, and
@@ -372,6 +372,55 @@ pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, co
       .code = CL_SUCCESS};
   kinds[op->kind].arguments(&a);
   PMN_OCL_TRY(batch->device, a.code, op->name, err);
+done:
+  return st;
+}
+
+/* The block's input is that of its first operation, residual, output and clamp are those of its last. */
+static void inverted_residual_arguments(arguments *a, const pmn_ocl_block *block) {
+  const pmn_op *expand = block->expand, *depthwise = block->depthwise;
+  size_t tiles_h = groups_needed((size_t)a->out->h, (size_t)block->tile_h);
+  size_t tiles_w = groups_needed((size_t)a->out->w, (size_t)block->tile_w);
+  add_tensor(a, expand != NULL ? expand->input : depthwise->input);
+  add_buffer(a, a->launch->weights);
+  add_buffer(a, a->launch->bias);
+  add_output(a);
+  add_shapes(a);
+  add_int(a, block->out_c);
+  add_int(a, block->wide_c);
+  add_int(a, depthwise->pad_top);
+  add_int(a, depthwise->pad_left);
+  add_float(a, expand != NULL ? expand->clamp_min : 0.0f);
+  add_float(a, expand != NULL ? expand->clamp_max : 0.0f);
+  add_float(a, depthwise->clamp_min);
+  add_float(a, depthwise->clamp_max);
+  add_float(a, a->op->clamp_min);
+  add_float(a, a->op->clamp_max);
+  a->launch->local[0] = PMN_OCL_BLOCK_ITEMS;
+  a->launch->global[0] = tiles_h * tiles_w * PMN_OCL_BLOCK_ITEMS;
+  a->launch->n_dimension = 1;
+}
+
+pmn_status pmn_ocl_launch_init_block(
+    pmn_ocl_launch *l, const pmn_ocl_batch *batch, const pmn_ocl_block *block, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_tensor *tensors = batch->program->tensors;
+  const pmn_op *first = block->expand != NULL ? block->expand : block->depthwise;
+  char options[PMN_OCL_BLOCK_OPTIONS];
+  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
+  l->n_units = l->n_group = 1;
+  PMN_TRY(pmn_ocl_block_upload(block, batch->device, &l->weights, &l->bias, err));
+  pmn_ocl_block_options(block, options);
+  PMN_TRY(pmn_ocl_kernel_create_tuned(batch->device, PMN_OCL_INVERTED_RESIDUAL, options, &l->kernel, err));
+  arguments a = {.launch = l,
+      .batch = batch,
+      .family = batch->device->family,
+      .op = block->project,
+      .in = &tensors[first->input],
+      .out = &tensors[block->project->output],
+      .code = CL_SUCCESS};
+  inverted_residual_arguments(&a, block);
+  PMN_OCL_TRY(batch->device, a.code, block->project->name, err);
 done:
   return st;
 }

@@ -7,9 +7,10 @@
  * itself, and a buffer of the device for its pictures. Two queues, both in order, work at once:
  *   uploads:  pictures of batch i + 1 |           pictures of batch i + 2 |
  *   queue:    kernels of batch i ... | rows of i  kernels of batch i + 1 ... | rows of i + 1
- * Kernels wait for their pictures by an event. All batches share the arena: rows leave it on the queue of the kernels,
- * before those of the next batch begin. That holds the kernels up for as long as rows take to come down, a few kB a
- * picture; it spares a second copy on the device. Nothing is waited for before the rows of a batch are wanted.
+ * One operation is one kernel, or one inverted residual on GPUs (pmn_ocl_plan.c). Kernels wait for their pictures by an
+ * event. All batches share the arena: rows leave it on the queue of the kernels, before those of the next batch begin.
+ * That holds the kernels up for as long as rows take to come down, a few kB a picture; it spares a second copy on the
+ * device. Nothing is waited for before the rows of a batch are wanted.
  *
  * Kernels index within a tensor by 32 bits and a driver limits the size of one buffer, so a network may take a batch in
  * slices of fewer pictures than the caller asked for; the caller sees no difference, neither in bits.
@@ -234,6 +235,10 @@ void pmn_ocl_network_destroy(pmn_network *base) {
   pmn_free(network);
 }
 
+int32_t pmn_ocl_network_launches(const pmn_network *base) {
+  return ((const ocl_network *)base)->launch_count;
+}
+
 /* How many pictures at once: no tensor of them may have 2^31 elements, nor the arena outgrow the largest buffer. */
 static int32_t slice_choose(const pmn_ocl_device *device, const pmn_program *program, int32_t batch_max) {
   size_t most = (size_t)batch_max, arena_bytes = program->arena_size * sizeof(float);
@@ -251,14 +256,17 @@ pmn_status pmn_ocl_network_create(
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   ocl_network *network = pmn_calloc(1, sizeof *network);
   pmn_ocl_launch *launches = pmn_calloc((size_t)program->op_count, sizeof *launches);
+  pmn_ocl_plan plan = {0};
   if (network == NULL || launches == NULL) {
     pmn_free(launches);
     st = pmn_err_memory(err, (size_t)program->op_count * sizeof *launches, "an OpenCL network");
     goto done;
   }
-  const pmn_tensor *output = &program->tensors[program->output];
   network->launches = launches;
-  network->launch_count = program->op_count;
+  PMN_TRY(pmn_ocl_plan_init(&plan, device, program, err));
+  program = &plan.program;
+  const pmn_tensor *output = &program->tensors[program->output];
+  network->launch_count = plan.launch_count;
   network->batch =
       (pmn_ocl_batch){.device = device, .program = program, .slice = slice_choose(device, program, batch_max)};
   size_t slice = (size_t)network->batch.slice;
@@ -269,13 +277,18 @@ pmn_status pmn_ocl_network_create(
   PMN_TRY(pmn_ocl_buffer_create(
       device, slice, program->arena_size * sizeof(float), NULL, "the tensors of a batch", &network->batch.arena, err));
   network->output = network->batch.arena;
-  for (int32_t i = 0; i < program->op_count; i++) {
-    PMN_TRY(pmn_ocl_launch_init(&launches[i], &network->batch, &program->ops[i], err));
+  for (int32_t i = 0; i < program->op_count; i += plan.lengths[i], launches++) {
+    pmn_ocl_block block;
+    if (pmn_ocl_block_find(device, program, i, &block) > 1)
+      PMN_TRY(pmn_ocl_launch_init_block(launches, &network->batch, &block, err));
+    else
+      PMN_TRY(pmn_ocl_launch_init(launches, &network->batch, &program->ops[i], err));
   }
   network->batch.program = NULL;
   *result = &network->base;
   network = NULL;
 done:
+  pmn_ocl_plan_reset(&plan);
   pmn_ocl_network_destroy((pmn_network *)network);
   return st;
 }

@@ -27,7 +27,8 @@ enum {
 #define ELEMENT_KERNELS                                                                                                \
   [PMN_OCL_GLOBAL_AVERAGE_POOL] = {"global_average_pool", CL12}, [PMN_OCL_MAX_POOL] = {"max_pool", CL12},              \
   [PMN_OCL_AVERAGE_POOL] = {"average_pool", CL12}, [PMN_OCL_MULTIPLY] = {"multiply", CL12},                            \
-  [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12}
+  [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12},                 \
+  [PMN_OCL_INVERTED_RESIDUAL] = {"inverted_residual", CL12}
 
 #define SIFT(name)                                                                                                     \
   { "sift_" name, CL12, .header = "sift", .rounded = true }
@@ -242,26 +243,22 @@ static pmn_status build_failed(const pmn_ocl_device *device, cl_program program,
   return st;
 }
 
-static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, pmn_err *err) {
+static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_program *built, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  kernel_text text = text_of(device, id);
-  cl_program *result = &device->programs[id][activation], program = NULL;
-  char options[256];
+  kernel_text text = text_of(device, built->id);
+  cl_program program = NULL;
   cl_int code;
   pmn_buf path;
   pmn_buf_init(&path, 4096);
-  bool rounded = device->family->kernels[id].rounded && device->rounds;
-  snprintf(options, sizeof options, "%s%s%s", device->family->kernels[id].options,
-      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", activations[activation]);
-  bool cache = cache_path(device, &text, options, &path);
-  if (cache) *result = cache_load(device, path.data, options);
-  if (*result != NULL) goto done;
+  bool cache = cache_path(device, &text, built->options, &path);
+  if (cache) built->program = cache_load(device, path.data, built->options);
+  if (built->program != NULL) goto done;
   program = clCreateProgramWithSource(device->context, TEXTS, text.texts, text.sizes, &code);
   PMN_OCL_TRY(device, code, "creating a program", err);
-  code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
-  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, text.name, options, code, err));
+  code = clBuildProgram(program, 1, &device->id, built->options, NULL, NULL);
+  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, text.name, built->options, code, err));
   if (cache) cache_store(program, path.data);
-  *result = program;
+  built->program = program;
   program = NULL;
 done:
   if (program != NULL) clReleaseProgram(program);
@@ -269,15 +266,56 @@ done:
   return st;
 }
 
-pmn_status pmn_ocl_kernel_create(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err) {
+/* The program of a kernel with these options, built if it was not. */
+static pmn_status program_find(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_program *program, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
+  bool rounded = device->family->kernels[id].rounded && device->rounds;
+  pmn_ocl_program *built = NULL, key = {.id = id};
+  snprintf(key.options, sizeof key.options, "%s%s%s", device->family->kernels[id].options,
+      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", options);
+  for (const pmn_ocl_program *p = device->programs; p != NULL; p = p->next) {
+    if (p->id != id || strcmp(p->options, key.options) != 0) continue;
+    *program = p->program;
+    return PMN_STATUS_OK;
+  }
+  built = pmn_alloc(1, sizeof *built);
+  if (built == NULL) PMN_TRY(pmn_err_memory(err, sizeof *built, "a kernel"));
+  *built = key;
+  PMN_TRY(program_build(device, built, err));
+  *program = built->program;
+  built->next = device->programs;
+  device->programs = built;
+  built = NULL;
+done:
+  pmn_free(built);
+  return st;
+}
+
+void pmn_ocl_programs_release(pmn_ocl_device *device) {
+  while (device->programs != NULL) {
+    pmn_ocl_program *first = device->programs;
+    device->programs = first->next;
+    clReleaseProgram(first->program);
+    pmn_free(first);
+  }
+}
+
+pmn_status pmn_ocl_kernel_create_tuned(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_kernel *kernel, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  cl_program program;
   cl_int code;
   char name[64];
-  if (device->programs[id][activation] == NULL) PMN_TRY(program_build(device, id, activation, err));
+  PMN_TRY(program_find(device, id, options, &program, err));
   snprintf(name, sizeof name, "pmn_%s", device->family->kernels[id].source);
-  *kernel = clCreateKernel(device->programs[id][activation], name, &code);
+  *kernel = clCreateKernel(program, name, &code);
   PMN_OCL_TRY(device, code, name, err);
 done:
   return st;
+}
+
+pmn_status pmn_ocl_kernel_create(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err) {
+  return pmn_ocl_kernel_create_tuned(device, id, activations[activation], kernel, err);
 }
