@@ -1,11 +1,11 @@
 /* pmn_selfcheck.c - see pmn_selfcheck.h.
  *
- * Drivers do miscompile kernels, and a wrong feature looks like a right one. So every kind of layer runs once, small,
- * with sizes that are no multiple of any tile, and is held against `ref` within what rounding explains:
- *   |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M
- * M the same sum over absolute values, which is `ref` run on absolute inputs and parameters. Softmax and the
- * normalisations, which are no such sums, and activations are treated in bound_of. The tests hold every kind to tighter
- * bounds; what is asked here is whether a device computes the right thing at all.
+ * Drivers do miscompile kernels, and a wrong feature looks like a right one. So every kind of layer, and the blocks
+ * that devices fuse, run once, small, with sizes that are no multiple of any tile, and is held against `ref` within
+ * what rounding explains: |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M M the same sum over absolute values,
+ * which is `ref` run on absolute inputs and parameters. Softmax and the normalisations, which are no such sums, and
+ * activations are treated in bound_of. The tests hold every kind to tighter bounds; what is asked here is whether a
+ * device computes the right thing at all.
  */
 #include "pmn_selfcheck.h"
 
@@ -305,6 +305,115 @@ done:
   return st;
 }
 
+/* ----------------------------------------------------------------------------------------------------- blocks -- */
+
+/* Inverted residuals, which devices run as one kernel. The error of an operation goes through the sums of the next, so
+ * M is all of them run on absolute values, and their terms add up; clamps make no error larger. */
+typedef struct check_block {
+  const char *name;
+  pmn_tensor in, wide, out;
+  int32_t kernel, stride;
+  bool widens, adds;
+} check_block;
+static const check_block blocks[] = {
+    {"inverted residual", {9, 13, 24, 0}, {9, 13, 70, 0}, {9, 13, 24, 0}, 3, 1, true, true},
+    {"inverted residual of stride 2", {14, 10, 18, 0}, {14, 10, 37, 0}, {7, 5, 33, 0}, 5, 2, true, false},
+    {"separable convolution", {9, 11, 37, 0}, {9, 11, 37, 0}, {9, 11, 16, 0}, 3, 1, false, false},
+};
+
+/* parameters: weights and bias of each operation. */
+typedef struct block_work {
+  pmn_tensor tensors[4];
+  pmn_op ops[3];
+  pmn_program program;
+  float *parameters[6], *input, *rows; /* rows: the device's, those expected, M */
+  size_t in_size, out_size;
+} block_work;
+
+static void block_work_reset(block_work *w) {
+  for (int i = 0; i < 6; i++) pmn_free(w->parameters[i]);
+  pmn_free(w->input);
+  pmn_free(w->rows);
+}
+
+/* Appends an operation; weights are as small as keeps sums near 1. False when memory cannot be had. */
+static bool block_add(block_work *w, const check_block *b, pmn_op_kind kind, pmn_tensor shape) {
+  pmn_program *p = &w->program;
+  int32_t index = p->op_count++;
+  pmn_op *op = &w->ops[index];
+  pmn_tensor *out = &w->tensors[index + 1];
+  *op = pmn_op_init(kind, b->name, index, index + 1);
+  *out = shape;
+  out->arena_offset = p->arena_size;
+  p->output = p->tensor_count++;
+  p->arena_size += (pmn_tensor_size(out) + 15) / 16 * 16;
+  if (kind == DEPTHWISE) {
+    op->kernel_h = op->kernel_w = b->kernel;
+    op->stride_h = op->stride_w = b->stride;
+    op->pad_top = op->pad_left = b->kernel / 2;
+  }
+  size_t size = pmn_op_weights_size(op, out - 1, out);
+  float *weights = w->parameters[2 * index] = numbers_create((uint32_t)index + 7, size);
+  op->weights = weights;
+  op->bias = w->parameters[2 * index + 1] = numbers_create((uint32_t)index + 10, (size_t)out->c);
+  for (size_t i = 0; weights != NULL && i < size; i++) weights[i] *= 4.0f * (float)out->c / (float)size;
+  return op->weights != NULL && op->bias != NULL;
+}
+
+static pmn_status block_work_init(block_work *w, const check_block *b, pmn_err *err) {
+  w->tensors[0] = b->in;
+  w->program = (pmn_program){.tensors = w->tensors, .ops = w->ops, .tensor_count = 1, .input_type = PMN_INPUT_F32};
+  w->in_size = pmn_tensor_size(&b->in) * PICTURES;
+  w->out_size = pmn_tensor_size(&b->out) * PICTURES;
+  w->input = numbers_create(1, w->in_size);
+  w->rows = pmn_alloc(3 * w->out_size, sizeof *w->rows);
+  pmn_tensor narrow = {b->out.h, b->out.w, b->wide.c, 0};
+  if (w->input == NULL || w->rows == NULL || (b->widens && !block_add(w, b, CONV, b->wide)) ||
+      !block_add(w, b, DEPTHWISE, narrow) || !block_add(w, b, CONV, b->out)) {
+    return pmn_err_memory(err, (w->in_size + 3 * w->out_size) * sizeof(float), "the check of a device");
+  }
+  for (int32_t i = 0; i + 1 < w->program.op_count; i++) {
+    w->ops[i].clamp_min = 0.0f;
+    w->ops[i].clamp_max = 0.5f;
+  }
+  if (b->adds) w->ops[w->program.op_count - 1].residual = 0;
+  for (size_t i = 0; i < w->out_size; i++) w->rows[i] = NAN;
+  return PMN_STATUS_OK;
+}
+
+/* The same on absolute values, without clamps; the terms of its sums. */
+static int32_t block_work_magnify(block_work *w) {
+  int32_t terms = 0;
+  for (size_t i = 0; i < w->in_size; i++) w->input[i] = fabsf(w->input[i]);
+  for (int32_t i = 0; i < w->program.op_count; i++) {
+    pmn_op *op = &w->ops[i];
+    size_t channels = (size_t)w->tensors[i + 1].c, size = pmn_op_weights_size(op, &w->tensors[i], &w->tensors[i + 1]);
+    for (size_t k = 0; k < size; k++) w->parameters[2 * i][k] = fabsf(w->parameters[2 * i][k]);
+    for (size_t k = 0; k < channels; k++) w->parameters[2 * i + 1][k] = fabsf(w->parameters[2 * i + 1][k]);
+    op->clamp_min = -INFINITY;
+    op->clamp_max = INFINITY;
+    terms += (int32_t)(size / channels) + 4;
+  }
+  return terms;
+}
+
+static pmn_status block_check(verdict *v, pmn_device *reference, const check_block *b, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  block_work w = {0};
+  PMN_TRY(block_work_init(&w, b, err));
+  float *y = w.rows, *expected = y + w.out_size, *magnitude = expected + w.out_size;
+  PMN_TRY(program_run(v->device, &w.program, w.input, PICTURES, y, err));
+  PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, expected, err));
+  double units = block_work_magnify(&w) * (double)FLT_EPSILON;
+  PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, magnitude, err));
+  for (size_t i = 0; i < w.out_size; i++) {
+    PMN_TRY(value_compare(v, b->name, (double)y[i], (double)expected[i], units * (double)magnitude[i], err));
+  }
+done:
+  block_work_reset(&w);
+  return st;
+}
+
 /* --------------------------------------------------------------------------------------------------- products -- */
 
 static pmn_status syrk_check(verdict *v, pmn_device *reference, pmn_err *err) {
@@ -474,6 +583,7 @@ pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_rat
   if (*cached) goto done;
   PMN_TRY(pmn_device_open(&pmn_backend_ref, &(pmn_device_options){.index = -1, .threads = 1}, &reference, err));
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) PMN_TRY(layer_check(&v, reference, &layers[i], err));
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) PMN_TRY(block_check(&v, reference, &blocks[i], err));
   PMN_TRY(syrk_check(&v, reference, err));
   PMN_TRY(gemm_check(&v, reference, err));
   PMN_TRY(projection_check(&v, err));

@@ -7,6 +7,7 @@
 
 #include "cases.h"
 #include "pmn_ocl.h"
+#include "pmn_selfcheck.h"
 
 #include <math.h>
 
@@ -212,6 +213,15 @@ static void counted_memory_is_true(void **state) {
   }
 }
 
+/* And the check that real devices must pass runs these kernels. */
+static void the_check_of_devices_passes(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  bool cached;
+  double ratio = 0.0;
+  check_ok(pmn_selfcheck_run(*state, &cached, &ratio, &err));
+  print_message("error %.4f of its bound%s\n", ratio, cached ? ", remembered" : "");
+}
+
 static int open_tile(void **state) {
   pmn_err err = PMN_ERR_INIT;
   pmn_device_options options = {.index = -1, .threads = 1, .isa = "tile"};
@@ -229,6 +239,7 @@ int main(void) {
       cmocka_unit_test(what_does_not_fit_is_not_fused),
       cmocka_unit_test(local_memory_is_kept),
       cmocka_unit_test(counted_memory_is_true),
+      cmocka_unit_test(the_check_of_devices_passes),
   };
   pmn_device_info info;
   int32_t count = 0;
