@@ -508,6 +508,43 @@ typedef struct pmn_merged {
  * PMN_STATUS_WRITE, PMN_STATUS_NO_MEMORY, PMN_STATUS_INTERRUPTED. */
 PMN_API PMN_MUST_USE pmn_status pmn_merge(const pmn_merge_options *options, pmn_merged *merged, pmn_err *err);
 
+/* ------------------------------------------------------------------------------------------------------- tune -- */
+
+/* What was found for one shape of layers. Texts are for people, and borrowed for the call. */
+typedef struct pmn_tuned_layer {
+  const char *name;                /* of the first layer that has the shape */
+  const char *shape;               /* "3x3/2 112x112x32 -> 56x56x64": window, stride, input, output */
+  int32_t index, total;            /* of the network's shapes, from 1 */
+  int32_t layers;                  /* of the network that have this one */
+  int32_t right;                   /* tunings that ran and gave the bits of the default */
+  int32_t refused, wrong;          /* that the device could not run; that gave other bits, and are not used */
+  double default_seconds, seconds; /* of a batch, medians: with the default, and with the fastest that was right */
+  const char *default_tuning, *tuning;
+  bool kept; /* the fastest is faster by more than times vary, and is used from now on; else the default is */
+} pmn_tuned_layer;
+
+/* Options of pmn_tune. Start from PMN_TUNE_OPTIONS_INIT; everything is borrowed for the call. */
+typedef struct pmn_tune_options {
+  size_t struct_size;             /* set by the INIT macro */
+  const char *features, *weights; /* a network, and the size of its pictures, as in pmn_extract */
+  int32_t width, height;
+  int32_t batch;  /* pictures; 0: as many as pmn_extract takes at once on a GPU, 64, and 16 on other devices */
+  int32_t device; /* index within OpenCL; -1: the first GPU, else the first device */
+  /* callbacks, from the thread of the caller */
+  void (*on_layer)(void *arg, const pmn_tuned_layer *layer);
+  void (*on_message)(void *arg, pmn_level level, const char *text);
+  void *callback_arg;
+  const volatile sig_atomic_t *stop; /* non-zero: end soon; what is finished is kept; may be NULL */
+} pmn_tune_options;
+#define PMN_TUNE_OPTIONS_INIT                                                                                          \
+  { .struct_size = sizeof(pmn_tune_options), .device = -1 }
+
+/* Measures on an OpenCL device how the work of each layer of a network is cut best, and keeps that in the cache folder
+ * for later runs on such a device with the same driver. It changes how long a run takes and no bit of what it writes.
+ * Errors: those of pmn_extract for a network; PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY; PMN_STATUS_NOT_FOUND (no cache
+ * folder), PMN_STATUS_WRITE; PMN_STATUS_INTERRUPTED. */
+PMN_API PMN_MUST_USE pmn_status pmn_tune(const pmn_tune_options *options, pmn_err *err);
+
 /* ---------------------------------------------------------------------------------------------------- weights -- */
 
 /* A published weights file that can be fetched. Texts live as long as the program. */

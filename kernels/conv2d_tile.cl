@@ -14,18 +14,20 @@
  *        v   +-----------+
  *   +------+ +-----------+          One work-group: one PMN_TILE_M x PMN_TILE_N tile of out; it walks k in steps of
  * m |a_tile| |  out tile |          PMN_TILE_K, each step through local memory.
- *   +------+ +-----------+          One work-item: PMN_ITEM_M rows x 4 channels of it, in registers.
+ *   +------+ +-----------+          One work-item: PMN_ITEM_M rows x PMN_ITEM_N channels of it,
+ *                                   in registers: quads of channels, which lie as far apart as the group's items hold.
  *
- *   local size (PMN_TILE_N / 4, PMN_TILE_M / PMN_ITEM_M); group 0: panel; 1: m / PMN_TILE_M, rounded up.
+ *   local size (PMN_TILE_N / PMN_ITEM_N, PMN_TILE_M / PMN_ITEM_M); group 0: panel; 1: m / PMN_TILE_M, rounded up.
  *
- * The sum runs over k upwards, whatever the batch: the same bits for a picture at every place in it.
+ * The sum runs over k upwards, and what follows it sees the same four channels, whatever the batch and the sizes of tiles:
+ * the same bits for a picture at every place.
  * Preconditions: every tensor of the batch has fewer than 2^31 elements; groups divides in_c and out_c; PMN_BYTES means
  * in_c = 3 and groups = 1.
  */
 #ifndef PMN_TILE_M
 #define PMN_TILE_M 64
 #endif
-#ifndef PMN_TILE_N /* a multiple of 4 */
+#ifndef PMN_TILE_N /* a multiple of PMN_ITEM_N */
 #define PMN_TILE_N 64
 #endif
 #ifndef PMN_TILE_K /* divides the number of work-items */
@@ -34,11 +36,15 @@
 #ifndef PMN_ITEM_M /* divides PMN_TILE_M */
 #define PMN_ITEM_M 4
 #endif
+#ifndef PMN_ITEM_N /* a multiple of 4 */
+#define PMN_ITEM_N 4
+#endif
 #ifndef PMN_BYTES /* 1: the input is u8, read as value * scale[i] + shift[i] */
 #define PMN_BYTES 0
 #endif
 
-#define PMN_ITEMS_N (PMN_TILE_N / 4)
+#define PMN_QUADS (PMN_ITEM_N / 4)
+#define PMN_ITEMS_N (PMN_TILE_N / PMN_ITEM_N)
 #define PMN_ITEMS (PMN_ITEMS_N * (PMN_TILE_M / PMN_ITEM_M))
 #define PMN_LOADS_A (PMN_TILE_M * PMN_TILE_K / PMN_ITEMS) /* elements of a_tile that a work-item fetches */
 #define PMN_STEP_M (PMN_ITEMS / PMN_TILE_K)               /* rows between two of them */
@@ -78,9 +84,9 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     left[l] = m % out_w * stride_w - pad_left;
     picture[l] = m / (out_h * out_w) * in_h;
   }
-  float4 sum[PMN_ITEM_M];
+  float4 sum[PMN_QUADS][PMN_ITEM_M];
 #pragma unroll
-  for (int i = 0; i < PMN_ITEM_M; i++) sum[i] = (float4)(0.0f);
+  for (int i = 0; i < PMN_QUADS * PMN_ITEM_M; i++) sum[i / PMN_ITEM_M][i % PMN_ITEM_M] = (float4)(0.0f);
 
   for (int first_k = 0; first_k < depth; first_k += PMN_TILE_K) {
     const int k = first_k + load_k, tap = k / group_in, i = k - tap * group_in, r = tap / kernel_w, s = tap - r * kernel_w;
@@ -105,39 +111,46 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
     for (int kk = 0; kk < PMN_TILE_K; kk++) {
-      const float4 b = vload4(get_local_id(0), &b_tile[kk][0]);
 #pragma unroll
-      for (int m = 0; m < PMN_ITEM_M; m++) {
-        sum[m] = fma((float4)(a_tile[kk][get_local_id(1) * PMN_ITEM_M + m]), b, sum[m]);
+      for (int q = 0; q < PMN_QUADS; q++) {
+        const float4 b = vload4(q * PMN_ITEMS_N + get_local_id(0), &b_tile[kk][0]);
+#pragma unroll
+        for (int m = 0; m < PMN_ITEM_M; m++) {
+          sum[q][m] = fma((float4)(a_tile[kk][get_local_id(1) * PMN_ITEM_M + m]), b, sum[q][m]);
+        }
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  const int item_o = (int)get_local_id(0) * 4, first_o = (int)get_group_id(0) % group_panels * PMN_TILE_N + item_o;
-  const int channel = group * group_out + first_o, channels = min(4, group_out - first_o); /* of this work-item */
-  if (channels <= 0) return;
-  const float4 item_bias = vload4(0, bias + get_group_id(0) * PMN_TILE_N + item_o);
   const __global float *residual = residual_base + residual_offset;
   __global float *out = out_base + out_offset;
 #pragma unroll
-  for (int i = 0; i < PMN_ITEM_M; i++) {
-    const int m = first_m + (int)get_local_id(1) * PMN_ITEM_M + i;
-    if (m >= rows) continue;
-    const int to = m * out_c + channel;
-    float4 v = sum[i] + item_bias;
-    if (channels == 4) {
-      if (has_residual) v += vload4(0, residual + to);
-      PMN_ACT(float4, v);
-      vstore4(v, 0, out + to);
-    } else {
-      float lane[4];
-      vstore4(v, 0, lane);
-      for (int o = 0; o < channels; o++) {
-        float f = lane[o];
-        if (has_residual) f += residual[to + o];
-        PMN_ACT(float, f);
-        out[to + o] = f;
+  for (int q = 0; q < PMN_QUADS; q++) {
+    const int item_o = (q * PMN_ITEMS_N + (int)get_local_id(0)) * 4;
+    const int first_o = (int)get_group_id(0) % group_panels * PMN_TILE_N + item_o;
+    const int channel = group * group_out + first_o, channels = min(4, group_out - first_o); /* of this quad */
+    if (channels <= 0) return;
+    const float4 item_bias = vload4(0, bias + get_group_id(0) * PMN_TILE_N + item_o);
+#pragma unroll
+    for (int i = 0; i < PMN_ITEM_M; i++) {
+      const int m = first_m + (int)get_local_id(1) * PMN_ITEM_M + i;
+      if (m >= rows) continue;
+      const int to = m * out_c + channel;
+      float4 v = sum[q][i] + item_bias;
+      if (channels == 4) {
+        if (has_residual) v += vload4(0, residual + to);
+        PMN_ACT(float4, v);
+        vstore4(v, 0, out + to);
+      } else {
+        float lane[4];
+        vstore4(v, 0, lane);
+        for (int o = 0; o < channels; o++) {
+          float f = lane[o];
+          if (has_residual) f += residual[to + o];
+          PMN_ACT(float, f);
+          out[to + o] = f;
+        }
       }
     }
   }

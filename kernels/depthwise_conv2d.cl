@@ -6,7 +6,7 @@
  * One work-item: PMN_VECTOR neighbouring channels of PMN_COLUMNS neighbouring pixels of one output row. Channels left over
  * when PMN_VECTOR does not divide their number go one by one.
  *   global id 0: x / PMN_COLUMNS * groups + group, group = c / PMN_VECTOR, groups and columns rounded up
- *   global id 1: n * out_h + y.   Any local size; ids past the end of dimension 0 do nothing.
+ *   global id 1: n * out_h + y.   Local size (PMN_LOCAL, 1); ids past the end of dimension 0 do nothing.
  *
  * The sum runs over r, s in this order. Preconditions: every tensor of the batch has fewer than 2^31 elements.
  */
@@ -16,6 +16,9 @@
 #ifndef PMN_COLUMNS /* pixels of a work-item: 1 or 2 for GPUs, a whole row for CPUs */
 #define PMN_COLUMNS 1
 #endif
+#ifndef PMN_LOCAL
+#define PMN_LOCAL 64
+#endif
 
 #define PMN_PASTE_(a, b) a##b
 #define PMN_PASTE(a, b) PMN_PASTE_(a, b)
@@ -23,7 +26,8 @@
 #define PMN_VLOAD PMN_PASTE(vload, PMN_VECTOR)
 #define PMN_VSTORE PMN_PASTE(vstore, PMN_VECTOR)
 
-__kernel void pmn_depthwise_conv2d(const __global float *restrict in_base, const ulong in_offset,
+__kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwise_conv2d(
+    const __global float *restrict in_base, const ulong in_offset,
     const __global float *restrict weights, const __global float *restrict bias,
     const __global float *restrict residual_base, const ulong residual_offset, const int has_residual,
     __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,

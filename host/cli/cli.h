@@ -31,6 +31,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_models(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 int cmd_weights(int argc, char **argv);
 
 /* Prints "pomona: MESSAGE" on stderr and returns the exit code that `status` stands for. */

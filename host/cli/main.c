@@ -20,6 +20,7 @@ static const struct {
     {"models", "the networks that can be named", cmd_models},
     {"inspect", "layers, shapes and hash of a network or model file", cmd_inspect},
     {"weights", "fetch, verify and convert the weights of networks", cmd_weights},
+    {"tune", "the fastest kernels for a network on a device, found and kept", cmd_tune},
     {"devices", "what this machine can compute with", cmd_devices},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

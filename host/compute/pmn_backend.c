@@ -178,6 +178,20 @@ bool pmn_network_times(const pmn_network *network, double *seconds) {
   return true;
 }
 
+pmn_status pmn_device_tune(
+    pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  if (device->backend->tune == NULL)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "the %s backend has nothing to tune", device->backend->name);
+  if (batch < 1) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a batch of %d pictures: give 1 or more", batch);
+  PMN_TRY(pmn_program_check(program, err));
+  pthread_mutex_lock(&device->lock);
+  st = device->backend->tune(device, program, batch, watch, err);
+  pthread_mutex_unlock(&device->lock);
+done:
+  return st;
+}
+
 pmn_status pmn_device_describer_create(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
     pmn_device_describer **describer, pmn_err *err) {
   *describer = NULL;

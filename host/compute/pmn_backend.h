@@ -54,6 +54,12 @@ typedef struct pmn_linear_map {
   int32_t d, k;
   const double *shift, *scale, *components;
 } pmn_linear_map;
+/* Who is told how tuning goes, and how it is ended. */
+typedef struct pmn_tune_watch {
+  void (*on_layer)(void *arg, const pmn_tuned_layer *layer); /* may be NULL, as may stop */
+  void *arg;
+  const volatile sig_atomic_t *stop;
+} pmn_tune_watch;
 
 typedef struct pmn_backend {
   const char *name;
@@ -75,6 +81,8 @@ typedef struct pmn_backend {
   pmn_status (*network_project)(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
   void (*network_destroy)(pmn_network *network);                      /* not NULL; batches may be under way */
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
+  pmn_status (*tune)(pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch,
+      pmn_err *err); /* NULL: there is nothing to tune */
   pmn_status (*syrk)(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
   pmn_status (*gemm)(
       pmn_device *device, const double *a, const double *b, int32_t n, int32_t k, int32_t m, double *y, pmn_err *err);
@@ -157,6 +165,14 @@ void pmn_network_destroy(pmn_network *network); /* batches under way are lost; N
  * an operation that was fused with a later one has 0, the later one has the time of both. False: the backend does not
  * tell. */
 bool pmn_network_times(const pmn_network *network, double *seconds);
+
+/* Measures, for every shape of a program's convolutions, what of a few tens of ways to cut their work is fastest on
+ * this device in batches of `batch` pictures, and keeps it in the cache folder, shape after shape: networks made later
+ * on such a device, with the same driver, use it. Bits of outputs do not change. PMN_STATUS_ARGUMENT: the backend has
+ * nothing to tune, or as of pmn_network_create; PMN_STATUS_INTERRUPTED: what was finished is kept; PMN_STATUS_NOT_FOUND
+ * (no cache folder), PMN_STATUS_WRITE, PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+PMN_MUST_USE pmn_status pmn_device_tune(
+    pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch, pmn_err *err);
 
 /* A describer of batches, keypoints_max as of pmn_describer_create; *describer is NULL when the device has none: then
  * the host's threads describe (pmn_vision.h). Keypoints and descriptors are those of pmn_describer_run, to the bit

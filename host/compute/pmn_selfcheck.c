@@ -1,11 +1,12 @@
 /* pmn_selfcheck.c - see pmn_selfcheck.h.
  *
  * Drivers do miscompile kernels, and a wrong feature looks like a right one. So every kind of layer, and the blocks
- * that devices fuse, run once, small, with sizes that are no multiple of any tile, and is held against `ref` within
- * what rounding explains: |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M M the same sum over absolute values,
- * which is `ref` run on absolute inputs and parameters. Softmax and the normalisations, which are no such sums, and
- * activations are treated in bound_of. The tests hold every kind to tighter bounds; what is asked here is whether a
- * device computes the right thing at all.
+ * that devices fuse, run once, small, with sizes that are no multiple of any tile (but three, large enough for a GPU to
+ * take the tiles that it takes when it has much to do), and is held against `ref` within what rounding explains:
+ *   |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M
+ * M the same sum over absolute values, which is `ref` run on absolute inputs and parameters. Softmax and the
+ * normalisations, which are no such sums, and activations are treated in bound_of. The tests hold every kind to tighter
+ * bounds; what is asked here is whether a device computes the right thing at all.
  */
 #include "pmn_selfcheck.h"
 
@@ -65,6 +66,9 @@ static const check_layer layers[] = {
     {"elu", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_ELU},
     {"softplus", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_SOFTPLUS},
     {"mish", DEPTHWISE, {5, 7, 38, 0}, {5, 7, 38, 0}, 1, 1, 0, 1, 1, PLAIN, PMN_ACTIVATION_MISH},
+    {"large layer of 16 channels", CONV, {96, 96, 8, 0}, {96, 96, 16, 0}, 1, 1, 0, 1, 1, CLAMPS, NONE},
+    {"large layer of 24 channels", CONV, {96, 96, 8, 0}, {96, 96, 24, 0}, 1, 1, 0, 1, 1, CLAMPS, NONE},
+    {"large layer of 64 channels", CONV, {96, 96, 8, 0}, {96, 96, 64, 0}, 1, 1, 0, 1, 1, CLAMPS, NONE},
 };
 /* clang-format on */
 enum {

@@ -49,6 +49,9 @@ struct pmn_maker {
 PMN_MUST_USE pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
 void pmn_maker_destroy(pmn_maker *maker); /* before its device is closed; NULL is fine */
 
+/* What a network that is not open yet will give to its device; NULL of other kinds. */
+const pmn_program *pmn_maker_network_program(const pmn_maker *maker);
+
 /* The kinds. Each fills what it can of its own; pmn_maker_create destroys what has failed. */
 PMN_MUST_USE pmn_status pmn_maker_network(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_maker_words(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err);

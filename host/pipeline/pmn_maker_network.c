@@ -71,6 +71,11 @@ static const pmn_maker_kind kind = {.stage = "network",
     .seconds = seconds,
     .destroy = destroy};
 
+const pmn_program *pmn_maker_network_program(const pmn_maker *maker) {
+  const pmn_model *model = maker->kind == &kind ? ((const network *)maker)->model : NULL;
+  return model != NULL ? pmn_model_program(model) : NULL;
+}
+
 /* Weights fetched before, for a network of the zoo that has none inside and was given none. What is wrong with the
  * choices is told first: nobody shall download for a run that cannot be. */
 static pmn_status find_weights(const pmn_model_options *options, pmn_buf *path, pmn_err *err) {

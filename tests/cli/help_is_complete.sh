@@ -14,7 +14,7 @@ expand() {
       print table
     }' "$cli"/cli_*.h "$cli/cmd_$1.c"
 }
-for command in extract reduce merge train evaluate predict; do
+for command in extract reduce merge train evaluate predict tune; do
   pomona $command --help >help
   expand $command | grep -oE '\{"[a-z-]+", (required|optional|no)_argument' |
     sed 's/{"/--/; s/",//; s/_argument//; s/optional/no/' | sort -u >parser

@@ -164,7 +164,7 @@ static void what_does_not_fit_is_not_fused(void **state) {
 /* Local memory is the device's: with less of it chunks are shorter, and then there is no block. */
 static void local_memory_is_kept(void **state) {
   pmn_ocl_device *device = *state;
-  cl_ulong most = device->local_bytes_max;
+  size_t most = device->local_bytes;
   block b;
   block_init(&b, &shapes[2]);
   float *input = compute_random(SEED_INPUT, PICTURES * pmn_tensor_size(&b.tensors[0]), 1.0f);
@@ -175,7 +175,7 @@ static void local_memory_is_kept(void **state) {
   } cases[] = {{48 * 1024, 32}, {24 * 1024, 32}, {16 * 1024, 16}, {8 * 1024, 0}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     pmn_ocl_block cut;
-    device->local_bytes_max = cases[i].bytes;
+    device->local_bytes = cases[i].bytes;
     int32_t length = pmn_ocl_block_find(device, &b.program, 0, &cut);
     assert_int_equal(length, cases[i].chunk == 0 ? 1 : 3);
     if (length == 3) assert_int_equal(cut.chunk, cases[i].chunk);
@@ -184,7 +184,7 @@ static void local_memory_is_kept(void **state) {
     assert_memory_equal(y, apart, bytes);
     free(y);
   }
-  device->local_bytes_max = most;
+  device->local_bytes = most;
   free(input);
   free(apart);
   block_reset(&b);
@@ -199,11 +199,11 @@ static void counted_memory_is_true(void **state) {
     pmn_ocl_block cut;
     cl_kernel kernel = NULL;
     cl_ulong bytes = 0;
-    char options[PMN_OCL_BLOCK_OPTIONS];
+    char options[PMN_OCL_TUNABLES_TEXT];
     block_init(&b, &shapes[i]);
     assert_true(pmn_ocl_block_find(device, &b.program, 0, &cut) > 1);
     pmn_ocl_block_options(&cut, options);
-    check_ok(pmn_ocl_kernel_create_tuned(device, PMN_OCL_INVERTED_RESIDUAL, options, &kernel, &err));
+    check_ok(pmn_ocl_kernel_create(device, PMN_OCL_INVERTED_RESIDUAL, PMN_ACTIVATION_NONE, options, &kernel, &err));
     assert_int_equal(
         clGetKernelWorkGroupInfo(kernel, device->id, CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes, NULL), CL_SUCCESS);
     if (bytes != (cl_ulong)pmn_ocl_block_local_bytes(&cut))

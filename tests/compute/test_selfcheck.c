@@ -78,8 +78,9 @@ static void test_wrong_devices(void **state) {
       "depthwise of dilation 2", "projection with residual", "convolution 3x3", "convolution in groups",
       "convolution of dilation 2", "pool", "max pool", "average pool", "product", "shuffle", "softmax",
       "local response normalisation", "layer normalisation", "resize", "dense layer", "sigmoid", "tanh", "silu",
-      "hard swish", "gelu", "gelu by tanh", "leaky relu", "elu", "softplus", "mish", "inverted residual",
-      "inverted residual of stride 2", "separable convolution"};
+      "hard swish", "gelu", "gelu by tanh", "leaky relu", "elu", "softplus", "mish", "large layer of 16 channels",
+      "large layer of 24 channels", "large layer of 64 channels", "inverted residual", "inverted residual of stride 2",
+      "separable convolution"};
   pmn_backend wrong = *pmn_backend_find("ref");
   wrong.network_create = wrong_create;
   wrong.network_run = wrong_run;

@@ -57,17 +57,19 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_KERNEL_COUNT
 } pmn_ocl_kernel_id;
 
-/* Kernels for one kind of processor, and how their work is cut. The host packs and launches by these numbers and gives
- * them to the compiler, so that both sides cannot disagree. */
+/* How the work of a convolution is cut; what the numbers are depends on the kernel (pmn_ocl_tuning.h), and is 0 where
+ * it has fewer. The host packs and launches by these numbers and gives them to the compiler, so that both sides cannot
+ * disagree. */
+enum { PMN_OCL_TUNABLES = 5 };
+typedef struct pmn_ocl_tuning {
+  int32_t values[PMN_OCL_TUNABLES];
+} pmn_ocl_tuning;
+
+/* Kernels for one kind of processor. */
 typedef struct pmn_ocl_family {
   const char *name;
   bool tiled;           /* conv2d_tile or conv2d_vector */
-  int32_t panel;        /* output channels that weights are packed by */
-  int32_t pixels;       /* output pixels: of a work-item (vector) or a work-group (tile) */
-  int32_t vector;       /* channels of a depthwise work-item */
-  int32_t columns;      /* output columns of a depthwise work-item */
-  size_t conv_local[2]; /* work-group sizes */
-  size_t line_local;    /* of depthwise and global pool, along dimension 0 */
+  size_t line_local;    /* work-groups of the global pool, along dimension 0 */
   size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
   size_t pixel_local;   /* of kernels whose work-groups are pixels, and of the projection */
   size_t components;    /* of a projection's work-group */
@@ -78,14 +80,6 @@ typedef struct pmn_ocl_family {
   } kernels[PMN_OCL_KERNEL_COUNT];
 } pmn_ocl_family;
 
-/* A kernel that was built. */
-typedef struct pmn_ocl_program {
-  struct pmn_ocl_program *next;
-  cl_program program;
-  pmn_ocl_kernel_id id;
-  char options[512]; /* all of them */
-} pmn_ocl_program;
-
 typedef struct pmn_ocl_device {
   pmn_device base;
   cl_device_id id;
@@ -94,11 +88,14 @@ typedef struct pmn_ocl_device {
   cl_command_queue uploads; /* of pictures, for batches whose turn comes later */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
-  bool rounds;               /* divisions and roots of fp32 as IEEE has them, if asked to */
-  bool hosted;               /* its buffers are taken from the host's memory */
-  cl_ulong buffer_bytes_max; /* of one buffer */
-  cl_ulong local_bytes_max;  /* of a work-group's memory */
-  pmn_ocl_program *programs; /* a list: those built so far */
+  bool rounds;                                 /* divisions and roots of fp32 as IEEE has them, if asked to */
+  bool hosted;                                 /* its buffers are taken from the host's memory */
+  cl_ulong buffer_bytes_max;                   /* of one buffer */
+  size_t group_max, local_max[3], local_bytes; /* work-items of a group, along each dimension; its local memory */
+  struct pmn_ocl_built *built;                 /* programs; grows */
+  bool trying;                                 /* what is built now is not kept in the cache folder */
+  struct pmn_ocl_tuned *tuned;                 /* what was measured; NULL: nothing */
+  int32_t tuned_count;
 } pmn_ocl_device;
 
 /* ------------------------------------------------------------------------------------------- pmn_ocl_error.c -- */
@@ -123,13 +120,12 @@ const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type
 /* SHA-256 of a family's kernels and their options. */
 PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err);
 /* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
- * first time. The activation is compiled into it. */
-PMN_MUST_USE pmn_status pmn_ocl_kernel_create(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err);
-/* The same without activation, and with options of its own (" -DNAME=VALUE"...) behind those of the family. */
-PMN_MUST_USE pmn_status pmn_ocl_kernel_create_tuned(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_kernel *kernel, pmn_err *err);
-void pmn_ocl_programs_release(pmn_ocl_device *device);
+ * first time. Activation and tunables (" -DNAME=VALUE"..., or NULL) are compiled into it. */
+PMN_MUST_USE pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation,
+    const char *tunables, cl_kernel *kernel, pmn_err *err);
+enum { PMN_OCL_TUNABLES_TEXT = 384 }; /* bytes of them, at most */
+/* Releases all programs. */
+void pmn_ocl_programs_reset(pmn_ocl_device *device);
 
 /* ------------------------------------------------------------------------------------------- pmn_ocl_block.c -- */
 
@@ -146,8 +142,8 @@ int32_t pmn_ocl_block_find(
 /* Local memory that its kernel takes; INT64_MAX for windows that are out of the question. */
 int64_t pmn_ocl_block_local_bytes(const pmn_ocl_block *block);
 /* Work-items of a group, and what the kernel is compiled with. */
-enum { PMN_OCL_BLOCK_ITEMS = 256, PMN_OCL_BLOCK_OPTIONS = 384 };
-void pmn_ocl_block_options(const pmn_ocl_block *block, char options[PMN_OCL_BLOCK_OPTIONS]);
+enum { PMN_OCL_BLOCK_ITEMS = 256 };
+void pmn_ocl_block_options(const pmn_ocl_block *block, char options[PMN_OCL_TUNABLES_TEXT]);
 /* Weights and bias as the kernel wants them. */
 PMN_MUST_USE pmn_status pmn_ocl_block_upload(
     const pmn_ocl_block *block, pmn_ocl_device *device, cl_mem *weights, cl_mem *bias, pmn_err *err);
@@ -160,7 +156,8 @@ typedef struct pmn_ocl_batch {
   pmn_ocl_device *device;
   const pmn_program *program; /* only while a network is made */
   cl_mem arena;
-  int32_t slice; /* pictures it holds */
+  int32_t slice;                /* pictures it holds */
+  const pmn_ocl_tuning *tuning; /* of every convolution; NULL: what suits each */
 } pmn_ocl_batch;
 
 /* One operation, its arguments set but for the pictures and their number. */
@@ -176,15 +173,20 @@ typedef struct pmn_ocl_launch {
   int32_t input_count;
 } pmn_ocl_launch;
 
+/* The kernel that an operation takes. */
+pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_program *program, const pmn_op *op);
 /* The launch must be zero; it may be reset after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err);
 /* A block's operations as one launch; see pmn_ocl_block.c. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init_block(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_ocl_block *block, pmn_err *err);
-/* Enqueues it for n pictures of `input`. */
+/* Enqueues it for n pictures of `input` on the device's queue. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_run(
     const pmn_ocl_launch *launch, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err);
+/* The same on any queue of the device, with an event (clReleaseEvent) if that is not NULL. */
+PMN_MUST_USE pmn_status pmn_ocl_launch_enqueue(const pmn_ocl_launch *launch, const pmn_ocl_device *device,
+    cl_command_queue queue, cl_mem input, int32_t n, cl_event *event, pmn_err *err);
 void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
 
 /* ----------------------------------------------------------------------------------------- pmn_ocl_project.c -- */
@@ -194,6 +196,7 @@ void pmn_ocl_launch_reset(pmn_ocl_launch *launch);
  * after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_project_init(pmn_ocl_launch *launch, pmn_ocl_device *device, const pmn_linear_map *map,
     cl_mem features, size_t at, cl_mem rows, pmn_err *err);
+
 /* ------------------------------------------------------------------------------------------- pmn_ocl_plan.c -- */
 
 /* A program as it is launched. */
@@ -209,7 +212,8 @@ PMN_MUST_USE pmn_status pmn_ocl_plan_init(
     pmn_ocl_plan *plan, const pmn_ocl_device *device, const pmn_program *program, pmn_err *err);
 void pmn_ocl_plan_reset(pmn_ocl_plan *plan);
 
-/* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_blas.c -- */
+/* ----------------------------------------------------------------------- pmn_ocl_network.c, pmn_ocl_tune.c,
+ * pmn_ocl_blas.c -- */
 
 /* A buffer of `count` elements of `size` bytes, at least one, filled from host memory if that is not NULL.
  * PMN_STATUS_NO_MEMORY when the device does not allow one so large. */
@@ -227,6 +231,9 @@ pmn_status pmn_ocl_network_project(pmn_network *network, const pmn_linear_map *m
 void pmn_ocl_network_destroy(pmn_network *network);
 /* Launches of a batch, or of a slice of it. */
 int32_t pmn_ocl_network_launches(const pmn_network *network);
+
+pmn_status pmn_ocl_tune(
+    pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch, pmn_err *err);
 
 pmn_status pmn_ocl_syrk(pmn_device *device, const double *x, int32_t n, int32_t d, double *c, pmn_err *err);
 pmn_status pmn_ocl_gemm(

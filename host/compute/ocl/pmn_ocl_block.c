@@ -38,7 +38,7 @@ int64_t pmn_ocl_block_local_bytes(const pmn_ocl_block *b) {
  * pixels, so it is smaller. Long chunks share more of what is read; a work-item sums several pixels, which share
  * weights, as long as every item of the group gets some. False: it does not fit, and stays three launches. */
 static bool block_cut(const pmn_ocl_device *device, pmn_ocl_block *b) {
-  int64_t most = device->local_bytes_max < LOCAL_BYTES_MAX ? (int64_t)device->local_bytes_max : LOCAL_BYTES_MAX;
+  int64_t most = device->local_bytes < LOCAL_BYTES_MAX ? (int64_t)device->local_bytes : LOCAL_BYTES_MAX;
   b->tile_w = 8;
   b->tile_h = b->depthwise->stride_h == 1 && b->depthwise->stride_w == 1 ? 8 : 4;
   b->chunk = 32;
@@ -79,9 +79,9 @@ int32_t pmn_ocl_block_find(
   return block_cut(device, block) && chunk_size(block) <= INT32_MAX ? length : 1;
 }
 
-void pmn_ocl_block_options(const pmn_ocl_block *b, char options[PMN_OCL_BLOCK_OPTIONS]) {
+void pmn_ocl_block_options(const pmn_ocl_block *b, char options[PMN_OCL_TUNABLES_TEXT]) {
   const pmn_op *d = b->depthwise;
-  snprintf(options, PMN_OCL_BLOCK_OPTIONS,
+  snprintf(options, PMN_OCL_TUNABLES_TEXT,
       " -DPMN_EXPAND=%d -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_H=%d -DPMN_STRIDE_W=%d -DPMN_TILE_H=%d"
       " -DPMN_TILE_W=%d -DPMN_CHUNK=%d -DPMN_ITEM_M=%d -DPMN_SUMS=%d -DPMN_ITEMS=%d -DPMN_DEPTH=%d",
       b->expand != NULL, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, b->tile_h, b->tile_w, b->chunk, b->item_m,

@@ -3,6 +3,7 @@
  * The index of a device counts the available devices of all platforms in the order in which the loader gives them.
  */
 #include "pmn_ocl_describe.h"
+#include "pmn_ocl_tuning.h"
 
 #include "pmn_err.h"
 #include "pmn_mem.h"
@@ -123,13 +124,28 @@ done:
 
 static void ocl_close(pmn_device *base) {
   pmn_ocl_device *device = (pmn_ocl_device *)base;
-  pmn_ocl_programs_release(device);
+  pmn_ocl_programs_reset(device);
+  pmn_ocl_tuned_reset(device);
   if (device->queue != NULL) clReleaseCommandQueue(device->queue);
   if (device->uploads != NULL) clReleaseCommandQueue(device->uploads);
   /* CLBlast keeps programs of our context; they must go before it does. */
   if (device->blas_used) CLBlastClearCache();
   if (device->context != NULL) clReleaseContext(device->context);
   pmn_free(device);
+}
+
+/* What a work-group may be. What a driver does not tell is what OpenCL 1.2 promises at least. */
+static void ask_groups(pmn_ocl_device *device) {
+  cl_ulong bytes = 0;
+  size_t local_max[16];
+  if (clGetDeviceInfo(device->id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof bytes, &bytes, NULL) != CL_SUCCESS) bytes = 32768;
+  device->local_bytes = (size_t)bytes;
+  if (clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof device->group_max, &device->group_max, NULL) !=
+      CL_SUCCESS)
+    device->group_max = 1;
+  bool told =
+      clGetDeviceInfo(device->id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof local_max, local_max, NULL) == CL_SUCCESS;
+  for (int d = 0; d < 3; d++) device->local_max[d] = told ? local_max[d] : 1;
 }
 
 static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *options, pmn_err *err) {
@@ -149,10 +165,6 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
       clGetDeviceInfo(
           device->id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof device->buffer_bytes_max, &device->buffer_bytes_max, NULL),
       "asking for the largest buffer", err);
-  PMN_OCL_TRY(device,
-      clGetDeviceInfo(
-          device->id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof device->local_bytes_max, &device->local_bytes_max, NULL),
-      "asking for the local memory", err);
   /* Devices without fp64 may not know the question. */
   device->fp64 =
       clGetDeviceInfo(device->id, CL_DEVICE_DOUBLE_FP_CONFIG, sizeof fp64, &fp64, NULL) == CL_SUCCESS && fp64 != 0;
@@ -164,6 +176,8 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
       (clGetDeviceInfo(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL) == CL_SUCCESS &&
           unified);
   PMN_TRY(pmn_ocl_sources_hash(device->family, device->base.kernels_hash, err));
+  ask_groups(device);
+  pmn_ocl_tuned_load(device);
   device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
   PMN_OCL_TRY(device, code, "creating a context", err);
   /* It tells how long batches take; see pmn_network_seconds. */
@@ -199,6 +213,7 @@ const pmn_backend pmn_backend_opencl = {
     .network_collect = pmn_ocl_network_collect,
     .network_project = pmn_ocl_network_project,
     .network_destroy = pmn_ocl_network_destroy,
+    .tune = pmn_ocl_tune,
     .syrk = pmn_ocl_syrk,
     .gemm = pmn_ocl_gemm,
     .syrk_bytes = pmn_ocl_syrk_bytes,

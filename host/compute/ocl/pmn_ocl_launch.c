@@ -1,11 +1,11 @@
 /* pmn_ocl_launch.c - one operation of a program, or a block of them, as one launch of a kernel.
  *
- * Making a launch packs and uploads the operation's weights, takes the kernel with the operation's activation compiled
- * in and sets its arguments; running it sets what differs from batch to batch, where its pictures are and how many, and
- * enqueues: a kernel that is enqueued keeps the arguments that it had then. The order of arguments is that of the
- * kernels' files. Sizes and indices were checked by pmn_program_check.
+ * Making a launch chooses a convolution's tuning, packs and uploads the operation's weights, takes the kernel with
+ * tuning and activation compiled in and sets its arguments; running it sets what differs from batch to batch, where its
+ * pictures are and how many, and enqueues: a kernel that is enqueued keeps the arguments that it had then. The order of
+ * arguments is that of the kernels' files. Sizes and indices were checked by pmn_program_check.
  */
-#include "pmn_ocl.h"
+#include "pmn_ocl_tuning.h"
 
 #include "pmn_err.h"
 #include "pmn_mem.h"
@@ -17,6 +17,11 @@ static size_t groups_needed(size_t units, size_t group) {
 }
 
 /* --------------------------------------------------------------------------------------------------- weights -- */
+
+/* Output channels that conv2d_vector and conv2d_tile take together. */
+static size_t panel_width(const pmn_ocl_device *device, const pmn_ocl_tuning *tuning) {
+  return device->family->tiled ? (size_t)tuning->values[PMN_OCL_TILE_N] : 16;
+}
 
 /* Output channels of a convolution, filled up so that every group has whole panels. */
 static size_t channels_padded(const pmn_op *op, const pmn_tensor *out, size_t panel) {
@@ -40,11 +45,11 @@ static float *panels_pack(const float *weights, size_t depth, size_t channels, s
   return packed;
 }
 
-/* Convolutions read weights and bias in panels. */
-static pmn_status panels_upload(
-    pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, const pmn_tensor *out, pmn_err *err) {
+/* Convolutions read weights and bias in panels of `width` channels. */
+static pmn_status panels_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, size_t width,
+    const pmn_tensor *out, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t channels = (size_t)out->c, groups = (size_t)op->groups, width = (size_t)device->family->panel;
+  size_t channels = (size_t)out->c, groups = (size_t)op->groups;
   size_t padded = channels_padded(op, out, width);
   float *weights = NULL, *bias = NULL;
   if (depth > INT32_MAX / padded) {
@@ -56,6 +61,9 @@ static pmn_status panels_upload(
     st = pmn_err_memory(err, padded * depth * sizeof(float), op->name);
     goto done;
   }
+  /* A tile that reaches past the end of a sum adds +0 to it, which makes +0 of a -0 that underflow has left. With a
+   * bias that is never -0 nobody can tell: tiles of all sizes give the same bits. */
+  for (size_t i = 0; i < padded; i++) bias[i] += 0.0f;
   PMN_TRY(pmn_ocl_buffer_create(device, padded * depth, sizeof(float), weights, "weights", &l->weights, err));
   PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof(float), bias, "bias", &l->bias, err));
 done:
@@ -64,13 +72,14 @@ done:
   return st;
 }
 
-static pmn_status weights_upload(
-    pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_program *program, const pmn_op *op, pmn_err *err) {
+static pmn_status weights_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_program *program,
+    const pmn_op *op, const pmn_ocl_tuning *tuning, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
   size_t weights = pmn_op_weights_size(op, in, out), bias = pmn_op_bias_size(op, out);
   if (op->kind == PMN_OP_CONV2D) {
-    PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, out, err));
+    size_t width = panel_width(device, tuning);
+    PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, width, out, err));
     goto done;
   }
   if (weights > 0) {
@@ -88,6 +97,8 @@ typedef struct arguments {
   pmn_ocl_launch *launch;
   const pmn_ocl_batch *batch;
   const pmn_ocl_family *family;
+  pmn_ocl_kernel_id kernel;
+  pmn_ocl_tuning tuning; /* of kernels that have one */
   const pmn_op *op;
   const pmn_tensor *in, *out;
   cl_uint next;
@@ -186,9 +197,9 @@ static void pixels_launch(arguments *a) {
 }
 
 static void conv2d_arguments(arguments *a) {
-  const pmn_ocl_family *family = a->family;
+  const int32_t *cut = a->tuning.values;
   pmn_ocl_launch *l = a->launch;
-  size_t pixels = (size_t)a->out->h * (size_t)a->out->w, width = (size_t)family->panel;
+  size_t pixels = (size_t)a->out->h * (size_t)a->out->w, width = panel_width(a->batch->device, &a->tuning), bytes;
   size_t panels = channels_padded(a->op, a->out, width) / width;
   add_operands(a);
   add_shapes(a);
@@ -198,34 +209,35 @@ static void conv2d_arguments(arguments *a) {
   add_int(a, a->op->groups);
   add_colours(a, a->batch->program->input_scale);
   add_colours(a, a->batch->program->input_shift);
-  l->local[0] = family->conv_local[0];
-  l->local[1] = family->conv_local[1];
-  if (family->tiled) {
+  pmn_ocl_tuning_local(a->batch->device, a->kernel, &a->tuning, l->local, &bytes);
+  if (a->family->tiled) {
     l->takes_n = true;
     l->n_argument = a->next;
     l->global[0] = panels * l->local[0];
     l->n_dimension = 1;
     l->n_units = pixels;
-    l->n_group = (size_t)family->pixels;
+    l->n_group = (size_t)cut[PMN_OCL_TILE_M];
   } else {
-    l->global[0] = groups_needed(pixels, (size_t)family->pixels);
+    l->global[0] = groups_needed(pixels, (size_t)cut[PMN_OCL_PIXELS] * (size_t)cut[PMN_OCL_BLOCKS]);
     l->global[1] = panels;
     l->n_dimension = 2;
   }
 }
 
 static void depthwise_arguments(arguments *a) {
-  const pmn_ocl_family *family = a->family;
+  const int32_t *cut = a->tuning.values;
+  pmn_ocl_launch *l = a->launch;
+  size_t bytes;
   add_operands(a);
   add_shapes(a);
   add_window(a, true);
   add_activation(a);
-  size_t vectors = groups_needed((size_t)a->in->c, (size_t)family->vector);
-  size_t items = vectors * groups_needed((size_t)a->out->w, (size_t)family->columns);
-  a->launch->local[0] = family->line_local;
-  a->launch->global[0] = groups_needed(items, family->line_local) * family->line_local;
-  a->launch->n_dimension = 1;
-  a->launch->n_units = (size_t)a->out->h;
+  size_t vectors = groups_needed((size_t)a->in->c, (size_t)cut[PMN_OCL_VECTOR]);
+  size_t items = vectors * groups_needed((size_t)a->out->w, (size_t)cut[PMN_OCL_COLUMNS]);
+  pmn_ocl_tuning_local(a->batch->device, a->kernel, &a->tuning, l->local, &bytes);
+  l->global[0] = groups_needed(items, l->local[0]) * l->local[0];
+  l->n_dimension = 1;
+  l->n_units = (size_t)a->out->h;
 }
 
 static void global_average_pool_arguments(arguments *a) {
@@ -352,26 +364,37 @@ static const struct {
     [PMN_OP_RESIZE] = {PMN_OCL_RESIZE, resize_arguments},
 };
 
+pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_program *program, const pmn_op *op) {
+  bool bytes = op->kind == PMN_OP_CONV2D && op->input == program->input && program->input_type == PMN_INPUT_U8;
+  return bytes ? PMN_OCL_CONV2D_BYTES : kinds[op->kind].kernel;
+}
+
 pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_program *program = batch->program;
-  pmn_ocl_kernel_id id = kinds[op->kind].kernel;
-  if (op->kind == PMN_OP_CONV2D && op->input == program->input && program->input_type == PMN_INPUT_U8) {
-    id = PMN_OCL_CONV2D_BYTES;
-  }
-  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
-  l->n_units = l->n_group = 1;
-  PMN_TRY(weights_upload(l, batch->device, program, op, err));
-  PMN_TRY(pmn_ocl_kernel_create(batch->device, id, op->activation, &l->kernel, err));
+  pmn_ocl_device *device = batch->device;
+  pmn_ocl_kernel_id id = pmn_ocl_launch_kernel(program, op);
   arguments a = {.launch = l,
       .batch = batch,
-      .family = batch->device->family,
+      .family = device->family,
+      .kernel = id,
       .op = op,
       .in = &program->tensors[op->input],
       .out = &program->tensors[op->output],
       .code = CL_SUCCESS};
+  char tunables[PMN_OCL_TUNABLES_TEXT] = "";
+  pmn_ocl_tuning *tuning = pmn_ocl_kernel_tunes(id) ? &a.tuning : NULL;
+  if (tuning != NULL && batch->tuning != NULL)
+    *tuning = *batch->tuning;
+  else if (tuning != NULL)
+    *tuning = pmn_ocl_tuning_choose(device, &(pmn_ocl_layer){id, op, a.in, a.out, batch->slice});
+  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
+  l->n_units = l->n_group = 1;
+  PMN_TRY(weights_upload(l, device, program, op, tuning, err));
+  if (tuning != NULL) pmn_ocl_tuning_options(device, id, tuning, tunables, sizeof tunables);
+  PMN_TRY(pmn_ocl_kernel_create(device, id, op->activation, tunables, &l->kernel, err));
   kinds[op->kind].arguments(&a);
-  PMN_OCL_TRY(batch->device, a.code, op->name, err);
+  PMN_OCL_TRY(device, a.code, op->name, err);
 done:
   return st;
 }
@@ -406,12 +429,13 @@ pmn_status pmn_ocl_launch_init_block(
   pmn_status st = PMN_STATUS_OK;
   const pmn_tensor *tensors = batch->program->tensors;
   const pmn_op *first = block->expand != NULL ? block->expand : block->depthwise;
-  char options[PMN_OCL_BLOCK_OPTIONS];
+  char tunables[PMN_OCL_TUNABLES_TEXT];
   for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
   l->n_units = l->n_group = 1;
   PMN_TRY(pmn_ocl_block_upload(block, batch->device, &l->weights, &l->bias, err));
-  pmn_ocl_block_options(block, options);
-  PMN_TRY(pmn_ocl_kernel_create_tuned(batch->device, PMN_OCL_INVERTED_RESIDUAL, options, &l->kernel, err));
+  pmn_ocl_block_options(block, tunables);
+  PMN_TRY(
+      pmn_ocl_kernel_create(batch->device, PMN_OCL_INVERTED_RESIDUAL, PMN_ACTIVATION_NONE, tunables, &l->kernel, err));
   arguments a = {.launch = l,
       .batch = batch,
       .family = batch->device->family,
@@ -425,8 +449,8 @@ done:
   return st;
 }
 
-pmn_status pmn_ocl_launch_run(
-    const pmn_ocl_launch *l, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err) {
+pmn_status pmn_ocl_launch_enqueue(const pmn_ocl_launch *l, const pmn_ocl_device *device, cl_command_queue queue,
+    cl_mem input, int32_t n, cl_event *event, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   for (int32_t i = 0; i < l->input_count; i++)
     PMN_OCL_TRY(device, clSetKernelArg(l->kernel, l->inputs[i], sizeof input, &input), "a kernel", err);
@@ -435,10 +459,15 @@ pmn_status pmn_ocl_launch_run(
   }
   size_t global[3] = {l->global[0], l->global[1], l->global[2]};
   global[l->n_dimension] = groups_needed((size_t)n * l->n_units, l->n_group) * l->local[l->n_dimension];
-  PMN_OCL_TRY(device, clEnqueueNDRangeKernel(device->queue, l->kernel, 3, NULL, global, l->local, 0, NULL, NULL),
-      "a kernel", err);
+  PMN_OCL_TRY(
+      device, clEnqueueNDRangeKernel(queue, l->kernel, 3, NULL, global, l->local, 0, NULL, event), "a kernel", err);
 done:
   return st;
+}
+
+pmn_status pmn_ocl_launch_run(
+    const pmn_ocl_launch *l, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err) {
+  return pmn_ocl_launch_enqueue(l, device, device->queue, input, n, NULL, err);
 }
 
 void pmn_ocl_launch_reset(pmn_ocl_launch *l) {

@@ -356,7 +356,7 @@ static pmn_status create(pmn_ocl_device *device, int32_t keypoints_max, pmn_ocl_
   pmn_disc_init(&disc);
   for (int i = 0; i < KERNELS; i++) {
     PMN_TRY(pmn_ocl_kernel_create(
-        device, (pmn_ocl_kernel_id)(PMN_OCL_ORB_SHRINK + i), PMN_ACTIVATION_NONE, &self->kernels[i], err));
+        device, (pmn_ocl_kernel_id)(PMN_OCL_ORB_SHRINK + i), PMN_ACTIVATION_NONE, NULL, &self->kernels[i], err));
   }
   PMN_TRY(pmn_ocl_buffer_create(device, sizeof disc, 1, &disc, "a disc", &self->disc, err));
   PMN_TRY(pmn_ocl_buffer_create(device, sizeof pmn_orb_pattern, 1, pmn_orb_pattern, "a pattern", &self->pattern, err));

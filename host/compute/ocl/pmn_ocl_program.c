@@ -5,7 +5,7 @@
  * The file carries the hash of its content; a file that is missing, cut short, altered or refused by the driver means
  * building from source, never an error. Nothing is written under the final name before it is whole.
  */
-#include "pmn_ocl.h"
+#include "pmn_ocl_tuning.h"
 
 #include "pmn_err.h"
 #include "pmn_file.h"
@@ -45,22 +45,15 @@ enum {
   [PMN_OCL_ORB_MOMENTS] = ORB("moments"), [PMN_OCL_ORB_BLUR] = ORB("blur"), [PMN_OCL_ORB_BITS] = ORB("bits")
 #define PROJECT(work)                                                                                                  \
   [PMN_OCL_PROJECT] = {"project", CL12 " -DPMN_FP64=1" work}, [PMN_OCL_PROJECT_NARROW] = {"project", CL12 work}
-#define CONV_VECTOR CL12 " -DPMN_PIXELS=6 -DPMN_BLOCKS=4"
-#define CONV_TILE CL12 " -DPMN_TILE_M=64 -DPMN_TILE_N=64 -DPMN_TILE_K=16 -DPMN_ITEM_M=4"
 static const pmn_ocl_family families[] = {
     {.name = "vector",
-        .panel = 16,
-        .pixels = 6 * 4,
-        .vector = 16,
-        .columns = 1 << 20, /* a whole row, however wide */
-        .conv_local = {1, 1},
         .line_local = 1,
         .element_local = 64,
         .pixel_local = 1,
         .components = 1 * 16,
-        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CONV_VECTOR},
-            [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CONV_VECTOR " -DPMN_BYTES=1"},
-            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=16 -DPMN_COLUMNS=1048576"},
+        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_vector", CL12},
+            [PMN_OCL_CONV2D_BYTES] = {"conv2d_vector", CL12 " -DPMN_BYTES=1"},
+            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=1"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=1"},
             PROJECT(" -DPMN_ITEMS=1 -DPMN_EACH=16"),
@@ -69,18 +62,13 @@ static const pmn_ocl_family families[] = {
             ELEMENT_KERNELS}},
     {.name = "tile",
         .tiled = true,
-        .panel = 64,
-        .pixels = 64,
-        .vector = 4,
-        .columns = 1,
-        .conv_local = {16, 16},
         .line_local = 64,
         .element_local = 64,
         .pixel_local = 64,
         .components = 64 * 1,
-        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CONV_TILE},
-            [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CONV_TILE " -DPMN_BYTES=1"},
-            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12 " -DPMN_VECTOR=4 -DPMN_COLUMNS=1"},
+        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CL12},
+            [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CL12 " -DPMN_BYTES=1"},
+            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d", CL12},
             [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
             [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
             PROJECT(" -DPMN_ITEMS=64 -DPMN_EACH=1"),
@@ -243,22 +231,31 @@ static pmn_status build_failed(const pmn_ocl_device *device, cl_program program,
   return st;
 }
 
-static pmn_status program_build(pmn_ocl_device *device, pmn_ocl_program *built, pmn_err *err) {
+/* A program of the device, known by its kernel and its options. */
+struct pmn_ocl_built {
+  struct pmn_ocl_built *next;
+  pmn_ocl_kernel_id id;
+  cl_program program;
+  char options[640];
+};
+
+static pmn_status program_build(
+    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_program *result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  kernel_text text = text_of(device, built->id);
+  kernel_text text = text_of(device, id);
   cl_program program = NULL;
   cl_int code;
   pmn_buf path;
   pmn_buf_init(&path, 4096);
-  bool cache = cache_path(device, &text, built->options, &path);
-  if (cache) built->program = cache_load(device, path.data, built->options);
-  if (built->program != NULL) goto done;
+  bool cache = cache_path(device, &text, options, &path);
+  if (cache) *result = cache_load(device, path.data, options);
+  if (*result != NULL) goto done;
   program = clCreateProgramWithSource(device->context, TEXTS, text.texts, text.sizes, &code);
   PMN_OCL_TRY(device, code, "creating a program", err);
-  code = clBuildProgram(program, 1, &device->id, built->options, NULL, NULL);
-  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, text.name, built->options, code, err));
-  if (cache) cache_store(program, path.data);
-  built->program = program;
+  code = clBuildProgram(program, 1, &device->id, options, NULL, NULL);
+  if (code != CL_SUCCESS) PMN_TRY(build_failed(device, program, text.name, options, code, err));
+  if (cache && !device->trying) cache_store(program, path.data);
+  *result = program;
   program = NULL;
 done:
   if (program != NULL) clReleaseProgram(program);
@@ -266,56 +263,51 @@ done:
   return st;
 }
 
-/* The program of a kernel with these options, built if it was not. */
+/* The program of a kernel with these options, built before or now. */
 static pmn_status program_find(
     pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_program *program, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  bool rounded = device->family->kernels[id].rounded && device->rounds;
-  pmn_ocl_program *built = NULL, key = {.id = id};
-  snprintf(key.options, sizeof key.options, "%s%s%s", device->family->kernels[id].options,
-      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", options);
-  for (const pmn_ocl_program *p = device->programs; p != NULL; p = p->next) {
-    if (p->id != id || strcmp(p->options, key.options) != 0) continue;
-    *program = p->program;
-    return PMN_STATUS_OK;
+  struct pmn_ocl_built *built;
+  for (built = device->built; built != NULL; built = built->next) {
+    *program = built->program;
+    if (built->id == id && strcmp(built->options, options) == 0) return PMN_STATUS_OK;
   }
-  built = pmn_alloc(1, sizeof *built);
-  if (built == NULL) PMN_TRY(pmn_err_memory(err, sizeof *built, "a kernel"));
-  *built = key;
-  PMN_TRY(program_build(device, built, err));
+  built = pmn_calloc(1, sizeof *built);
+  if (built == NULL) return pmn_err_memory(err, sizeof *built, "a program");
+  pmn_status st = program_build(device, id, options, &built->program, err);
+  if (st != PMN_STATUS_OK) {
+    pmn_free(built);
+    return st;
+  }
+  built->id = id;
+  snprintf(built->options, sizeof built->options, "%s", options);
+  built->next = device->built;
+  device->built = built;
   *program = built->program;
-  built->next = device->programs;
-  device->programs = built;
-  built = NULL;
-done:
-  pmn_free(built);
-  return st;
+  return PMN_STATUS_OK;
 }
 
-void pmn_ocl_programs_release(pmn_ocl_device *device) {
-  while (device->programs != NULL) {
-    pmn_ocl_program *first = device->programs;
-    device->programs = first->next;
-    clReleaseProgram(first->program);
-    pmn_free(first);
+void pmn_ocl_programs_reset(pmn_ocl_device *device) {
+  while (device->built != NULL) {
+    struct pmn_ocl_built *built = device->built;
+    device->built = built->next;
+    clReleaseProgram(built->program);
+    pmn_free(built);
   }
 }
 
-pmn_status pmn_ocl_kernel_create_tuned(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, const char *options, cl_kernel *kernel, pmn_err *err) {
+pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation,
+    const char *tunables, cl_kernel *kernel, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  cl_program program;
+  cl_program program = NULL;
   cl_int code;
-  char name[64];
+  char name[64], options[640];
+  bool rounded = device->family->kernels[id].rounded && device->rounds;
+  snprintf(options, sizeof options, "%s%s%s%s", device->family->kernels[id].options, tunables != NULL ? tunables : "",
+      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", activations[activation]);
   PMN_TRY(program_find(device, id, options, &program, err));
   snprintf(name, sizeof name, "pmn_%s", device->family->kernels[id].source);
   *kernel = clCreateKernel(program, name, &code);
   PMN_OCL_TRY(device, code, name, err);
 done:
   return st;
-}
-
-pmn_status pmn_ocl_kernel_create(
-    pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation, cl_kernel *kernel, pmn_err *err) {
-  return pmn_ocl_kernel_create_tuned(device, id, activations[activation], kernel, err);
 }

@@ -84,7 +84,7 @@ pmn_status pmn_ocl_project_init(pmn_ocl_launch *l, pmn_ocl_device *device, const
   pmn_ocl_kernel_id id = device->fp64 ? PMN_OCL_PROJECT : PMN_OCL_PROJECT_NARROW;
   if (fits) PMN_TRY(map_upload(l, device, map, stride, &fits, err));
   if (!fits) goto done;
-  PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, &l->kernel, err));
+  PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, NULL, &l->kernel, err));
   const struct {
     size_t size;
     const void *value;

@@ -103,7 +103,7 @@ static pmn_status create(pmn_ocl_device *device, int32_t keypoints_max, pmn_ocl_
   PMN_TRY(weights_create(self, device, err));
   for (int i = 0; i < KERNEL_COUNT; i++) {
     pmn_ocl_kernel_id id = (pmn_ocl_kernel_id)(KERNEL_FIRST + i);
-    PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, &self->kernels[i], err));
+    PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, NULL, &self->kernels[i], err));
   }
   *describer = &self->describer;
   self = NULL;
