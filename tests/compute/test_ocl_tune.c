@@ -97,24 +97,24 @@ static int tunings_check(const char *family, const compute_case *cases, size_t c
 
 static void test_tile(void **state) {
   (void)state;
-  assert_true(tunings_check("tile", ALL(convolutions), 1) > 100);
-  assert_true(tunings_check("tile", ALL(stems), 9) >= 4);
-  assert_true(tunings_check("tile", ALL(activated), 11) >= 4);
+  assert_true(tunings_check("tile", ALL(convolutions), 1) == 4 * 25);
+  assert_true(tunings_check("tile", ALL(stems), 9) == 3);
+  assert_true(tunings_check("tile", ALL(activated), 9) == 3);
 }
 
 static void test_vector(void **state) {
   (void)state;
-  assert_true(tunings_check("vector", ALL(convolutions), 1) > 60);
-  assert_true(tunings_check("vector", ALL(stems), 5) >= 4);
-  assert_true(tunings_check("vector", ALL(activated), 7) >= 3);
+  assert_true(tunings_check("vector", ALL(convolutions), 1) == 4 * 18);
+  assert_true(tunings_check("vector", ALL(stems), 7) == 3);
+  assert_true(tunings_check("vector", ALL(activated), 7) == 3);
 }
 
 static void test_depthwise(void **state) {
   (void)state;
-  assert_true(tunings_check("tile", ALL(depthwise), 1) > 100);
-  assert_true(tunings_check("vector", ALL(depthwise), 1) > 50);
-  assert_true(tunings_check("tile", ALL(depthwise_activated), 8) >= 4);
-  assert_true(tunings_check("vector", ALL(depthwise_activated), 4) >= 4);
+  assert_true(tunings_check("tile", ALL(depthwise), 1) == 4 * 27);
+  assert_true(tunings_check("vector", ALL(depthwise), 1) == 4 * 15);
+  assert_true(tunings_check("tile", ALL(depthwise_activated), 8) == 4);
+  assert_true(tunings_check("vector", ALL(depthwise_activated), 4) == 4);
 }
 
 /* -------------------------------------------------------------------------------------------------------- rule -- */
