@@ -267,6 +267,10 @@ typedef struct pmn_extract_options {
   /* running */
   const char *backend; /* "auto", "opencl", "cpu", "ref"; NULL: "auto" */
   int32_t device;      /* index as listed by pmn_devices_list; -1: the first that fits */
+  /* Others that share the batches of a network with it, up to 15: of the same name and driver, so that no row depends
+   * on which of them made it. Statistics are computed on `device`. */
+  const int32_t *more_devices;
+  size_t more_device_count;
   int32_t threads;     /* 0: as many as this process may use */
   int32_t batch;       /* pictures a network call; 0: chosen for the device */
   bool stop_on_error;  /* true: the first bad picture ends the run and nothing is written */
@@ -297,7 +301,7 @@ typedef struct pmn_counts {
   int64_t blank;      /* rows without a keypoint, 0 in the column keypoints: all words 0; the run record names them */
 } pmn_counts;
 
-/* Time of one stage. A stage is busy on up to `lanes` threads at once; share = busy / (wall * lanes). */
+/* Time of one stage. A stage is busy on up to `lanes` threads or devices at once; share = busy / (wall * lanes). */
 typedef struct pmn_stage {
   const char *name;
   double busy_seconds;

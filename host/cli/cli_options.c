@@ -168,6 +168,33 @@ bool cli_take_s3(int option, pmn_s3_access *access) {
 
 /* ------------------------------------------------------------------------------------------------------ rows -- */
 
+/* "0", or several: "0,1". */
+static bool take_devices(const char *command, const char *name, const char *text, cli_rows *rows) {
+  enum { MORE_MAX = sizeof rows->more_devices / sizeof *rows->more_devices };
+  int32_t devices[1 + MORE_MAX];
+  size_t count = 0;
+  for (const char *at = text;; at++) {
+    char one[8] = "";
+    int64_t number;
+    size_t size = strcspn(at, ",");
+    if (size < sizeof one) memcpy(one, at, size);
+    if (count > MORE_MAX || !cli_int64(one, 0, 1000, &number)) {
+      cli_usage(command, "--%s %s: not a whole number from 0 to 1000, nor up to %d of them with commas between", name,
+          text, 1 + MORE_MAX);
+      return false;
+    }
+    devices[count++] = (int32_t)number;
+    at += size;
+    if (*at == '\0') break;
+  }
+  pmn_extract_options *o = &rows->options;
+  o->device = devices[0];
+  memcpy(rows->more_devices, devices + 1, (count - 1) * sizeof *devices);
+  o->more_devices = rows->more_devices;
+  o->more_device_count = count - 1;
+  return true;
+}
+
 bool cli_take_rows(const char *command, int option, const char *name, cli_rows *rows) {
   static const char *const on_error[] = {"skip", "stop"};
   static const char *const progress[] = {"auto", "plain", "json", "none"};
@@ -192,7 +219,7 @@ bool cli_take_rows(const char *command, int option, const char *name, cli_rows *
     o->backend = optarg;
     return true;
   case CLI_OPT_DEVICE:
-    return cli_number32(command, name, optarg, 0, 1000, &o->device);
+    return take_devices(command, name, optarg, rows);
   case CLI_OPT_THREADS:
     return cli_number32(command, name, optarg, 1, 1024, &o->threads);
   case CLI_OPT_ON_ERROR:

@@ -98,6 +98,7 @@ bool cli_take_s3(int option, pmn_s3_access *access);
 /* A command that writes rows. pmn_reduce's options are a part of pmn_extract's, by the same names. */
 typedef struct cli_rows {
   pmn_extract_options options; /* PMN_EXTRACT_OPTIONS_INIT */
+  int32_t more_devices[15];    /* what they point to */
   cli_report report;
   bool json, help;
 } cli_rows;

@@ -104,7 +104,8 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
   for (int32_t i = 0; i < stage_count; i++) {
     if (stages[i].busy_seconds == 0) continue;
     fprintf(stderr, "%s%s %.2f s", before, stages[i].name, stages[i].busy_seconds);
-    if (stages[i].lanes > 1) fprintf(stderr, " on %d threads", stages[i].lanes);
+    const char *lanes = strcmp(stages[i].name, "network") == 0 ? "devices" : "threads";
+    if (stages[i].lanes > 1) fprintf(stderr, " on %d %s", stages[i].lanes, lanes);
     before = ", ";
   }
   fprintf(stderr, "\nbound by: %s\n", pmn_summary_bound(summary));

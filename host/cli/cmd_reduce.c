@@ -85,6 +85,7 @@ static int run(arguments *a) {
   pmn_err err = PMN_ERR_INIT;
   pmn_reduce_options reduce = PMN_REDUCE_OPTIONS_INIT;
   const pmn_extract_options *o = &a->rows.options;
+  if (o->more_device_count > 0) return cli_usage("reduce", "--device: a matrix is reduced on one device");
   cli_rows_start(&a->rows);
   reduce.matrix = a->matrix;
   reduce.index = a->index;

@@ -4,6 +4,7 @@
 #include "pmn_mem.h"
 #include "pmn_selfcheck.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes of pictures and of features that one batch should not exceed: a handful of batches are alive at once. */
@@ -44,6 +45,58 @@ static bool is_small(const pmn_run *run) {
   return rows * width * (rows < width ? rows : width) < SMALL;
 }
 
+/* Several devices: what can be said before one is opened. */
+static pmn_status check_more(const pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  if (o->more_device_count == 0) return PMN_STATUS_OK;
+  if (o->more_device_count >= PMN_MAKER_DEVICES_MAX)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%zu devices were named: %d may share the batches", o->more_device_count + 1,
+        PMN_MAKER_DEVICES_MAX);
+  if (run->maker == NULL || !run->maker->kind->shares)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "several devices share the batches of a network, and there is none here: name "
+        "one device");
+  for (size_t i = 0; i < o->more_device_count; i++) {
+    bool twice = o->more_devices[i] == o->device;
+    for (size_t j = 0; j < i; j++) twice = twice || o->more_devices[i] == o->more_devices[j];
+    if (twice || o->more_devices[i] < 0 || o->device < 0)
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "device %d: name each device once, by its index", o->more_devices[i]);
+  }
+done:
+  return st;
+}
+
+/* All that were named. Another kind of device rounds its own way: rows would depend on who made them. */
+static pmn_status open_devices(pmn_run *run, const pmn_backend *backend, pmn_device_options *options, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t more = run->options->more_device_count;
+  for (size_t i = 0; i <= more; i++) {
+    if (i > 0) options->index = run->options->more_devices[i - 1];
+    PMN_TRY(pmn_device_open(backend, options, &run->devices[i], err));
+    run->device_count++;
+    const pmn_device_info *first = &run->devices[0]->info, *info = &run->devices[i]->info;
+    if (strcmp(first->name, info->name) != 0 || strcmp(first->driver, info->driver) != 0)
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+          "devices %d and %d are of different kinds, and round differently: %.100s (%.80s), %.100s (%.80s)",
+          first->index, info->index, first->name, first->driver, info->name, info->driver);
+  }
+  run->device = run->devices[0];
+done:
+  return st;
+}
+
+static pmn_status check_device(const pmn_run *run, pmn_device *device, pmn_err *err) {
+  bool cached;
+  double error_ratio;
+  pmn_status st = pmn_selfcheck_run(device, &cached, &error_ratio, err);
+  if (st == PMN_STATUS_OK && !cached) {
+    pmn_run_message(run, PMN_LEVEL_INFO, "the device agrees with the reference: largest error %.2g of what is allowed",
+        error_ratio);
+  }
+  return st;
+}
+
 pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
@@ -69,18 +122,15 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   }
   pmn_device_options options = {
       .index = o->device, .threads = run->threads, .gpu_only = automatic, .precision = precision};
-  PMN_TRY(pmn_device_open(backend, &options, &run->device, err));
+  PMN_TRY(check_more(run, err));
+  PMN_TRY(open_devices(run, backend, &options, err));
   const pmn_device_info *info = &run->device->info;
-  pmn_run_message(run, PMN_LEVEL_INFO, "computing with %s: %s, %s (%s)", info->backend, info->name, info->driver, why);
-  if (strcmp(name, "opencl") == 0) {
-    bool cached;
-    double error_ratio;
-    PMN_TRY(pmn_selfcheck_run(run->device, &cached, &error_ratio, err));
-    if (!cached) {
-      pmn_run_message(run, PMN_LEVEL_INFO,
-          "the device agrees with the reference: largest error %.2g of what is allowed", error_ratio);
-    }
-  }
+  char several[32] = "";
+  if (run->device_count > 1) snprintf(several, sizeof several, "%d devices: ", run->device_count);
+  pmn_run_message(
+      run, PMN_LEVEL_INFO, "computing with %s: %s%s, %s (%s)", info->backend, several, info->name, info->driver, why);
+  for (int32_t i = 0; i < run->device_count && strcmp(name, "opencl") == 0; i++)
+    PMN_TRY(check_device(run, run->devices[i], err));
   run->batch = o->batch > 0 ? o->batch : default_batch(run, info->type);
 done:
   return st;

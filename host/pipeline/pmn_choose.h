@@ -4,9 +4,10 @@
 
 #include "pmn_run.h"
 
-/* Opens run->device by options->backend and options->device, checks an OpenCL device against the reference, sets
- * run->batch, and says what was chosen and why. A device that was named and is missing, or computes wrong, is
- * PMN_STATUS_DEVICE: nothing else is taken in its place. */
+/* Opens run->devices by options->backend, options->device and options->more_devices, checks OpenCL devices against the
+ * reference, sets run->batch, and says what was chosen and why. A device that was named and is missing, or computes
+ * wrong, is PMN_STATUS_DEVICE: nothing else is taken in its place. PMN_STATUS_ARGUMENT: several where nothing is
+ * shared, one of them twice, or of different kinds. */
 PMN_MUST_USE pmn_status pmn_choose_device(pmn_run *run, pmn_err *err);
 
 #endif

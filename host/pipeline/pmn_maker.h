@@ -2,7 +2,7 @@
  *
  * The feed prepares pictures as `prepare` says; the features pass puts them into the maker one by one and lets it make
  * the rows of a batch. A row does not depend on what else is in the batch. A maker whose device works beside its host
- * has several slots, each with a batch that is being filled or under way.
+ * has several slots, each with a batch that is being filled or under way; slots are used in turn.
  */
 #ifndef PMN_MAKER_H
 #define PMN_MAKER_H
@@ -13,20 +13,23 @@
 
 struct json_t;
 typedef struct pmn_maker pmn_maker;
+enum { PMN_MAKER_DEVICES_MAX = 16 };
 
 /* 0 <= slot < maker->slots. put: picture `index` of a slot's next batch. begin: its first n pictures are there, do not
  * wait; NULL: nothing is done before collect. collect: their rows, [n, width], once they are made. */
 typedef struct pmn_maker_kind {
   const char *stage; /* what a row that is no row is rejected for */
   bool computes;     /* it is worth a GPU */
-  /* Once, before the first batch; `device` is borrowed until destroy. It may change what is to be prepared. */
-  pmn_status (*open)(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err);
+  bool shares;       /* it can compute on several devices */
+  /* Once, before the first batch; `devices`, 1 unless it shares, are borrowed until destroy. It may change what is to
+   * be prepared. */
+  pmn_status (*open)(pmn_maker *maker, pmn_device *const *devices, int32_t count, int32_t batch_max, pmn_err *err);
   pmn_status (*put)(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err);
   pmn_status (*begin)(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err);
   pmn_status (*collect)(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err);
   /* Once, after open: rows leave as pmn_network_project says from now on, if *taken. NULL: never. */
   pmn_status (*project)(pmn_maker *maker, const pmn_linear_map *map, bool *taken, pmn_err *err);
-  /* Seconds that what makes the rows has worked so far; NULL: as long as collect took. */
+  /* Seconds that what makes the rows has worked so far, of all devices together; NULL: as long as collect took. */
   double (*seconds)(const pmn_maker *maker);
   /* Keypoints of picture `index` of the batch, once it is collected: a row without any is blank. NULL: none are made.
    */

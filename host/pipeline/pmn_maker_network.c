@@ -11,20 +11,24 @@
 
 typedef struct network {
   pmn_maker maker;
-  pmn_model *model; /* until the device has its weights */
-  pmn_network *network;
+  pmn_model *model;                             /* until the devices have its weights */
+  pmn_network *networks[PMN_MAKER_DEVICES_MAX]; /* one a device; maker slot s is slot s / count of network s % count */
+  int32_t count;
   size_t picture; /* bytes of one */
 } network;
 
-static pmn_status open_network(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
+static pmn_status open_network(
+    pmn_maker *maker, pmn_device *const *devices, int32_t count, int32_t batch_max, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   network *self = (network *)maker;
-  PMN_TRY(pmn_network_create(device, pmn_model_program(self->model), batch_max, &self->network, err));
-  if (device->precision != PMN_PRECISION_FP32)
-    PMN_TRY(pmn_selfcheck_precision(self->network, pmn_model_program(self->model), &maker->error, err));
+  const pmn_program *program = pmn_model_program(self->model);
+  for (; self->count < count; self->count++)
+    PMN_TRY(pmn_network_create(devices[self->count], program, batch_max, &self->networks[self->count], err));
+  if (devices[0]->precision != PMN_PRECISION_FP32)
+    PMN_TRY(pmn_selfcheck_precision(self->networks[0], program, &maker->error, err));
   pmn_model_destroy(self->model);
   self->model = NULL;
-  maker->slots = pmn_network_slots(self->network);
+  maker->slots = count * pmn_network_slots(self->networks[0]);
 done:
   return st;
 }
@@ -32,37 +36,53 @@ done:
 static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err) {
   network *self = (network *)maker;
   void *pixels;
-  pmn_status st = pmn_network_input(self->network, slot, &pixels, err);
+  pmn_status st = pmn_network_input(self->networks[slot % self->count], slot / self->count, &pixels, err);
   if (st == PMN_STATUS_OK) memcpy((uint8_t *)pixels + (size_t)index * self->picture, picture->data, self->picture);
   return st;
 }
 
 static pmn_status begin(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err) {
-  return pmn_network_submit(((network *)maker)->network, slot, n, err);
+  network *self = (network *)maker;
+  return pmn_network_submit(self->networks[slot % self->count], slot / self->count, n, err);
 }
 
 static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err) {
   (void)n;
-  return pmn_network_collect(((network *)maker)->network, slot, rows, err);
+  network *self = (network *)maker;
+  return pmn_network_collect(self->networks[slot % self->count], slot / self->count, rows, err);
 }
 
 static double seconds(const pmn_maker *maker) {
-  return pmn_network_seconds(((const network *)maker)->network);
+  const network *self = (const network *)maker;
+  double sum = 0.0;
+  for (int32_t i = 0; i < self->count; i++) sum += pmn_network_seconds(self->networks[i]);
+  return sum;
 }
 
 static pmn_status project(pmn_maker *maker, const pmn_linear_map *map, bool *taken, pmn_err *err) {
-  return pmn_network_project(((network *)maker)->network, map, taken, err);
+  pmn_status st = PMN_STATUS_OK;
+  network *self = (network *)maker;
+  for (int32_t i = 0; i < self->count; i++) {
+    bool took = false;
+    PMN_TRY(pmn_network_project(self->networks[i], map, &took, err));
+    if (i > 0 && took != *taken)
+      PMN_FAIL(err, PMN_STATUS_DEVICE, "of devices that share batches one projects and another does not");
+    *taken = took;
+  }
+done:
+  return st;
 }
 
 static void destroy(pmn_maker *maker) {
   network *self = (network *)maker;
-  pmn_network_destroy(self->network);
+  for (int32_t i = 0; i < self->count; i++) pmn_network_destroy(self->networks[i]);
   pmn_model_destroy(self->model);
   pmn_free(self);
 }
 
 static const pmn_maker_kind kind = {.stage = "network",
     .computes = true,
+    .shares = true,
     .open = open_network,
     .put = put,
     .begin = begin,

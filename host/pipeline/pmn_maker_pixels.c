@@ -22,8 +22,9 @@ typedef struct pixels {
   size_t picture; /* bytes of one */
 } pixels;
 
-static pmn_status open_pixels(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
-  (void)device;
+static pmn_status open_pixels(
+    pmn_maker *maker, pmn_device *const *devices, int32_t count, int32_t batch_max, pmn_err *err) {
+  (void)devices, (void)count;
   pixels *self = (pixels *)maker;
   self->bytes = pmn_alloc((size_t)batch_max, self->picture);
   return self->bytes != NULL ? PMN_STATUS_OK : pmn_err_memory(err, self->picture, "a batch of pictures");

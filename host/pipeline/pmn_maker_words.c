@@ -23,11 +23,12 @@ typedef struct bag {
   size_t nearest_max;
 } bag;
 
-static pmn_status open_bag(pmn_maker *maker, pmn_device *device, int32_t batch_max, pmn_err *err) {
-  (void)batch_max;
+static pmn_status open_bag(
+    pmn_maker *maker, pmn_device *const *devices, int32_t count, int32_t batch_max, pmn_err *err) {
+  (void)count, (void)batch_max;
   bag *self = (bag *)maker;
-  self->device = device;
-  return pmn_describing_create(device, &maker->prepare, &self->describing, err);
+  self->device = devices[0];
+  return pmn_describing_create(devices[0], &maker->prepare, &self->describing, err);
 }
 
 static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_picture *picture, pmn_err *err) {

@@ -108,7 +108,7 @@ pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err) {
   pmn_meter_init(&run->meter, run->threads);
   PMN_TRY(pmn_choose_device(run, err));
   if (run->options->fit_on == NULL && run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
-  PMN_TRY(run->maker->kind->open(run->maker, run->device, run->batch, err));
+  PMN_TRY(run->maker->kind->open(run->maker, run->devices, run->device_count, run->batch, err));
   if (run->device->precision == PMN_PRECISION_BF16) {
     const pmn_precision_error *e = &run->maker->error;
     pmn_run_message(run, PMN_LEVEL_INFO,
@@ -116,6 +116,7 @@ pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err) {
         e->cosine, e->difference);
   }
   run->meter.stages[PMN_STAGE_NETWORK].name = run->maker->kind->stage;
+  run->meter.stages[PMN_STAGE_NETWORK].lanes = run->device_count;
   run->meter.stages[PMN_STAGE_START].busy_seconds = pmn_clock_seconds() - run->started;
 done:
   return st;

@@ -85,6 +85,11 @@ static json_t *device_json(const pmn_run *run) {
   const pmn_device_info *info = &run->device->info;
   json_t *json = json_pack("{s:s, s:i, s:o, s:o}", "backend", info->backend, "index", info->index, "name",
       pmn_json_name(info->name), "driver", pmn_json_name(info->driver));
+  if (run->device_count > 1) {
+    json_t *indices = json_array();
+    for (int32_t i = 0; i < run->device_count; i++) append(&indices, json_integer(run->devices[i]->info.index));
+    set(&json, "indices", indices);
+  }
   if (run->device->precision == PMN_PRECISION_BF16) {
     const pmn_precision_error *e = &run->maker->error; /* no other run has a device that rounds */
     set(&json, "bf16_probe", json_pack("{s:f, s:f}", "cosine", e->cosine, "largest_difference", e->difference));

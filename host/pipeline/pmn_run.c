@@ -111,7 +111,7 @@ static void close_run(pmn_run *run) {
   pmn_fit_destroy(run->fit);
   pmn_moments_destroy(run->moments);
   pmn_maker_destroy(run->maker);
-  pmn_device_close(run->device);
+  for (int32_t i = 0; i < run->device_count; i++) pmn_device_close(run->devices[i]);
   pmn_listing_destroy(run->listing);
   for (size_t i = 0; i < run->kept_count; i++) pmn_outfile_destroy(run->kept[i]);
   pmn_matrix_close(run->matrix);

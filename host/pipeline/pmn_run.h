@@ -32,10 +32,12 @@ typedef struct pmn_run {
   bool rejects_inside; /* the folder that is the output */
   bool replaces;     /* files of the same names: as asked for, or because they are of the job that is taken up again */
   struct pmn_s3 *s3; /* NULL until a bucket is spoken of */
-  pmn_listing *listing; /* of pictures; or: */
-  pmn_matrix *matrix;   /* whose rows are the features, */
-  pmn_index *index;     /* and their names, if there are any */
-  pmn_device *device;
+  pmn_listing *listing;                       /* of pictures; or: */
+  pmn_matrix *matrix;                         /* whose rows are the features, */
+  pmn_index *index;                           /* and their names, if there are any */
+  pmn_device *device;                         /* the first of: */
+  pmn_device *devices[PMN_MAKER_DEVICES_MAX]; /* of one kind; they share the batches */
+  int32_t device_count;
   pmn_rejects *rejects;
 
   pmn_job_guard *guard; /* of an output that is one file; or: */

@@ -5,7 +5,7 @@ try transmogrify
 try extract
 try extract "$PICTURES"
 for option in --nope -x -xq --re --json=3 --quiet=yes --pca -o '--pca 0' '--pca 1.5' '--pca nan' '--pca 3x' '--limit 0' \
-  '--limit 1e3' '--threads 0' '--threads 2000' '--batch 0' '--device -1' '--max-rejects -1' '--label-level x' \
+  '--limit 1e3' '--threads 0' '--threads 2000' '--batch 0' '--device -1' '--device 0,' '--device 0,,1' '--device 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16' '--max-rejects -1' '--label-level x' \
   '--on-error maybe' '--progress loud'; do
   try extract "$PICTURES" $option
 done
@@ -16,5 +16,6 @@ for option in '--features resnet' '--resize lanczos' '--format xls' '--backend c
 done
 try extract "$PICTURES" -o out
 try extract "" -o out.csv
+try reduce matrix.npy -o out.csv --device 0,1
 try devices --nope
 ls -A
