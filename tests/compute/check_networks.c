@@ -437,6 +437,9 @@ void check_networks_arguments(void **state) {
   check_fails(pmn_network_input(network, slots, &place, &err), PMN_STATUS_ARGUMENT, "slot");
   check_fails(pmn_network_input(network, -1, &place, &err), PMN_STATUS_ARGUMENT, "slot -1");
   assert_null(place);
+  (void)pmn_mem_fail_after(0); /* a slot that the driver does not make */
+  if (slots == 1) check_fails(pmn_network_input(network, 0, &place, &err), PMN_STATUS_NO_MEMORY, "pictures");
+  (void)pmn_mem_fail_after(-1);
   check_ok(pmn_network_input(network, 0, &place, &err));
   memset(place, 0, sizeof input);
   check_fails(pmn_network_submit(network, 0, 2, &err), PMN_STATUS_ARGUMENT, "batch of 2");
