@@ -54,6 +54,7 @@ static void one_table(void **state) {
 /* Begun on one device, ended on two. */
 static void resumed(void **state) {
   (void)state;
+  static const int32_t other = 1;
   pmn_summary *summary;
   pmn_err err;
   need_devices();
@@ -61,7 +62,7 @@ static void resumed(void **state) {
   options.parts = 3;
   (void)extract_counts(&options);
   for (int i = 0; i < 2; i++) {
-    options = shared("two/", 1, 0, &(int32_t){1}, (size_t)i);
+    options = shared("two/", 1, 0, &other, (size_t)i);
     options.parts = 3;
     options.resume = true;
     options.overwrite = false;
