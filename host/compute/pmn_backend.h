@@ -29,6 +29,11 @@ typedef struct pmn_gray_picture {
   int32_t width, height;
 } pmn_gray_picture;
 
+/* Of a picture, pixels. */
+typedef struct pmn_picture_size {
+  int32_t width, height;
+} pmn_picture_size;
+
 /* What convolutions and dense layers multiply. Sums are fp32 in any case, and so is everything else. */
 typedef enum pmn_precision {
   PMN_PRECISION_FP32,

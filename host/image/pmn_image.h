@@ -8,6 +8,7 @@
 #define PMN_IMAGE_H
 
 #include "pmn_err.h"
+#include "pmn_resample_rules.h"
 
 /* Pixels of one picture. */
 typedef struct pmn_image {
@@ -35,10 +36,6 @@ PMN_MUST_USE pmn_status pmn_decoder_run(
 /* Grey of RGB, equal to Pillow 13's Image.convert("L") of an RGB picture to the bit: rgb [pixels, 3] -> gray [pixels].
  */
 void pmn_gray_convert(const uint8_t *rgb, size_t pixels, uint8_t *gray);
-
-/* Resampling filters, equal to Pillow 13's Image.resize(size, filter) to the bit. */
-typedef enum pmn_filter { PMN_FILTER_NEAREST, PMN_FILTER_BILINEAR, PMN_FILTER_BICUBIC } pmn_filter;
-bool pmn_filter_find(const char *name, pmn_filter *filter); /* "nearest", "bilinear", "bicubic" */
 
 typedef struct pmn_resampler pmn_resampler; /* keeps its coefficients for the last sizes; one thread at a time */
 

@@ -1,23 +1,10 @@
 /* pmn_resample_rows.h - the two hot loops of resampling; private to the room.
  *
- * Weights are fixed point with PMN_WEIGHT_BITS binary digits after the point, sums start at one half, and
- * out = clamp(sum >> PMN_WEIGHT_BITS, 0, 255): exact integers, so the bits are the same on every machine.
- */
+ * Weights and sums: pmn_resample_rules.h. */
 #ifndef PMN_RESAMPLE_ROWS_H
 #define PMN_RESAMPLE_ROWS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-/* 8 bits for the result, 2 for sums below 0 or above 1 (bicubic has negative lobes), of 32. */
-#define PMN_WEIGHT_BITS (32 - 8 - 2)
-
-/* Output i is the sum over t < count[i] of input[first[i] + t] * weights[i * taps + t]. */
-typedef struct pmn_weights {
-  int32_t in, out; /* sizes they were made for; in = 0: none */
-  size_t taps;
-  int32_t *first, *count, *weights;
-} pmn_weights;
+#include "pmn_resample_rules.h"
 
 /* Rows that go across together. */
 #define PMN_ROWS_ACROSS 8

@@ -10,6 +10,7 @@
 #include "pmn_err.h"
 #include "pmn_file.h"
 #include "pmn_mem.h"
+#include "pmn_resample_rules.h"
 #include "pmn_sha256.h"
 
 #include <stdio.h>
@@ -45,6 +46,11 @@ enum {
   [PMN_OCL_ORB_MOMENTS] = ORB("moments"), [PMN_OCL_ORB_BLUR] = ORB("blur"), [PMN_OCL_ORB_BITS] = ORB("bits")
 #define PROJECT(work)                                                                                                  \
   [PMN_OCL_PROJECT] = {"project", CL12 " -DPMN_FP64=1" work}, [PMN_OCL_PROJECT_NARROW] = {"project", CL12 work}
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define RESAMPLE(name)                                                                                                 \
+  { "resample_" name, CL12 " -DPMN_WEIGHT_BITS=" TEXT(PMN_WEIGHT_BITS), .header = "resample" }
+#define RESAMPLE_KERNELS [PMN_OCL_RESAMPLE_PASS] = RESAMPLE("pass"), [PMN_OCL_RESAMPLE_NEAREST] = RESAMPLE("nearest")
 static const pmn_ocl_family families[] = {
     {.name = "vector",
         .line_local = 1,
@@ -59,6 +65,7 @@ static const pmn_ocl_family families[] = {
             PROJECT(" -DPMN_ITEMS=1 -DPMN_EACH=16"),
             ORB_KERNELS,
             SIFT_KERNELS,
+            RESAMPLE_KERNELS,
             ELEMENT_KERNELS}},
     {.name = "tile",
         .tiled = true,
@@ -74,6 +81,7 @@ static const pmn_ocl_family families[] = {
             PROJECT(" -DPMN_ITEMS=64 -DPMN_EACH=1"),
             ORB_KERNELS,
             SIFT_KERNELS,
+            RESAMPLE_KERNELS,
             ELEMENT_KERNELS}},
 };
 
