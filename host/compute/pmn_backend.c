@@ -117,13 +117,52 @@ done:
   return st;
 }
 
-pmn_status pmn_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err) {
+pmn_status pmn_network_resize(pmn_network *network, pmn_filter filter, bool *resizes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_device *device = network->device;
+  *resizes = false;
+  for (int32_t i = 0; i < PMN_NETWORK_SLOTS_MAX; i++) {
+    if (network->resizes || network->inputs[i] != NULL)
+      PMN_FAIL(err, PMN_STATUS_ARGUMENT, "who resizes pictures is decided once, before the first of them");
+  }
+  if (device->backend->network_resize == NULL) goto done;
+  pthread_mutex_lock(&device->lock);
+  st = device->backend->network_resize(network, filter, resizes, err);
+  pthread_mutex_unlock(&device->lock);
+  network->resizes = *resizes;
+done:
+  return st;
+}
+
+static pmn_status check_submit(const pmn_network *network, int32_t slot, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
   PMN_TRY(check_batch(network, n, err));
   PMN_TRY(check_slot(network, slot, false, err));
   if (network->inputs[slot] == NULL)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nobody has asked where the pictures of slot %d belong", slot);
+done:
+  return st;
+}
+
+pmn_status pmn_network_submit_pictures(
+    pmn_network *network, int32_t slot, const pmn_picture_size *sizes, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_device *device = network->device;
+  PMN_TRY(check_submit(network, slot, n, err));
+  if (!network->resizes)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pictures of their own sizes: this network does not resize");
+  pthread_mutex_lock(&device->lock);
+  st = device->backend->network_submit_pictures(network, slot, sizes, n, err);
+  pthread_mutex_unlock(&device->lock);
+  if (st == PMN_STATUS_OK) network->under_way[slot] = n;
+done:
+  return st;
+}
+
+pmn_status pmn_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_device *device = network->device;
+  PMN_TRY(check_submit(network, slot, n, err));
   if (device->backend->slots > 0) {
     pthread_mutex_lock(&device->lock);
     st = device->backend->network_submit(network, slot, n, err);

@@ -12,6 +12,7 @@
 
 #include "pmn_err.h"
 #include "pmn_program.h"
+#include "pmn_resample_rules.h"
 #include "pmn_vision.h"
 
 #include <pthread.h>
@@ -84,6 +85,10 @@ typedef struct pmn_backend {
   pmn_status (*network_collect)(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
   /* NULL: the networks of this backend do not project. */
   pmn_status (*network_project)(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
+  /* Both NULL: pictures are resized before they come. resize may leave *resizes as it is, false. */
+  pmn_status (*network_resize)(pmn_network *network, pmn_filter filter, bool *resizes, pmn_err *err);
+  pmn_status (*network_submit_pictures)(
+      pmn_network *network, int32_t slot, const pmn_picture_size *sizes, int32_t n, pmn_err *err);
   void (*network_destroy)(pmn_network *network);                      /* not NULL; batches may be under way */
   void (*network_times)(const pmn_network *network, double *seconds); /* NULL: this backend does not tell */
   pmn_status (*tune)(pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch,
@@ -115,6 +120,7 @@ struct pmn_network { /* set by pmn_network_create once the backend has made the 
   pmn_device *device;
   int32_t batch_max;
   size_t picture_bytes;                     /* of the input */
+  bool resizes;                             /* see pmn_network_resize */
   void *inputs[PMN_NETWORK_SLOTS_MAX];      /* NULL until asked for */
   int32_t under_way[PMN_NETWORK_SLOTS_MAX]; /* pictures of the batch in each slot; 0: none */
   double seconds;                           /* see pmn_network_seconds */
@@ -153,6 +159,17 @@ int32_t pmn_network_slots(const pmn_network *network);
 PMN_MUST_USE pmn_status pmn_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
 PMN_MUST_USE pmn_status pmn_network_collect(pmn_network *network, int32_t slot, float *output, pmn_err *err);
+/* Pictures that the device resizes, to the bits of pmn_resampler: asks whether it does, before the memory of any slot
+ * is asked for. *resizes false: everything stays as it is. Else the memory of a slot is for the pixels of pictures of
+ * any sizes for which pmn_resample_takes_raw, RGB, one after the other: PMN_RAW_PIXELS times as much. submit_pictures
+ * begins with n of them; sizes [n]. submit and run are there still, for pictures as the network sees them. opencl does
+ * it on GPUs, whose host has enough to do with decoding, and for networks of colour pictures in bytes;
+ * POMONA_RESIZE=device makes all devices do it, POMONA_RESIZE=host none: for tests, and to compare.
+ * Errors: PMN_STATUS_ARGUMENT (a size, or POMONA_RESIZE is neither; see above), PMN_STATUS_NO_MEMORY,
+ * PMN_STATUS_DEVICE. */
+PMN_MUST_USE pmn_status pmn_network_resize(pmn_network *network, pmn_filter filter, bool *resizes, pmn_err *err);
+PMN_MUST_USE pmn_status pmn_network_submit_pictures(
+    pmn_network *network, int32_t slot, const pmn_picture_size *sizes, int32_t n, pmn_err *err);
 /* Seconds that the device has worked on this network's batches, those under way left out. Where it works beside its
  * host they are those of the device's own clock. */
 double pmn_network_seconds(const pmn_network *network);

@@ -186,8 +186,8 @@ static void copied(void **unused) {
   }
 }
 
-/* Three batches are under way before the first is looked at, each larger than the one before: what they share grows
- * meanwhile. */
+/* Three batches are under way before the first is looked at, each larger than the one before and with its sizes: what
+ * they share grows meanwhile, and moves. */
 static void under_way(void **unused) {
   (void)unused;
   enum { BATCHES = 3 };
@@ -198,7 +198,8 @@ static void under_way(void **unused) {
     pmn_ocl_resampler *resampler = resampler_of(&to);
     for (int k = 0; k < BATCHES; k++) {
       batches[k].n = 7 + 20 * k;
-      for (int32_t i = 0; i < batches[k].n; i++) batches[k].sizes[i] = size_draw(&to);
+      for (int32_t i = 0; i < batches[k].n; i++)
+        batches[k].sizes[i] = k > 0 && i < batches[k - 1].n ? batches[k - 1].sizes[i] : size_draw(&to);
       batch_begin(&batches[k], &to);
     }
     for (int k = 0; k < BATCHES; k++) check_ok(batch_run(resampler, &batches[k], &err));

@@ -228,6 +228,9 @@ pmn_status pmn_ocl_network_run(pmn_network *network, const void *input, int32_t 
 enum { PMN_OCL_SLOTS = 3 }; /* one is filled, one computed, one on its way up or waiting to be collected */
 pmn_status pmn_ocl_network_input(pmn_network *network, int32_t slot, void **input, pmn_err *err);
 pmn_status pmn_ocl_network_submit(pmn_network *network, int32_t slot, int32_t n, pmn_err *err);
+pmn_status pmn_ocl_network_resize(pmn_network *network, pmn_filter filter, bool *resizes, pmn_err *err);
+pmn_status pmn_ocl_network_submit_pictures(
+    pmn_network *network, int32_t slot, const pmn_picture_size *sizes, int32_t n, pmn_err *err);
 pmn_status pmn_ocl_network_collect(pmn_network *network, int32_t slot, int32_t n, float *output, pmn_err *err);
 pmn_status pmn_ocl_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
 void pmn_ocl_network_destroy(pmn_network *network);

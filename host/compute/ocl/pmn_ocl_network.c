@@ -14,12 +14,16 @@
  *
  * Kernels index within a tensor by 32 bits and a driver limits the size of one buffer, so a network may take a batch in
  * slices of fewer pictures than the caller asked for; the caller sees no difference, neither in bits.
+ *
+ * Pictures may come in their own sizes: then they go up as they are, to a buffer beside that of the network's input,
+ * which the kernels of resampling fill before the network's own.
  */
-#include "pmn_ocl.h"
+#include "pmn_ocl_resample.h"
 
 #include "pmn_err.h"
 #include "pmn_mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Memory of the host that was made by the driver, and stays mapped. */
@@ -30,8 +34,10 @@ typedef struct pinned {
 
 /* One of a batch under way; the last one is of pmn_ocl_network_run, whose caller has memory of its own. */
 typedef struct slot {
-  cl_mem input;           /* [slice] pictures, on the device */
-  pinned pictures, rows;  /* [batch_max] */
+  cl_mem input;          /* [slice] pictures, on the device */
+  pinned pictures, rows; /* [batch_max] */
+  pmn_ocl_space raw;     /* pictures of their own sizes, on the device */
+  pmn_ocl_resample_batch resampling;
   cl_event started, done; /* of the kernels and of all; NULL while nothing is under way */
 } slot;
 
@@ -47,6 +53,9 @@ typedef struct ocl_network {
   pmn_ocl_launch projection; /* the last one, from the arena to projected; no kernel: there is none */
   cl_mem projected;          /* [slice, k + 1], of the batches in turn, as the arena is */
   slot slots[PMN_OCL_SLOTS + 1];
+  pmn_tensor input;             /* of the program */
+  bool bytes;                   /* that is what it takes */
+  pmn_ocl_resampler *resampler; /* NULL: pictures come as the network sees them */
 } ocl_network;
 
 pmn_status pmn_ocl_buffer_create(pmn_ocl_device *device, size_t count, size_t size, const void *host, const char *what,
@@ -99,6 +108,8 @@ static void slot_reset(const pmn_ocl_device *device, slot *s) {
   event_reset(&s->done);
   pinned_reset(device, &s->pictures);
   pinned_reset(device, &s->rows);
+  pmn_ocl_space_reset(&s->raw);
+  pmn_ocl_resample_batch_reset(&s->resampling);
   if (s->input != NULL) clReleaseMemObject(s->input);
   s->input = NULL;
 }
@@ -111,20 +122,36 @@ static void slot_abandon(const pmn_ocl_device *device, slot *s) {
   event_reset(&s->done);
 }
 
-/* Enqueues n pictures, no more than a slice, from `from` to `to`, which is done at s->done. What was under way in the
- * slot before may not be done yet. */
-static pmn_status slice_enqueue(ocl_network *network, slot *s, const char *from, int32_t n, float *to, pmn_err *err) {
+/* Room for pictures of their own sizes. Tables of the slice before may still be on their way from where those of this
+ * one will be. */
+static pmn_status raw_reserve(const ocl_network *network, slot *s, size_t bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = network->batch.device;
-  size_t input_bytes = (size_t)n * network->input_bytes, output_bytes = (size_t)n * network->output_size * sizeof *to;
+  if (s->done != NULL) PMN_OCL_TRY(device, clWaitForEvents(1, &s->done), "resizing pictures", err);
+  PMN_TRY(pmn_ocl_space_reserve(device, &s->raw, bytes, 1, "pictures", err));
+done:
+  return st;
+}
+
+/* Enqueues n pictures, no more than a slice, from `from` to `to`, which is done at s->done; `input_bytes` of them, of
+ * these sizes, or as the network sees them if that is NULL. What was under way in the slot before may not be done yet.
+ */
+static pmn_status slice_enqueue(ocl_network *network, slot *s, const char *from, size_t input_bytes,
+    const pmn_picture_size *sizes, int32_t n, float *to, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_ocl_device *device = network->batch.device;
+  size_t output_bytes = (size_t)n * network->output_size * sizeof *to;
   cl_event uploaded = NULL, computing = NULL;
+  if (sizes != NULL) PMN_TRY(raw_reserve(network, s, input_bytes, err));
   PMN_OCL_TRY(device,
-      clEnqueueWriteBuffer(device->uploads, s->input, CL_FALSE, 0, input_bytes, from, s->done != NULL,
-          s->done != NULL ? &s->done : NULL, &uploaded),
+      clEnqueueWriteBuffer(device->uploads, sizes != NULL ? s->raw.buffer : s->input, CL_FALSE, 0, input_bytes, from,
+          s->done != NULL, s->done != NULL ? &s->done : NULL, &uploaded),
       "uploading pictures", err);
   event_reset(&s->done);
   PMN_OCL_TRY(device, clFlush(device->uploads), "uploading pictures", err);
   PMN_OCL_TRY(device, clEnqueueBarrierWithWaitList(device->queue, 1, &uploaded, &computing), "a kernel", err);
+  if (sizes != NULL)
+    PMN_TRY(pmn_ocl_resampler_run(network->resampler, &s->resampling, sizes, n, s->raw.buffer, s->input, err));
   for (int32_t i = 0; i < network->launch_count; i++) {
     PMN_TRY(pmn_ocl_launch_run(&network->launches[i], device, s->input, n, err));
   }
@@ -145,15 +172,20 @@ done:
 }
 
 /* The same for a whole batch, slice after slice. After an error nothing of it is under way. */
-static pmn_status batch_enqueue(ocl_network *network, slot *s, const char *from, int32_t n, float *to, pmn_err *err) {
+static pmn_status batch_enqueue(ocl_network *network, slot *s, const char *from, const pmn_picture_size *sizes,
+    int32_t n, float *to, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = network->batch.device;
   int32_t slice = network->batch.slice;
   if (s->input == NULL)
     PMN_TRY(pmn_ocl_buffer_create(device, (size_t)slice, network->input_bytes, NULL, "pictures", &s->input, err));
   for (int32_t first = 0; first < n; first += slice) {
-    PMN_TRY(slice_enqueue(network, s, from + (size_t)first * network->input_bytes,
-        n - first < slice ? n - first : slice, to + (size_t)first * network->output_size, err));
+    int32_t count = n - first < slice ? n - first : slice;
+    size_t bytes = (size_t)count * network->input_bytes;
+    if (sizes != NULL) PMN_TRY(pmn_ocl_resampler_bytes(network->resampler, sizes + first, count, &bytes, err));
+    PMN_TRY(slice_enqueue(network, s, from, bytes, sizes != NULL ? sizes + first : NULL, count,
+        to + (size_t)first * network->output_size, err));
+    from += bytes;
   }
 done:
   if (st != PMN_STATUS_OK) slot_abandon(device, s);
@@ -184,7 +216,8 @@ pmn_status pmn_ocl_network_input(pmn_network *base, int32_t index, void **input,
   pmn_ocl_device *device = network->batch.device;
   slot *s = &network->slots[index];
   size_t most = (size_t)base->batch_max;
-  PMN_TRY(pinned_create(device, most, network->input_bytes, "pictures", &s->pictures, err));
+  size_t picture_bytes = network->input_bytes * (network->resampler != NULL ? PMN_RAW_PIXELS : 1);
+  PMN_TRY(pinned_create(device, most, picture_bytes, "pictures", &s->pictures, err));
   PMN_TRY(pinned_create(device, most, network->output_size * sizeof(float), "rows", &s->rows, err));
   *input = s->pictures.data;
 done:
@@ -195,7 +228,36 @@ done:
 pmn_status pmn_ocl_network_submit(pmn_network *base, int32_t index, int32_t n, pmn_err *err) {
   ocl_network *network = (ocl_network *)base;
   slot *s = &network->slots[index];
-  return batch_enqueue(network, s, s->pictures.data, n, s->rows.data, err);
+  return batch_enqueue(network, s, s->pictures.data, NULL, n, s->rows.data, err);
+}
+
+pmn_status pmn_ocl_network_resize(pmn_network *base, pmn_filter filter, bool *resizes, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  ocl_network *network = (ocl_network *)base;
+  pmn_ocl_device *device = network->batch.device;
+  const pmn_tensor *input = &network->input;
+  const char *asked = getenv("POMONA_RESIZE");
+  bool wanted = device->base.info.type == PMN_DEVICE_GPU;
+  if (asked != NULL && strcmp(asked, "device") != 0 && strcmp(asked, "host") != 0)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "POMONA_RESIZE is \"device\" or \"host\", not \"%s\"", asked);
+  if (asked != NULL) wanted = strcmp(asked, "device") == 0;
+  if (!wanted || !network->bytes || input->c != 3) goto done;
+  for (size_t i = 0; i < sizeof network->slots / sizeof *network->slots; i++)
+    pmn_ocl_resample_batch_init(&network->slots[i].resampling);
+  PMN_TRY(pmn_ocl_resampler_create(device, filter, input->w, input->h, &network->resampler, err));
+  /* What waits to be resized lies in one buffer, too. */
+  size_t fits = device->buffer_bytes_max / (PMN_RAW_PIXELS * network->input_bytes);
+  if (fits < (size_t)network->batch.slice) network->batch.slice = fits > 0 ? (int32_t)fits : 1;
+  *resizes = true;
+done:
+  return st;
+}
+
+pmn_status pmn_ocl_network_submit_pictures(
+    pmn_network *base, int32_t index, const pmn_picture_size *sizes, int32_t n, pmn_err *err) {
+  ocl_network *network = (ocl_network *)base;
+  slot *s = &network->slots[index];
+  return batch_enqueue(network, s, s->pictures.data, sizes, n, s->rows.data, err);
 }
 
 pmn_status pmn_ocl_network_collect(pmn_network *base, int32_t index, int32_t n, float *output, pmn_err *err) {
@@ -212,7 +274,7 @@ pmn_status pmn_ocl_network_run(pmn_network *base, const void *input, int32_t n, 
   ocl_network *network = (ocl_network *)base;
   slot *s = &network->slots[RUN_SLOT];
   double seconds;
-  pmn_status st = batch_enqueue(network, s, input, n, output, err);
+  pmn_status st = batch_enqueue(network, s, input, NULL, n, output, err);
   return st == PMN_STATUS_OK ? batch_wait(network, s, &seconds, err) : st;
 }
 
@@ -227,6 +289,7 @@ void pmn_ocl_network_destroy(pmn_network *base) {
     if (s->done != NULL) slot_abandon(device, s);
     slot_reset(device, s);
   }
+  pmn_ocl_resampler_destroy(network->resampler);
   for (int32_t i = 0; i < network->launch_count; i++) pmn_ocl_launch_reset(&network->launches[i]);
   pmn_ocl_launch_reset(&network->projection);
   if (network->projected != NULL) clReleaseMemObject(network->projected);
@@ -267,6 +330,8 @@ pmn_status pmn_ocl_network_create(
   program = &plan.program;
   const pmn_tensor *output = &program->tensors[program->output];
   network->launch_count = plan.launch_count;
+  network->input = program->tensors[program->input];
+  network->bytes = program->input_type == PMN_INPUT_U8;
   network->batch =
       (pmn_ocl_batch){.device = device, .program = program, .slice = slice_choose(device, program, batch_max)};
   size_t slice = (size_t)network->batch.slice;
