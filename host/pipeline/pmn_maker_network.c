@@ -1,4 +1,7 @@
-/* pmn_maker_network.c - rows that are what a network makes of pictures. */
+/* pmn_maker_network.c - rows that are what a network makes of pictures.
+ *
+ * A device that resizes gets pictures as they are, unless they are large: one that shrinks to a fraction of its bytes
+ * is resized by the feed, which costs the host less than sending it. */
 #include "pmn_maker.h"
 
 #include "pmn_mem.h"
@@ -9,13 +12,35 @@
 #include <jansson.h>
 #include <string.h>
 
+enum { SLOTS_MAX = PMN_MAKER_DEVICES_MAX * PMN_NETWORK_SLOTS_MAX };
+
 typedef struct network {
   pmn_maker maker;
   pmn_model *model;                             /* until the devices have its weights */
   pmn_network *networks[PMN_MAKER_DEVICES_MAX]; /* one a device; maker slot s is slot s / count of network s % count */
   int32_t count;
   size_t picture; /* bytes of one */
+  /* Where the device resizes: of each slot's next batch, sizes [batch_max] and bytes so far. */
+  pmn_picture_size *sizes[SLOTS_MAX];
+  size_t bytes[SLOTS_MAX];
+  bool resizes;
 } network;
+
+/* All devices are of one kind: they resize, or none does. */
+static pmn_status open_resizing(network *self, int32_t batch_max, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_prepare_options *prepare = &self->maker.prepare;
+  for (int32_t i = 0; i < self->count; i++)
+    PMN_TRY(pmn_network_resize(self->networks[i], prepare->filter, &self->resizes, err));
+  if (!self->resizes) goto done;
+  prepare->kind = PMN_PREPARE_RAW;
+  for (int32_t i = 0; i < self->maker.slots; i++) {
+    self->sizes[i] = pmn_alloc((size_t)batch_max, sizeof *self->sizes[i]);
+    if (self->sizes[i] == NULL) PMN_TRY(pmn_err_memory(err, (size_t)batch_max * sizeof *self->sizes[i], "a batch"));
+  }
+done:
+  return st;
+}
 
 static pmn_status open_network(
     pmn_maker *maker, pmn_device *const *devices, int32_t count, int32_t batch_max, pmn_err *err) {
@@ -29,6 +54,7 @@ static pmn_status open_network(
   pmn_model_destroy(self->model);
   self->model = NULL;
   maker->slots = count * pmn_network_slots(self->networks[0]);
+  PMN_TRY(open_resizing(self, batch_max, err));
 done:
   return st;
 }
@@ -37,13 +63,26 @@ static pmn_status put(pmn_maker *maker, int32_t slot, int32_t index, const pmn_p
   network *self = (network *)maker;
   void *pixels;
   pmn_status st = pmn_network_input(self->networks[slot % self->count], slot / self->count, &pixels, err);
-  if (st == PMN_STATUS_OK) memcpy((uint8_t *)pixels + (size_t)index * self->picture, picture->data, self->picture);
+  if (st != PMN_STATUS_OK) return st;
+  if (!self->resizes) {
+    memcpy((uint8_t *)pixels + (size_t)index * self->picture, picture->data, self->picture);
+    return st;
+  }
+  pmn_image image = pmn_prepared_rgb(picture->data);
+  size_t size = (size_t)image.width * (size_t)image.height * 3;
+  if (index == 0) self->bytes[slot] = 0;
+  memcpy((uint8_t *)pixels + self->bytes[slot], image.rgb, size);
+  self->bytes[slot] += size;
+  self->sizes[slot][index] = (pmn_picture_size){image.width, image.height};
   return st;
 }
 
 static pmn_status begin(pmn_maker *maker, int32_t slot, int32_t n, pmn_err *err) {
-  network *self = (network *)maker;
-  return pmn_network_submit(self->networks[slot % self->count], slot / self->count, n, err);
+  const network *self = (const network *)maker;
+  pmn_network *one = self->networks[slot % self->count];
+  int32_t its_slot = slot / self->count;
+  if (self->resizes) return pmn_network_submit_pictures(one, its_slot, self->sizes[slot], n, err);
+  return pmn_network_submit(one, its_slot, n, err);
 }
 
 static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows, pmn_err *err) {
@@ -77,6 +116,7 @@ static void destroy(pmn_maker *maker) {
   network *self = (network *)maker;
   for (int32_t i = 0; i < self->count; i++) pmn_network_destroy(self->networks[i]);
   pmn_model_destroy(self->model);
+  for (int32_t i = 0; i < SLOTS_MAX; i++) pmn_free(self->sizes[i]);
   pmn_free(self);
 }
 

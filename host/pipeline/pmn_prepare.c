@@ -33,7 +33,7 @@ pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *
       .descriptors = count > 0 ? (const uint8_t *)(keypoints + count) : NULL};
 }
 
-/* In front of the pixels of a plain picture. */
+/* In front of the pixels of a picture that has a size of its own. */
 typedef struct plain_size {
   int32_t width, height;
 } plain_size;
@@ -43,7 +43,13 @@ pmn_gray_picture pmn_prepared_gray(const void *data) {
   return (pmn_gray_picture){(const uint8_t *)(size + 1), size->width, size->height};
 }
 
+pmn_image pmn_prepared_rgb(const void *data) {
+  const plain_size *size = data;
+  return (pmn_image){size->width, size->height, (const uint8_t *)(size + 1)};
+}
+
 size_t pmn_prepare_bytes(const pmn_prepare_options *options) {
+  if (options->kind == PMN_PREPARE_RAW) return sizeof(plain_size) + PMN_RAW_PIXELS * pixel_count(options) * 3;
   if (options->kind == PMN_PREPARE_DESCRIBE) return (size_t)options->keypoints_max * keypoint_bytes(options);
   return pixel_count(options) * (options->kind == PMN_PREPARE_RGB ? 3 : 1);
 }
@@ -154,6 +160,25 @@ done:
   return st;
 }
 
+/* As it is, or resized: who takes it in knows which from its size. */
+static pmn_status make_raw(pmn_preparer *self, const pmn_image *image, pmn_buf *out, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_prepare_options *o = &self->options;
+  bool raw = pmn_resample_takes_raw(image->width, image->height, o->width, o->height);
+  plain_size size = {raw ? image->width : o->width, raw ? image->height : o->height};
+  size_t bytes = (size_t)size.width * (size_t)size.height * 3;
+  PMN_TRY(pmn_buf_append(out, &size, sizeof size, err));
+  if (raw) {
+    PMN_TRY(pmn_buf_append(out, image->rgb, bytes, err));
+    goto done;
+  }
+  PMN_TRY(pmn_buf_reserve(out, out->size + bytes, err));
+  PMN_TRY(pmn_resampler_run(self->resampler, image, (uint8_t *)out->data + out->size, err));
+  out->size += bytes;
+done:
+  return st;
+}
+
 pmn_status pmn_preparer_run(
     pmn_preparer *preparer, const pmn_image *image, pmn_buf *out, const char **stage, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -163,6 +188,7 @@ pmn_status pmn_preparer_run(
   pmn_buf_clear(out);
   pmn_prepare_kind kind = preparer->options.kind;
   if (kind == PMN_PREPARE_DESCRIBE || kind == PMN_PREPARE_PLAIN) return describe(preparer, image, out, stage, err);
+  if (kind == PMN_PREPARE_RAW) return make_raw(preparer, image, out, err);
   PMN_TRY(pmn_buf_reserve(out, size, err));
   if (kind == PMN_PREPARE_GRAY) {
     PMN_TRY(make_gray(preparer, image, &gray, err));

@@ -10,6 +10,7 @@
 
 typedef enum pmn_prepare_kind {
   PMN_PREPARE_RGB,      /* [height, width, 3] bytes, resized */
+  PMN_PREPARE_RAW,      /* the same as it is, if pmn_resample_takes_raw, else resized: see pmn_prepared_rgb */
   PMN_PREPARE_GRAY,     /* [height, width] bytes, grey first and then resized */
   PMN_PREPARE_DESCRIBE, /* keypoints of the grey picture and their descriptors: see pmn_prepared_view */
   PMN_PREPARE_PLAIN     /* the grey picture that would have been described: see pmn_prepared_gray */
@@ -30,6 +31,9 @@ size_t pmn_prepare_bytes(const pmn_prepare_options *options);
 
 /* What PMN_PREPARE_DESCRIBE has made of a picture; views into `data`. */
 pmn_described pmn_prepared_view(const pmn_prepare_options *options, const void *data, size_t size);
+
+/* What PMN_PREPARE_RAW has made of it; a view into `data`. */
+pmn_image pmn_prepared_rgb(const void *data);
 
 /* What PMN_PREPARE_PLAIN has made of it; a view into `data`. */
 pmn_gray_picture pmn_prepared_gray(const void *data);
