@@ -194,8 +194,8 @@ pmn_status pmn_network_project(pmn_network *network, const pmn_linear_map *map, 
   *taken = false;
   if (device->backend->network_project == NULL) return PMN_STATUS_OK;
   for (int32_t i = 0; i < PMN_NETWORK_SLOTS_MAX; i++) {
-    if (network->inputs[i] != NULL)
-      return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "a projection for a network that has begun already");
+    if (network->under_way[i] > 0)
+      return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "a projection while a batch is under way");
   }
   pthread_mutex_lock(&device->lock);
   pmn_status st = device->backend->network_project(network, map, taken, err);

@@ -178,8 +178,8 @@ double pmn_network_seconds(const pmn_network *network);
  * to fp32 at the end and infinite where that ends, then 1 if a feature is NaN or infinite (y is undefined then), else
  * 0. fp64 accuracy where the device has fp64, else fp32 with an error bound (kernels/project.cl). Not taken: the
  * backend cannot, or the map is too large or beyond the numbers of the device; nothing has changed. Once for a network;
- * the map is borrowed for the call. PMN_STATUS_ARGUMENT: d is not the size of the program's output, or the network has
- * begun: pmn_network_input was called. */
+ * the map is borrowed for the call. PMN_STATUS_ARGUMENT: d is not the size of the program's output, or a batch is under
+ * way. */
 PMN_MUST_USE pmn_status pmn_network_project(pmn_network *network, const pmn_linear_map *map, bool *taken, pmn_err *err);
 
 void pmn_network_destroy(pmn_network *network); /* batches under way are lost; NULL is fine */

@@ -26,8 +26,57 @@ typedef struct network {
   bool resizes;
 } network;
 
+/* A picture of noise: into `input` as it is, into `resized` by the host. */
+static pmn_status make_probe(
+    pmn_resampler *host, pmn_picture_size size, uint32_t *state, uint8_t *input, uint8_t *resized, pmn_err *err) {
+  size_t bytes = (size_t)size.width * (size_t)size.height * 3;
+  for (size_t i = 0; i < bytes; i++) {
+    *state = *state * 1664525u + 1013904223u; /* Numerical Recipes, 2nd ed., section 7.1 */
+    input[i] = (uint8_t)(*state >> 24);
+  }
+  return pmn_resampler_run(host, &(pmn_image){size.width, size.height, input}, resized, err);
+}
+
+/* Drivers do miscompile kernels: pictures that need either order of passes must give the rows that they give when the
+ * host resizes them, to the bit. */
+static pmn_status check_resizing(
+    const network *self, pmn_network *one, const pmn_device *device, int32_t batch_max, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_prepare_options *prepare = &self->maker.prepare;
+  int32_t w = prepare->width, h = prepare->height;
+  const pmn_picture_size sizes[] = {{w + w / 2, h / 2 + 1}, {w / 2 + 1, h + h / 2}, {2 * w - 1, 2 * h - 1}};
+  int32_t n = batch_max < 3 ? batch_max : 3;
+  size_t row = (size_t)self->maker.width, at = 0;
+  uint32_t state = 1;
+  void *input;
+  pmn_resampler *host = NULL;
+  float *rows = pmn_alloc(2 * (size_t)n * row, sizeof *rows);
+  uint8_t *resized = pmn_alloc((size_t)n, self->picture);
+  if (rows == NULL || resized == NULL) PMN_TRY(pmn_err_memory(err, self->picture, "the check of a device"));
+  PMN_TRY(pmn_resampler_create(prepare->filter, w, h, &host, err));
+  PMN_TRY(pmn_network_input(one, 0, &input, err));
+  for (int32_t i = 0; i < n; i++) {
+    PMN_TRY(make_probe(host, sizes[i], &state, (uint8_t *)input + at, resized + (size_t)i * self->picture, err));
+    at += (size_t)sizes[i].width * (size_t)sizes[i].height * 3;
+  }
+  PMN_TRY(pmn_network_submit_pictures(one, 0, sizes, n, err));
+  PMN_TRY(pmn_network_collect(one, 0, rows, err));
+  PMN_TRY(pmn_network_run(one, resized, n, rows + (size_t)n * row, err));
+  if (memcmp(rows, rows + (size_t)n * row, (size_t)n * row * sizeof *rows) != 0) {
+    PMN_FAIL(err, PMN_STATUS_DEVICE,
+        "%s (%s) computes wrong: pictures that it resizes give other features than those resized here; choose another "
+        "--device or --backend cpu",
+        device->info.name, device->info.driver);
+  }
+done:
+  pmn_resampler_destroy(host);
+  pmn_free(rows);
+  pmn_free(resized);
+  return st;
+}
+
 /* All devices are of one kind: they resize, or none does. */
-static pmn_status open_resizing(network *self, int32_t batch_max, pmn_err *err) {
+static pmn_status open_resizing(network *self, pmn_device *const *devices, int32_t batch_max, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_prepare_options *prepare = &self->maker.prepare;
   for (int32_t i = 0; i < self->count; i++)
@@ -38,6 +87,8 @@ static pmn_status open_resizing(network *self, int32_t batch_max, pmn_err *err) 
     self->sizes[i] = pmn_alloc((size_t)batch_max, sizeof *self->sizes[i]);
     if (self->sizes[i] == NULL) PMN_TRY(pmn_err_memory(err, (size_t)batch_max * sizeof *self->sizes[i], "a batch"));
   }
+  for (int32_t i = 0; i < self->count; i++)
+    PMN_TRY(check_resizing(self, self->networks[i], devices[i], batch_max, err));
 done:
   return st;
 }
@@ -54,7 +105,7 @@ static pmn_status open_network(
   pmn_model_destroy(self->model);
   self->model = NULL;
   maker->slots = count * pmn_network_slots(self->networks[0]);
-  PMN_TRY(open_resizing(self, batch_max, err));
+  PMN_TRY(open_resizing(self, devices, batch_max, err));
 done:
   return st;
 }

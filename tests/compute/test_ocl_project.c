@@ -299,14 +299,25 @@ static void rows_do_not_depend_on_the_slot(void **state) {
       check_ok(pmn_network_collect(network, slot, part, &err));
       assert_memory_equal(part, whole + slot * (K + 1), (size_t)(N - slot) * (K + 1) * sizeof *part);
     }
-    free(whole);
-    free(part);
     pmn_network_destroy(network);
+    /* A network that has made rows before projects the next ones, k larger than d or not; but none under way. */
     void *input;
+    float features[D];
     network = network_create(device, D, N);
     check_ok(pmn_network_input(network, 1, &input, &err));
-    check_fails(pmn_network_project(network, &p.map, &taken, &err), PMN_STATUS_ARGUMENT, "has begun");
+    memcpy(input, p.x, D * sizeof(float));
+    check_ok(pmn_network_submit(network, 1, 1, &err));
+    check_fails(pmn_network_project(network, &p.map, &taken, &err), PMN_STATUS_ARGUMENT, "under way");
+    check_ok(pmn_network_collect(network, 1, features, &err));
+    check_ok(pmn_network_project(network, &p.map, &taken, &err));
+    assert_true(taken);
+    memcpy(input, p.x, (size_t)N * D * sizeof(float));
+    check_ok(pmn_network_submit(network, 1, N, &err));
+    check_ok(pmn_network_collect(network, 1, part, &err));
+    assert_memory_equal(part, whole, (size_t)N * (K + 1) * sizeof *part);
     pmn_network_destroy(network);
+    free(whole);
+    free(part);
     pmn_device_close(device);
   }
   problem_destroy(&p);

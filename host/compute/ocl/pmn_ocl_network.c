@@ -377,6 +377,12 @@ pmn_status pmn_ocl_network_project(pmn_network *base, const pmn_linear_map *map,
   network->output_at = 0;
   network->output_size = width;
   *taken = true;
+  for (int32_t i = 0; i < PMN_OCL_SLOTS; i++) {
+    slot *s = &network->slots[i];
+    if (s->rows.data == NULL) continue;
+    pinned_reset(device, &s->rows);
+    PMN_TRY(pinned_create(device, (size_t)base->batch_max, width * sizeof(float), "rows", &s->rows, err));
+  }
 done:
   if (!*taken) {
     pmn_ocl_launch_reset(&projection);
