@@ -161,7 +161,7 @@ pmn_status pmn_ocl_resampler_create(pmn_ocl_device *device, pmn_filter filter, i
   self->filter = filter;
   PMN_TRY(direction_init(&self->across, width, err));
   PMN_TRY(direction_init(&self->down, height, err));
-  PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, &self->kernel, err));
+  PMN_TRY(pmn_ocl_kernel_create(device, id, PMN_ACTIVATION_NONE, NULL, &self->kernel, err));
   *resampler = self;
   self = NULL;
 done:
