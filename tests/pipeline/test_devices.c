@@ -51,6 +51,25 @@ static void one_table(void **state) {
   }
 }
 
+/* Each of them has the saved projection. */
+static void projected(void **state) {
+  (void)state;
+  need_devices();
+  char projection[512];
+  snprintf(projection, sizeof projection, "%s", in_folder("x.projection"));
+  pmn_extract_options options = shared("fit.csv", 32, 0, NULL, 0);
+  options.statistics = (pmn_statistics){.with_mean = true, .with_std = true, .pca_components = 3};
+  options.statistics.save_projection = projection;
+  (void)extract_counts(&options);
+  for (int two = 0; two < 2; two++) {
+    options = shared(two ? "two.csv" : "one.csv", 2, 0, &(int32_t){1}, (size_t)two);
+    options.statistics.projection = projection;
+    assert_int_equal(extract_counts(&options).width, 3);
+    assert_non_null(strstr(seen.text, "the device projects"));
+  }
+  check_same_file(in_folder("two.csv"), in_folder("one.csv"));
+}
+
 /* Begun on one device, ended on two. */
 static void resumed(void **state) {
   (void)state;
@@ -106,6 +125,7 @@ static void refusals(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       in_fresh_folder(one_table),
+      in_fresh_folder(projected),
       in_fresh_folder(resumed),
       in_fresh_folder(refusals),
   };
