@@ -94,6 +94,40 @@ typedef struct pmn_device_info {
  * No OpenCL platform is no error: only "cpu" is listed. Errors: PMN_STATUS_NO_MEMORY, PMN_STATUS_DEVICE. */
 PMN_API PMN_MUST_USE pmn_status pmn_devices_list(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
 
+/* Options of pmn_doctor. Start from PMN_DOCTOR_OPTIONS_INIT. */
+typedef struct pmn_doctor_options {
+  size_t struct_size; /* set by the INIT macro */
+  /* Probes may hang with a driver that does, so each runs in a process of its own: this program with the arguments
+   * doctor-probe, NAME and DEVICE, which must call pmn_doctor_probe and exit with 0 for PMN_STATUS_OK, else print the
+   * message and exit with another code. NULL: no probes. */
+  const char *probe_program;
+  double probe_seconds; /* a child that takes longer is killed; 0: 60 */
+} pmn_doctor_options;
+#define PMN_DOCTOR_OPTIONS_INIT                                                                                        \
+  { .struct_size = sizeof(pmn_doctor_options) }
+
+typedef struct pmn_fact {
+  const char *section; /* "program", "processor", "OpenCL", "device 0" and so on, "advice" */
+  const char *name, *value;
+} pmn_fact;
+
+typedef struct pmn_diagnosis pmn_diagnosis;
+
+/* Examines this machine: program, processor, OpenCL's drivers, and every OpenCL device: what it is, probes, the check
+ * against the reference, launch and copy rates. Takes seconds, a minute where kernels must be compiled. A device that
+ * fails is a fact, not an error. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_DEVICE (the probe program cannot be started),
+ * PMN_STATUS_NO_MEMORY. */
+PMN_API PMN_MUST_USE pmn_status pmn_doctor(
+    const pmn_doctor_options *options, pmn_diagnosis **diagnosis, pmn_err *err);
+PMN_API const pmn_fact *pmn_diagnosis_facts(const pmn_diagnosis *diagnosis, int32_t *count);
+/* Every device that is there is right; true also where there is none. */
+PMN_API bool pmn_diagnosis_healthy(const pmn_diagnosis *diagnosis);
+PMN_API const char *pmn_diagnosis_record(const pmn_diagnosis *diagnosis); /* all of it as JSON */
+PMN_API void pmn_diagnosis_destroy(pmn_diagnosis *diagnosis);
+
+/* One probe, in this process; for the child of pmn_doctor alone. PMN_STATUS_DEVICE with the reason if it fails. */
+PMN_API PMN_MUST_USE pmn_status pmn_doctor_probe(const char *name, int32_t device, pmn_err *err);
+
 /* --------------------------------------------------------------------------------------------------- networks -- */
 
 /* A network that can be named. Texts live as long as the program. */

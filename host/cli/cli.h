@@ -29,6 +29,8 @@ int cmd_merge(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_doctor_probe(int argc, char **argv); /* the child of the doctor */
 int cmd_models(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_tune(int argc, char **argv);

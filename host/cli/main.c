@@ -22,6 +22,7 @@ static const struct {
     {"weights", "fetch, verify and convert the weights of networks", cmd_weights},
     {"tune", "the fastest kernels for a network on a device, found and kept", cmd_tune},
     {"devices", "what this machine can compute with", cmd_devices},
+    {"doctor", "what this machine offers and lacks, device by device", cmd_doctor},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -57,6 +58,7 @@ int main(int argc, char **argv) {
     printf("pomona %s\n", pmn_version());
     return finish(EXIT_ALL_ROWS);
   }
+  if (strcmp(name, "doctor-probe") == 0) return finish(cmd_doctor_probe(argc - 1, argv + 1));
   for (int i = 0; i < COMMAND_COUNT; i++) {
     if (strcmp(name, commands[i].name) == 0) return finish(commands[i].run(argc - 1, argv + 1));
   }
