@@ -1,7 +1,7 @@
 /* pmn_doctor.c - what a machine offers Pomona, and what it lacks: pmn_doctor of pomona.h.
  *
  * A diagnosis is a list of facts, section by section. What is wrong with one device is a fact of that device and ends
- * nothing; only memory that cannot be had is an error.
+ * nothing; only a diagnosis that cannot be kept in memory is an error.
  */
 #include "pmn_doctor.h"
 
@@ -132,10 +132,9 @@ done:
 
 /* -------------------------------------------------------------------------------------------------- devices -- */
 
-/* An error of the device is told as a fact; want of memory ends the diagnosis. */
+/* An error of the device is told as a fact; want of its memory, too: others may have taken it. */
 static pmn_status tell_failure(pmn_diagnosis *self, const char *name, pmn_status st, const pmn_err *why, pmn_err *err) {
   if (st == PMN_STATUS_OK) return st;
-  if (st == PMN_STATUS_NO_MEMORY) return pmn_err_set(err, st, why->foreign, "%s", why->message);
   self->healthy = false;
   return say(self, err, name, "fails: %s", why->message);
 }
