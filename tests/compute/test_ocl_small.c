@@ -1,29 +1,32 @@
-/* test_ocl_small.c - every kernel of both families at least once, on as little as makes it do all it does.
+/* test_ocl_small.c - every kernel of SIFT and ORB at least once, on as little as makes it do all it does.
  *
- * A second under a driver; minutes under an interpreter of kernels, which is what this is for: scripts/oclgrind.sh runs
- * it there and fails when a kernel of kernels/ was not launched. The other tests are the ones that go into sizes.
- * No OpenCL device is a visible skip.
+ * For an interpreter of kernels: scripts/oclgrind.sh runs it there, and of test_compute single cases. The other tests
+ * are the ones that go into sizes. No OpenCL device is a visible skip.
  */
 #include "check.h"
 
 #include "made_up.h"
 #include "pmn_backend.h"
 #include "pmn_ocl.h"
-#include "pmn_selfcheck.h"
 
-static pmn_device *open_family(const char *family) {
-  pmn_err err = PMN_ERR_INIT;
-  pmn_device *device;
-  const pmn_device_options options = {.index = -1, .threads = 1, .isa = family};
-  check_ok(pmn_device_open(pmn_backend_find("opencl"), &options, &device, &err));
-  return device;
+/* Stands in front of the driver's: oclgrind 21.10 does not know that a copy initialises what it writes. */
+cl_int clEnqueueCopyBuffer(cl_command_queue queue, cl_mem from, cl_mem to, size_t from_offset, size_t to_offset,
+    size_t size, cl_uint count, const cl_event *list, cl_event *event) {
+  void *bytes = malloc(size);
+  assert_true(bytes != NULL && count == 0 && list == NULL && event == NULL);
+  cl_int code = clEnqueueReadBuffer(queue, from, CL_TRUE, from_offset, size, bytes, 0, NULL, NULL);
+  if (code == CL_SUCCESS) {
+    code = clEnqueueWriteBuffer(queue, to, CL_TRUE, to_offset, size, bytes, 0, NULL, NULL);
+  }
+  free(bytes);
+  return code;
 }
 
 /* The device's keypoints of two pictures of different sizes are the host's: to the bit if it rounds as IEEE says, which
  * ORB does not ask for, else as many. */
-static void describe(pmn_device *device, pmn_descriptor_kind kind, int width, int height, int smooth) {
+static void describe(pmn_device *device, pmn_descriptor_kind kind, int width, int height) {
   pmn_err err = PMN_ERR_INIT;
-  uint8_t *gray = made_up(width, height, smooth, 7), *other = made_up(height, width, smooth, 8);
+  uint8_t *gray = made_up(width, height, 1, 7), *other = made_up(height, width, 1, 8);
   const pmn_gray_picture pictures[] = {{gray, width, height}, {other, height, width}};
   pmn_described found[2], expected;
   pmn_device_describer *describer;
@@ -36,7 +39,6 @@ static void describe(pmn_device *device, pmn_descriptor_kind kind, int width, in
   for (int i = 0; i < 2; i++) {
     const pmn_gray_picture *p = &pictures[i];
     check_ok(pmn_describer_run(host, p->gray, p->width, p->height, &expected, &err));
-    print_message("%s: %d keypoints\n", pmn_descriptor_name(kind), expected.count);
     assert_true(expected.count > 3);
     assert_int_equal(found[i].count, expected.count);
     if (!exact) continue;
@@ -50,31 +52,29 @@ static void describe(pmn_device *device, pmn_descriptor_kind kind, int width, in
   free(other);
 }
 
-static void check_family(const char *family) {
+static void describe_by(const char *family, pmn_descriptor_kind kind, int width, int height) {
   pmn_err err = PMN_ERR_INIT;
-  bool cached;
-  double ratio;
-  pmn_device *device = open_family(family);
-  check_ok(pmn_selfcheck_run(device, &cached, &ratio, &err));
-  print_message("%s: %s, error %.4f of its bound%s\n", family, device->info.name, ratio, cached ? ", from before" : "");
-  assert_true(ratio < 1.0);
-  describe(device, PMN_DESCRIPTOR_ORB, 80, 72, 1);
-  describe(device, PMN_DESCRIPTOR_SIFT, 24, 20, 1);
+  pmn_device *device;
+  const pmn_device_options options = {.index = -1, .threads = 1, .isa = family};
+  check_ok(pmn_device_open(pmn_backend_find("opencl"), &options, &device, &err));
+  describe(device, kind, width, height);
   pmn_device_close(device);
 }
 
-static void vector(void **state) {
+static void orb(void **state) {
   (void)state;
-  check_family("vector");
+  describe_by("vector", PMN_DESCRIPTOR_ORB, 84, 78);
+  describe_by("tile", PMN_DESCRIPTOR_ORB, 84, 78);
 }
 
-static void tile(void **state) {
+static void sift(void **state) {
   (void)state;
-  check_family("tile");
+  describe_by("vector", PMN_DESCRIPTOR_SIFT, 24, 20);
+  describe_by("tile", PMN_DESCRIPTOR_SIFT, 24, 20);
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(vector), cmocka_unit_test(tile)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(orb), cmocka_unit_test(sift)};
   pmn_device_info info;
   int32_t count = 0;
   if (pmn_backend_find("opencl")->devices(&info, 1, &count, NULL) != PMN_STATUS_OK || count == 0) return 77;
