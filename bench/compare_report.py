@@ -6,7 +6,10 @@ import platform
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NO_GPU = "Nothing here has been measured on a GPU: every figure is of the processor named above."
+NO_GPU = (
+    "No GPU has ever been measured: every figure here is of the processor named above. "
+    "`bench/gpu.sh` is written and waits for a card."
+)
 
 
 def output_of(*command):
