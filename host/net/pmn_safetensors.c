@@ -1,7 +1,9 @@
 /* pmn_safetensors.c - see pmn_safetensors.h. JSON by jansson, which refuses bad UTF-8, duplicate keys and deep nesting.
  */
+#define _GNU_SOURCE /* memmem */
 #include "pmn_safetensors.h"
 
+#include "pmn_digest.h"
 #include "pmn_mem.h"
 
 #include <errno.h>
@@ -23,7 +25,7 @@ struct pmn_safetensors {
 
 /* 160 bytes for each of as many tensors as we take. Parsed JSON can need 75 times the memory of its text, so the
  * format's own limit of 100 MB would let a file of that size ask for 7 GB. */
-enum { HEADER_MAX = 160 * PMN_TENSOR_COUNT_MAX };
+enum { HEADER_MAX = 160 * PMN_TENSOR_COUNT_MAX, HASH_BLOCK = 1 << 17 };
 
 static const char metadata_key[] = "__metadata__";
 
@@ -245,6 +247,34 @@ done:
 pmn_status pmn_safetensors_read(
     const pmn_safetensors *file, const pmn_weight *tensor, size_t from, void *bytes, size_t size, pmn_err *err) {
   return read_at(file, file->data_begin + tensor->offset + from, bytes, size, err);
+}
+
+pmn_status pmn_safetensors_hash(
+    const pmn_safetensors *file, const char *blank, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  size_t buffer_size = file->data_begin > HASH_BLOCK ? file->data_begin : HASH_BLOCK, data_size = 0;
+  pmn_digest *digest = pmn_digest_create(false);
+  char *buffer = pmn_alloc(buffer_size, 1);
+  if (digest == NULL || buffer == NULL) {
+    st = pmn_err_memory(err, buffer_size, "the hash of a file");
+    goto done;
+  }
+  PMN_TRY(read_at(file, 0, buffer, file->data_begin, err));
+  char *found = memmem(buffer, file->data_begin, blank, strlen(blank));
+  if (found != NULL) memset(found, '0', strlen(blank));
+  bool good = pmn_digest_update(digest, buffer, file->data_begin);
+  for (size_t i = 0; i < file->count; i++) data_size += file->tensors[i].size; /* there are no holes */
+  for (size_t at = 0; good && at < data_size; at += buffer_size) {
+    size_t size = data_size - at < buffer_size ? data_size - at : buffer_size;
+    PMN_TRY(read_at(file, file->data_begin + at, buffer, size, err));
+    good = pmn_digest_update(digest, buffer, size);
+  }
+  if (!good || !pmn_digest_finish(digest, NULL, sha256))
+    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute the hash of %s", file->origin);
+done:
+  pmn_digest_destroy(digest);
+  pmn_free(buffer);
+  return st;
 }
 
 /* A few hundred tensors, each looked up once: in order of data, a plain search is fast enough. */

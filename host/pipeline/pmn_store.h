@@ -1,11 +1,9 @@
 /* pmn_store.h - what is kept of a run's statistics: projections to be used on other rows, moments to be merged.
  *
- * Both are safetensors files of F64 tensors; "__metadata__" holds "format" (pomona.projection or pomona.moments),
- * "version" of the format, "pomona" and "record", a JSON text with the scalars and, under "features", where the columns
- * come from. A projection has mean, shift, scale [d], explained_variance, explained_ratio [k], spectrum and, if k > 0,
- * components [k, d]; moments have origin, offset (their sum is the mean), squares [d] and, with a covariance, m2 [d,
- * d], of which the upper triangle counts. What could not be read again is not written; nothing that is read is believed
- * unchecked.
+ * Both are files of pmn_store_file.h. A projection has mean, shift, scale [d], explained_variance, explained_ratio [k],
+ * spectrum and, if k > 0, components [k, d]; moments have origin, offset (their sum is the mean), squares [d] and, with
+ * a covariance, m2 [d, d], of which the upper triangle counts. What could not be read again is not written; nothing
+ * that is read is believed unchecked.
  *
  * `features` is always the text of a JSON object.
  */

@@ -2,12 +2,14 @@
  *
  * Workload: projections of kilobytes to some hundred megabytes; moments of 1280 columns (13 MB) to 25,088 (5 GB). So a
  * matrix is written row by row from where it lies, with zeros made up below its diagonal, and read row by row straight
- * into its place. Files are read by pread, not mapped: one that is cut short by somebody else while we read it is then
+ * into its place. The hash stands in the header, before what it is of: all bytes pass twice, first through the hash.
+ * Files are read by pread, not mapped: one that is cut short by somebody else while we read it is then
  * an error and not a SIGBUS.
  *
  * jansson takes memory of its own; a value that it could not make is NULL, and whoever is given one gives NULL back. */
 #include "pmn_store_file.h"
 
+#include "pmn_digest.h"
 #include "pmn_json.h"
 #include "pmn_mem.h"
 #include "pmn_text.h"
@@ -78,15 +80,19 @@ static json_t *entry_json(const pmn_store_tensor *t, json_int_t *offset) {
   return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F64", "shape", shape, "data_offsets", begin, *offset);
 }
 
-/* The header's text, to be freed with pmn_free; NULL when memory cannot be had. */
+/* Where the hash is going to be. */
+static const char no_hash[] = "0000000000000000000000000000000000000000000000000000000000000000";
+_Static_assert(sizeof no_hash == PMN_SHA256_HEX_SIZE, "as many digits");
+
+/* The header's text with no_hash, to be freed with pmn_free; NULL when memory cannot be had. */
 static char *print_header(pmn_store_kind kind, const json_t *record, const pmn_store_tensor *tensors, int32_t count) {
   char version[16];
   json_int_t offset = 0;
   char *record_text = pmn_store_text(record), *text = NULL;
   snprintf(version, sizeof version, "%d", VERSION);
   if (record_text == NULL) return NULL;
-  json_t *header = json_pack("{s:{s:s, s:s, s:s, s:s}}", "__metadata__", "format", kinds[kind].format, "version",
-      version, "pomona", pmn_version(), "record", record_text);
+  json_t *header = json_pack("{s:{s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "sha256", no_hash, "format",
+      kinds[kind].format, "version", version, "pomona", pmn_version(), "record", record_text);
   bool good = header != NULL;
   for (int32_t i = 0; good && i < count; i++) {
     good = json_object_set_new(header, tensors[i].name, entry_json(&tensors[i], &offset)) == 0;
@@ -99,21 +105,34 @@ static char *print_header(pmn_store_kind kind, const json_t *record, const pmn_s
 
 /* ------------------------------------------------------------------------------------------------------ write -- */
 
+/* Through the hash, or to the file. */
+typedef struct stream {
+  const char *path;
+  pmn_digest *digest;
+  pmn_outfile *out; /* NULL: not yet */
+} stream;
+
+static pmn_status put(const stream *to, const void *bytes, size_t size, pmn_err *err) {
+  if (to->out != NULL) return pmn_outfile_write(to->out, bytes, size, err);
+  if (size == 0 || pmn_digest_update(to->digest, bytes, size)) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_NO_MEMORY, 0, "libcrypto could not compute the hash of %s", to->path);
+}
+
 /* A header of text, padded so that the data begin at a multiple of ALIGNMENT. */
-static pmn_status write_header(pmn_outfile *out, const char *text, pmn_err *err) {
+static pmn_status put_header(const stream *to, const char *text, pmn_err *err) {
   static const char spaces[ALIGNMENT] = "                                                                ";
   pmn_status st = PMN_STATUS_OK;
   unsigned char length[8];
   size_t size = strlen(text), padding = ALIGNMENT - 1 - (size + sizeof length + ALIGNMENT - 1) % ALIGNMENT;
   for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)(size + padding) >> 8 * i);
-  PMN_TRY(pmn_outfile_write(out, length, sizeof length, err));
-  PMN_TRY(pmn_outfile_write(out, text, size, err));
-  PMN_TRY(pmn_outfile_write(out, spaces, padding, err));
+  PMN_TRY(put(to, length, sizeof length, err));
+  PMN_TRY(put(to, text, size, err));
+  PMN_TRY(put(to, spaces, padding, err));
 done:
   return st;
 }
 
-static pmn_status write_tensor(pmn_outfile *out, const pmn_store_tensor *t, pmn_err *err) {
+static pmn_status put_tensor(const stream *to, const pmn_store_tensor *t, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t columns = (size_t)t->columns;
   double *zeros = t->triangle ? pmn_calloc(columns, sizeof *zeros) : NULL;
@@ -121,12 +140,19 @@ static pmn_status write_tensor(pmn_outfile *out, const pmn_store_tensor *t, pmn_
   for (size_t row = 0; columns > 0 && row < (size_t)row_count(t); row++) {
     size_t below = t->triangle ? row : 0, first = row * columns + below;
     const double *values = t->values + first;
-    PMN_TRY(check_values(pmn_outfile_path(out), t, first, values, columns - below, PMN_STATUS_ARGUMENT, err));
-    PMN_TRY(pmn_outfile_write(out, zeros, below * sizeof *zeros, err));
-    PMN_TRY(pmn_outfile_write(out, values, (columns - below) * sizeof *values, err));
+    PMN_TRY(check_values(to->path, t, first, values, columns - below, PMN_STATUS_ARGUMENT, err));
+    PMN_TRY(put(to, zeros, below * sizeof *zeros, err));
+    PMN_TRY(put(to, values, (columns - below) * sizeof *values, err));
   }
 done:
   pmn_free(zeros);
+  return st;
+}
+
+static pmn_status put_all(
+    const stream *to, const char *header, const pmn_store_tensor *tensors, int32_t count, pmn_err *err) {
+  pmn_status st = put_header(to, header, err);
+  for (int32_t i = 0; i < count && st == PMN_STATUS_OK; i++) st = put_tensor(to, &tensors[i], err);
   return st;
 }
 
@@ -135,19 +161,26 @@ pmn_status pmn_store_write(const char *path, bool overwrite, pmn_store_kind kind
     const pmn_store_tensor *tensors, int32_t count, pmn_outfile **file, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_outfile *out = NULL;
+  char sha256[PMN_SHA256_HEX_SIZE];
   char *header = print_header(kind, record, tensors, count);
-  if (header == NULL) {
+  stream to = {.path = path, .digest = pmn_digest_create(false)};
+  if (header == NULL || to.digest == NULL) {
     st = pmn_err_memory(err, sizeof *tensors * (size_t)count, "the header of a file");
     goto done;
   }
   PMN_TRY(pmn_outfile_create(NULL, path, "", overwrite, &out, err));
-  PMN_TRY(write_header(out, header, err));
-  for (int32_t i = 0; i < count; i++) PMN_TRY(write_tensor(out, &tensors[i], err));
+  PMN_TRY(put_all(&to, header, tensors, count, err));
+  if (!pmn_digest_finish(to.digest, NULL, sha256))
+    PMN_FAIL(err, PMN_STATUS_NO_MEMORY, "libcrypto could not compute the hash of %s", path);
+  memcpy(strstr(header, no_hash), sha256, sizeof sha256 - 1); /* the metadata come first, and it first of them */
+  to.out = out;
+  PMN_TRY(put_all(&to, header, tensors, count, err));
   PMN_TRY(pmn_outfile_seal(out, err));
   *file = out;
   out = NULL;
 done:
   pmn_outfile_destroy(out);
+  pmn_digest_destroy(to.digest);
   pmn_free(header);
   json_decref(record);
   return st;
@@ -187,11 +220,33 @@ done:
   return st;
 }
 
+static pmn_status check_hash(const pmn_stored *self, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  char actual[PMN_SHA256_HEX_SIZE];
+  const char *told = pmn_safetensors_metadata(self->file, "sha256");
+  if (told == NULL || strlen(told) != sizeof actual - 1) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s: its metadata have no \"sha256\": it is damaged, or of an older pomona; make it "
+        "again",
+        self->path);
+  }
+  PMN_TRY(pmn_safetensors_hash(self->file, told, actual, err));
+  if (strcmp(told, actual) != 0) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s is damaged: its bytes have SHA-256 %.12s..., not the %.12s... that it was written with; take another copy, "
+        "or make it again",
+        self->path, actual, told);
+  }
+done:
+  return st;
+}
+
 /* Opens the file, checks what it is and parses its record. To be reset also after an error. */
 pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(pmn_safetensors_open(self->path, &self->file, err));
   PMN_TRY(check_format(self, kind, err));
+  PMN_TRY(check_hash(self, err));
   const char *text = pmn_safetensors_metadata(self->file, "record");
   PMN_TRY(pmn_store_parse(text, self->path, "record", PMN_STATUS_MODEL, &self->record, err));
   self->section = self->record;

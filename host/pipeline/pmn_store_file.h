@@ -1,8 +1,10 @@
 /* pmn_store_file.h - the form of every file that keeps what was fitted: safetensors with F64 tensors and a record.
  *
- * "__metadata__" holds "format" (pomona.projection, ...), "version" of the format, "pomona" and "record", a JSON text
- * with the scalars and, under "features", where the columns come from. A list of tensors describes a file, and writing
- * and reading both follow it. What could not be read again is not written; nothing that is read is believed unchecked.
+ * "__metadata__" holds "format" (pomona.projection, ...), "version" of the format, "pomona", "record", a JSON text with
+ * the scalars and, under "features", where the columns come from, and "sha256": in hex, of all bytes of the file, with
+ * 64 times '0' for those digits themselves. It is compared before anything else is believed, so that a weight of which
+ * a bit has flipped is never used. A list of tensors describes a file, and writing and reading both follow it. What
+ * could not be read again is not written; nothing that is read is believed unchecked: a hash tells accidents, not lies.
  */
 #ifndef PMN_STORE_FILE_H
 #define PMN_STORE_FILE_H

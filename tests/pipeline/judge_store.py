@@ -2,6 +2,7 @@
 
 The files of `test_store FOLDER` are held, bit for bit, against the same numbers made here. safetensors 0.8.0.
 """
+import hashlib
 import json
 import pathlib
 import subprocess
@@ -27,7 +28,9 @@ def judge(path, file_format, record, tensors):
     with safe_open(path, framework="np") as file:
         metadata = file.metadata()
         read = {name: file.get_tensor(name) for name in file.keys()}
-    assert set(metadata) == {"format", "version", "pomona", "record"}, metadata
+    assert set(metadata) == {"format", "version", "pomona", "record", "sha256"}, metadata
+    blank = path.read_bytes().replace(metadata["sha256"].encode(), b"0" * 64, 1)
+    assert hashlib.sha256(blank).hexdigest() == metadata["sha256"], metadata
     assert metadata["format"] == file_format and metadata["version"] == "1", metadata
     told = json.loads(metadata["record"])
     features = told.pop("features")

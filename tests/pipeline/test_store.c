@@ -4,7 +4,7 @@
  * `test_store FOLDER` writes four files there instead, for judge_store.py, which makes the same numbers. (Long for its
  * tables: a line for every lie that a file can tell.)
  */
-#include "check.h"
+#include "check_store.h"
 
 #include "pmn_mem.h"
 #include "pmn_store.h"
@@ -389,12 +389,14 @@ static void damaged_files_are_refused(void **state) {
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
     bytes b = sound[lies[i].projection];
     replace(&b, lies[i].from, lies[i].to);
+    check_sign(b.data, b.size);
     write_bytes(&b);
     refuse(lies[i].projection, lies[i].text);
   }
   for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++) {
     bytes b = sound[bad_values[i].projection];
     memcpy(b.data + 8 + header_size(&b) + bad_values[i].at * 8, &bad_values[i].value, 8);
+    check_sign(b.data, b.size);
     write_bytes(&b);
     refuse(bad_values[i].projection, bad_values[i].text);
   }
@@ -405,6 +407,29 @@ static void damaged_files_are_refused(void **state) {
     refuse(true, size < 8                            ? "too few for a safetensors file"
                  : size < 8 + header_size(&sound[1]) ? "not a safetensors file"
                                                      : "data_offsets do not give");
+  }
+}
+
+/* Of every byte one bit after another: each is refused, wherever it is. */
+static void every_flipped_bit_is_refused(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  sample s;
+  sample_fill(&s);
+  for (int projection = 0; projection < 2; projection++) {
+    check_ok(projection ? save_projection(path, true, &s.fit, features, &err)
+                        : save_moments(path, true, &s.moments, features, &err));
+    bytes b = read_bytes();
+    for (size_t at = 0; at < b.size; at++) {
+      char bit = (char)(1 << at % 8);
+      b.data[at] ^= bit;
+      write_bytes(&b);
+      refuse(projection, at < 8 + header_size(&b) ? "" : "is damaged: its bytes have SHA-256 ");
+      b.data[at] ^= bit;
+    }
+    replace(&b, "\"sha256\":", "\"sha257\":");
+    write_bytes(&b);
+    refuse(projection, "its metadata have no \"sha256\": it is damaged, or of an older pomona; make it again");
   }
 }
 
@@ -674,6 +699,7 @@ int main(int argc, char **argv) {
       TEST(projections_come_back),
       TEST(moments_come_back),
       TEST(damaged_files_are_refused),
+      TEST(every_flipped_bit_is_refused),
       TEST(what_is_no_file_is_refused),
       TEST(what_could_not_be_read_is_not_written),
       TEST(files_are_written_whole_or_not_at_all),

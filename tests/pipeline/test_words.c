@@ -275,7 +275,7 @@ static void wrong_words(void **state) {
   check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "two things at once");
 }
 
-/* A vocabulary that was cut or changed is refused, whatever was changed, or gives numbers that could be its own. */
+/* A vocabulary that was cut or changed is refused, whatever was changed. */
 static void damaged_vocabulary(void **state) {
   (void)state;
   char vocabulary[512], damaged[512];
@@ -290,7 +290,6 @@ static void damaged_vocabulary(void **state) {
   options.words = 0;
   options.vocabulary = damaged;
   options.limit = 1;
-  int refused = 0;
   for (size_t at = 0; at < size; at += size / 97 + 1) {
     for (int cut = 0; cut < 2; cut++) {
       FILE *file = fopen(damaged, "wb");
@@ -301,13 +300,9 @@ static void damaged_vocabulary(void **state) {
       assert_int_equal(fclose(file), 0);
       pmn_summary *summary;
       pmn_err err;
-      pmn_status st = extract(&options, &summary, &err);
-      if (st == PMN_STATUS_OK) pmn_summary_destroy(summary);
-      assert_true(st == PMN_STATUS_MODEL || (st == PMN_STATUS_ARGUMENT && !cut) || (st == PMN_STATUS_OK && !cut));
-      refused += st != PMN_STATUS_OK;
+      check_fails(extract(&options, &summary, &err), PMN_STATUS_MODEL, damaged);
     }
   }
-  assert_true(refused >= 97);
   free(bytes);
 }
 
