@@ -185,7 +185,10 @@ static pmn_status read_words(pmn_stored *stored, pmn_classifier *self, pmn_err *
   words->vocabulary = pmn_calloc(1, sizeof *words->vocabulary);
   if (words->vocabulary == NULL) PMN_TRY(pmn_err_memory(err, sizeof *words->vocabulary, "a vocabulary"));
   PMN_TRY(pmn_stored_enter(stored, "vocabulary", err));
-  PMN_TRY(pmn_lexicon_read(stored, words, err));
+  st = pmn_lexicon_read(stored, words, err);
+  if (st == PMN_STATUS_ARGUMENT)
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its words are of other descriptors than %s", stored->path, features);
+  if (st != PMN_STATUS_OK) goto done;
   if (words->vocabulary->k != self->recipe.options.words)
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its features count other words than it has", stored->path);
 done:

@@ -59,11 +59,21 @@ done:
   return st;
 }
 
+/* The training had the same options: it would have refused them too. */
+static pmn_status blame_model(const pmn_classify *self, const pmn_err *why, pmn_err *err) {
+  return pmn_err_set(err, PMN_STATUS_MODEL, why->foreign,
+      "%.160s is damaged, or of another pomona: what it keeps of its features contradicts itself: %.240s",
+      self->options->model, why->message);
+}
+
 /* The network may have been moved since the training. */
 static pmn_status open_maker(pmn_classify *self, pmn_err *err) {
   pmn_err why = PMN_ERR_INIT;
-  pmn_status st = pmn_pictures_open_maker(&self->run, &why);
-  if (st == PMN_STATUS_NOT_FOUND && self->options->rows.weights == NULL) {
+  bool moved = self->options->rows.weights != NULL;
+  pmn_status st = pmn_pictures_check(&self->rows, &why);
+  if (st == PMN_STATUS_OK) st = pmn_pictures_open_maker(&self->run, &why);
+  if (st == PMN_STATUS_ARGUMENT && !moved) return blame_model(self, &why, err);
+  if (st == PMN_STATUS_NOT_FOUND && !moved && (self->rows.weights != NULL || is_onnx(self->rows.features))) {
     return pmn_err_set(err, st, why.foreign,
         "%.300s: %.120s was trained with that file; if it is elsewhere now, say where "
         "with --weights",
@@ -79,11 +89,16 @@ static pmn_status take_model(pmn_classify *self, pmn_err *err) {
   pmn_run *run = &self->run;
   pmn_classifier *model = self->model;
   const char *path = self->options->model;
+  pmn_err why = PMN_ERR_INIT;
   if (model->words.vocabulary != NULL) PMN_TRY(pmn_maker_take_words(run->maker, &model->words, err));
   char *mine = pmn_record_text(run->features);
   if (mine == NULL) PMN_TRY(pmn_err_memory(err, 1, "the run record"));
-  st = pmn_features_compare(mine, model->features, path, err);
+  /* Of a network the file may be another one now; everything else is in the model. */
+  bool network = json_object_get(run->features, "network") != NULL;
+  st = pmn_features_compare(mine, model->features, network ? path : "its perceptron", &why);
   pmn_free(mine);
+  if (st == PMN_STATUS_ARGUMENT && !network) return blame_model(self, &why, err);
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
   if (st != PMN_STATUS_OK) goto done;
   int32_t wanted = model->fit != NULL ? model->fit->d : model->perceptron->widths[0];
   if (wanted != run->width)
@@ -156,9 +171,9 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   pmn_classify *self = (pmn_classify *)run;
   const pmn_extract_options *o = run->options;
   PMN_TRY(check(self->options, self->wants_output, err));
+  PMN_TRY(pmn_pictures_check(o, err));
   PMN_TRY(pmn_classifier_load(self->options->model, &self->model, err));
   PMN_TRY(take_recipe(self, err));
-  PMN_TRY(pmn_pictures_check(o, err));
   PMN_TRY(open_maker(self, err));
   PMN_TRY(take_model(self, err));
   PMN_TRY(open_block(self, err));

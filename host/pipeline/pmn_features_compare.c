@@ -55,7 +55,8 @@ static bool differ(json_t *theirs, json_t *mine, difference *at) {
 
 static const char *source_name(const json_t *features) {
   const char *network = json_string_value(json_object_get(features, "network"));
-  if (network != NULL) return network;
+  const char *words = json_string_value(json_object_get(features, "words"));
+  if (network != NULL || words != NULL) return network != NULL ? network : words;
   if (json_object_get(features, "pixels") != NULL) return "pixels";
   return json_is_true(json_object_get(features, "matrix")) ? "a matrix" : "an unknown source";
 }
@@ -72,8 +73,9 @@ static pmn_status tell_difference(
     st = pmn_err_memory(err, PATH_SIZE, "a message");
     goto done;
   }
+  bool kind = strcmp(at->path, "pixels") == 0 || strcmp(at->path, "words") == 0;
   if (strcmp(at->path, "network") == 0 || strcmp(at->path, "matrix") == 0 ||
-      (strcmp(at->path, "pixels") == 0 && (their_text == NULL || my_text == NULL))) {
+      (kind && (their_text == NULL || my_text == NULL))) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s was made for features of %s, these are of %s", what, theirs, mine);
   }
   if (strcmp(at->path, "weights_sha256") == 0 && their_text != NULL && my_text != NULL) {
@@ -94,7 +96,7 @@ pmn_status pmn_features_compare(const char *mine, const char *theirs, const char
   json_t *my_features = NULL, *their_features = NULL, *my_width = NULL, *their_width = NULL;
   difference at = {.path = ""};
   PMN_TRY(pmn_store_parse(mine, "this run", "features", PMN_STATUS_ARGUMENT, &my_features, err));
-  PMN_TRY(pmn_store_parse(theirs, what, "features", PMN_STATUS_ARGUMENT, &their_features, err));
+  PMN_TRY(pmn_store_parse(theirs, what, "features", PMN_STATUS_MODEL, &their_features, err));
   json_object_del(my_features, "weights");
   json_object_del(their_features, "weights");
   /* The width follows from the rest: what else is different tells more. */

@@ -82,7 +82,7 @@ pmn_status pmn_lexicon_read(const pmn_stored *stored, pmn_lexicon *words, pmn_er
   PMN_TRY(pmn_stored_integer(stored, "pictures", 1, PMN_STORE_ROWS_MAX, &words->pictures, err));
   PMN_TRY(pmn_stored_integer(stored, "descriptors", v->k, PMN_STORE_ROWS_MAX, &v->points, err));
   PMN_TRY(pmn_stored_count(stored, "iterations", 0, INT32_MAX, &v->iterations, err));
-  v->inertia = json_number_value(json_object_get(stored->section, "inertia"));
+  PMN_TRY(pmn_stored_number(stored, "inertia", &v->inertia, err));
   v->binary = words->descriptor == PMN_DESCRIPTOR_ORB;
   v->width = pmn_descriptor_bytes(words->descriptor);
 done:

@@ -8,6 +8,7 @@
 #include "pmn_model.h"
 #include "pmn_networks.h"
 #include "pmn_record.h"
+#include "pmn_s3.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -198,7 +199,7 @@ static pmn_status find_weights(const pmn_model_options *options, pmn_buf *path, 
   PMN_TRY(pmn_networks_weights(architecture, options->width, options->height, classifier, path, &found, err));
   if (found) return PMN_STATUS_OK;
   const pmn_weights_entry *entry = pmn_weights_choose(options->network, options->width, options->height, classifier);
-  PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+  PMN_FAIL(err, PMN_STATUS_NOT_FOUND,
       "%s has no weights here%s: fetch them once with pomona weights fetch %s, or give a file with --weights",
       options->network, classifier ? " that hold its classifier" : "", entry != NULL ? entry->name : options->network);
 done:
@@ -218,6 +219,13 @@ static pmn_status open_model(network *self, const pmn_extract_options *o, pmn_er
       .layers = o->layers,
       .layer_count = (int32_t)o->layer_count,
       .pooling = PMN_POOLING_AVERAGE};
+  const char *const files[] = {o->weights, o->features};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    if (files[i] == NULL || !pmn_s3_is_uri(files[i])) continue;
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s: only a file on a disk can be read as a network: copy it first (aws s3 cp), and name the copy",
+        files[i]);
+  }
   if (o->gray) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "networks look at colours: gray is of pixels");
   if (o->pool != NULL && !pmn_pooling_find(o->pool, &options.pooling))
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no pooling is called \"%s\"; there are avg, max and none", o->pool);

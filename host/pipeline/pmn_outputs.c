@@ -9,6 +9,7 @@
 #include "pmn_places.h"
 #include "pmn_s3.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,18 @@ pmn_status pmn_run_check_pictures(const pmn_run *run, pmn_err *err) {
   return PMN_STATUS_OK;
 }
 
+/* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
+static pmn_status check_table(pmn_run *run, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  pmn_status st = open_sink(run, run->options->output, 1, &why);
+  pmn_sink_destroy(run->sink);
+  run->sink = NULL;
+  if (st == PMN_STATUS_WRITE && why.foreign == EISDIR)
+    return pmn_err_set(err, st, EISDIR, "%.440s, or end it with / for a folder of parts", why.message);
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
+  return st;
+}
+
 static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
@@ -177,10 +190,7 @@ static pmn_status check_outputs(pmn_run *run, pmn_err *err) {
   if (run->product != NULL) {
     if (o->output != NULL) PMN_TRY(pmn_outfile_check(run->s3, o->output, "", o->overwrite, err));
   } else if (run->job == NULL) {
-    /* The width of a PCA by ratio is not known yet: a sink of any width shows that the output can be written. */
-    PMN_TRY(open_sink(run, o->output, 1, err));
-    pmn_sink_destroy(run->sink);
-    run->sink = NULL;
+    PMN_TRY(check_table(run, err));
   }
   for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
     if (kept[i] != NULL) PMN_TRY(pmn_outfile_check(NULL, kept[i], "", run->replaces, err));

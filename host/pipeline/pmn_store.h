@@ -40,7 +40,8 @@ PMN_MUST_USE pmn_status pmn_moments_inspect(
 void pmn_stored_moments_reset(pmn_stored_moments *moments);
 
 /* PMN_STATUS_ARGUMENT: the features `theirs`, stored in the file `what`, are not the same as `mine`; the message has
- * the first difference. "weights", a path, is not compared: the weights' hash is. */
+ * the first difference. PMN_STATUS_MODEL: `theirs` are no features. "weights", a path, is not compared: the weights'
+ * hash is. */
 PMN_MUST_USE pmn_status pmn_features_compare(const char *mine, const char *theirs, const char *what, pmn_err *err);
 
 #endif

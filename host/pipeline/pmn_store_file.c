@@ -12,6 +12,7 @@
 #include "pmn_digest.h"
 #include "pmn_json.h"
 #include "pmn_mem.h"
+#include "pmn_s3.h"
 #include "pmn_text.h"
 
 #include <inttypes.h>
@@ -241,10 +242,28 @@ done:
   return st;
 }
 
+/* Who names a picture, a table or a bucket by mistake is told what should be there. */
+static pmn_status open_file(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  size_t length = strlen(self->path);
+  if (pmn_s3_is_uri(self->path)) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+        "%.300s: only a file on a disk can be read as %s: copy it first (aws s3 cp), and name the copy", self->path,
+        kinds[kind].name);
+  }
+  pmn_status st = pmn_safetensors_open(self->path, &self->file, &why);
+  const char *reason = why.message;
+  if (strncmp(reason, self->path, length) == 0 && strncmp(reason + length, ": ", 2) == 0) reason += length + 2;
+  if (st == PMN_STATUS_MODEL)
+    return pmn_err_set(err, st, 0, "%.240s is not %s, or is damaged: %.240s", self->path, kinds[kind].name, reason);
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
+  return st;
+}
+
 /* Opens the file, checks what it is and parses its record. To be reset also after an error. */
 pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(pmn_safetensors_open(self->path, &self->file, err));
+  PMN_TRY(open_file(self, kind, err));
   PMN_TRY(check_format(self, kind, err));
   PMN_TRY(check_hash(self, err));
   const char *text = pmn_safetensors_metadata(self->file, "record");

@@ -55,7 +55,7 @@ typedef struct pmn_stored {
 } pmn_stored;
 
 /* Opens the file, checks what it is and parses its record. To be reset also after an error. PMN_STATUS_NOT_FOUND: it
- * cannot be read. PMN_STATUS_MODEL: it is no such file, or damaged. */
+ * cannot be read. PMN_STATUS_ARGUMENT: it is in a bucket. PMN_STATUS_MODEL: it is no such file, or damaged. */
 PMN_MUST_USE pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err);
 void pmn_stored_reset(pmn_stored *self);
 /* Values are read from the record's object `key` from now on, or, for NULL, from the record itself. */

@@ -10,6 +10,7 @@
 #include "pmn_learn.h"
 #include "pmn_maker_words.h"
 #include "pmn_mem.h"
+#include "pmn_s3.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -49,6 +50,11 @@ static pmn_status take_options(training *self, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pmn_train_options was not made by PMN_TRAIN_OPTIONS_INIT of this version");
   if (o->rows.output == NULL || o->rows.output[0] == '\0')
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a file for the model");
+  if (pmn_job_is_folder(o->rows.output))
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s: a model is one file, not a folder: give it a name, like %.150sfruit.model", o->rows.output,
+        o->rows.output);
+  if (pmn_s3_is_uri(o->rows.output)) PMN_TRY(pmn_outfile_check(NULL, o->rows.output, "", true, err));
   PMN_TRY(check_tables(&o->rows, err));
   if (!pmn_hidden_find(o->activation != NULL ? o->activation : "sigmoid", &p->activation))
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no activation is called \"%s\"; there are sigmoid and relu", o->activation);

@@ -60,7 +60,9 @@ static pmn_status open_name(
   PMN_TRY(show_path(out, err));
   out->kind = pmn_s3_is_uri(path) ? &pmn_outfile_bucket : &pmn_outfile_disk;
   if (pmn_s3_is_uri(path) && s3 == NULL) {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: this file is kept on a disk, not in a bucket", out->shown);
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%s: this file is written to a disk, not to a bucket: name one there, and copy it afterwards (aws s3 cp)",
+        out->shown);
   }
   out->name = (pmn_outfile_name){.path = out->path, .shown = out->shown, .overwrite = overwrite, .s3 = s3};
   PMN_TRY(out->kind->open(&out->name, &out->state, err));

@@ -60,9 +60,8 @@ static pmn_status check_name(const disk *self, pmn_err *err) {
     return pmn_err_set(err, PMN_STATUS_WRITE, errno, "cannot write %s: %s", self->file->shown, strerror(errno));
   }
   if (S_ISDIR(info.st_mode)) {
-    return pmn_err_set(err, PMN_STATUS_WRITE, EISDIR,
-        "cannot write %s: it is a folder; give the name of a file, or end it with / for a folder of parts",
-        self->file->shown);
+    return pmn_err_set(
+        err, PMN_STATUS_WRITE, EISDIR, "cannot write %s: it is a folder; give the name of a file", self->file->shown);
   }
   if (!self->file->overwrite) {
     return pmn_err_set(

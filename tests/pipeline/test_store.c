@@ -439,6 +439,16 @@ static void what_is_no_file_is_refused(void **state) {
   pmn_fit *fit = NULL;
   pmn_stored_moments moments;
   char *text = NULL, fifo[128];
+  FILE *table = fopen(path, "wb");
+  assert_non_null(table);
+  fputs("path,label,f0\n", table);
+  fclose(table);
+  check_fails(pmn_projection_load(path, &fit, &text, &err), PMN_STATUS_MODEL,
+      "file.proj is not a projection, or is damaged: not a safetensors file: its first 8 bytes give");
+  assert_int_equal(remove(path), 0);
+  check_fails(pmn_projection_load("s3://bucket/a.proj", &fit, &text, &err), PMN_STATUS_ARGUMENT,
+      "s3://bucket/a.proj: only a file on a disk can be read as a projection: copy it first (aws s3 cp)");
+  check_fails(pmn_moments_load("s3://bucket/a", &moments, &err), PMN_STATUS_ARGUMENT, "can be read as moments");
   check_fails(pmn_projection_load(path, &fit, &text, &err), PMN_STATUS_NOT_FOUND, "No such file");
   check_fails(pmn_moments_load(folder, &moments, &err), PMN_STATUS_NOT_FOUND, "is not a regular file");
   snprintf(fifo, sizeof fifo, "%s/fifo", folder);
@@ -571,7 +581,9 @@ static void differences_are_named(void **state) {
   check_fails(pmn_features_compare("{\"matrix\":true,\"width\":3}", "{\"width\":4,\"matrix\":true}", "f.proj", &err),
       PMN_STATUS_ARGUMENT, "f.proj was made for features of a matrix with width 4, here 3");
   check_ok(pmn_features_compare("{\"matrix\":true,\"width\":3}", "{\"width\":3,\"matrix\":true}", "f.proj", &err));
-  check_fails(pmn_features_compare("{}", "{\"a\":", "f.proj", &err), PMN_STATUS_ARGUMENT, "f.proj: its features");
+  check_fails(pmn_features_compare("{}", "{\"a\":", "f.proj", &err), PMN_STATUS_MODEL, "f.proj: its features");
+  check_fails(pmn_features_compare("{\"pixels\":\"rgb\"}", "{\"words\":\"orb\"}", "f.proj", &err), PMN_STATUS_ARGUMENT,
+      "f.proj was made for features of orb, these are of pixels");
   check_fails(pmn_features_compare("3", "{}", "f.proj", &err), PMN_STATUS_ARGUMENT, "this run: its features");
   /* Names from files may be long. */
   memset(key, 'k', sizeof key - 1);
