@@ -112,6 +112,22 @@ done:
   return st;
 }
 
+/* Who asks a model has not said in which precision: the training did. */
+static pmn_status open_device(pmn_classify *self, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  pmn_precision precision;
+  pmn_status st = pmn_pictures_open_device(&self->run, &why);
+  bool rounds = pmn_precision_find(self->rows.precision, &precision) && precision != PMN_PRECISION_FP32;
+  if (st == PMN_STATUS_DEVICE && rounds) {
+    return pmn_err_set(err, st, why.foreign,
+        "%.160s was trained with --precision %s, and must be asked with such features: %.160s, or a model trained "
+        "without --precision",
+        self->options->model, self->rows.precision, why.message);
+  }
+  if (st != PMN_STATUS_OK && err != NULL) *err = why;
+  return st;
+}
+
 static pmn_status open_block(pmn_classify *self, pmn_err *err) {
   const pmn_perceptron *p = self->model->perceptron;
   size_t width = (size_t)p->widths[0], classes = (size_t)p->widths[p->layer_count];
@@ -179,7 +195,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   PMN_TRY(open_block(self, err));
   PMN_TRY(pmn_run_open_outputs(run, err));
   PMN_TRY(pmn_pictures_list(run, o->sources, o->source_count, o->limit, err));
-  PMN_TRY(pmn_pictures_open_device(run, err));
+  PMN_TRY(open_device(self, err));
   PMN_TRY(pmn_pictures_project(run, err));
   PMN_TRY(self->begin(self, err));
   PMN_TRY(pmn_features_run(run, err));

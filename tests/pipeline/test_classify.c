@@ -680,6 +680,13 @@ static void other_weights_are_refused(void **state) {
   check_sign(b.data, b.size);
   write_bytes(path, &b, b.size);
   predict_fails(&asked, PMN_STATUS_ARGUMENT, "preprocess.width 64, here 96");
+  replace(&b, "\\\"options\\\":{\\\"width\\\":96", "\\\"options\\\":{\\\"precision\\\":\\\"bf16\\\",\\\"width\\\":64");
+  replace(&b, "\\\"features\\\":{", "\\\"features\\\":{\\\"precision\\\":\\\"bf16\\\",");
+  check_sign(b.data, b.size);
+  write_bytes(path, &b, b.size);
+  asked.rows.backend = "opencl";
+  predict_fails(&asked, PMN_STATUS_DEVICE, "bad.model was trained with --precision bf16, and must be asked with such");
+  predict_fails(&asked, PMN_STATUS_DEVICE, "wants --backend cpu, or a model trained without --precision");
   asked = classify_options(training, "good.model", "other.csv");
   asked.rows.weights = "missing.safetensors";
   predict_fails(&asked, PMN_STATUS_NOT_FOUND, "missing.safetensors");
