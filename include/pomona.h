@@ -272,7 +272,7 @@ typedef struct pmn_extract_options {
   const char *norm;            /* each row is divided by its "l1" or "l2" norm; NULL or "none": not */
   const char *start;           /* of the clustering: "k-means++" or "random"; NULL: "k-means++" */
   int32_t mini_batch;          /* descriptors for each step of the clustering; 0: all */
-  uint64_t seed;               /* of whatever is drawn at random */
+  uint64_t seed;               /* of what is drawn for `words`; where none are learnt it is 0 */
   const char *save_vocabulary; /* a file to keep the words in */
   /* A .csv, .parquet or .npy file: a row for each keypoint, x, y (pixels), size, angle (degrees), response, octave and
    * the numbers of the descriptor. */

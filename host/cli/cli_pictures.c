@@ -41,7 +41,7 @@ const char cli_features_help[] =
     "      --norm HOW          none (default), l1 or l2: each row is divided by it\n"
     "      --start HOW         k-means begins with k-means++ (default) or random descriptors\n"
     "      --mini-batch N      k-means takes N descriptors a step, drawn at random (default: all)\n"
-    "      --seed N            of whatever is drawn at random (default 0)\n"
+    "      --seed N            of what is drawn at random, by --words and by train; else it is refused (default 0)\n"
     "      --gray              of pixels: one channel, grey before it is resized, as Pillow's convert(\"L\")\n";
 const char cli_running_help[] =
     "Running:\n"
@@ -51,10 +51,10 @@ const char cli_running_help[] =
     "                          the batches of a network and change no result\n"
     "      --threads N         threads to compute and to decode (default: all processors)\n"
     "      --batch N           pictures the network takes at once; changes no result\n"
-    "      --on-error HOW      skip (default): list bad pictures and go on; stop: end at the first, writing nothing\n"
-    "                          (of a folder of parts what was done is kept for --resume); a folder that cannot be\n"
-    "                          read always ends the run\n"
-    "      --max-rejects N     the same at more than N bad pictures\n"
+    "      --on-error HOW      skip (default): list bad pictures and go on; stop: end at the first, writing nothing; "
+    "a\n"
+    "                          folder that cannot be read always ends the run\n"
+    "      --max-rejects N     end at more than N bad pictures\n"
     "      --progress HOW      auto (default), plain, json or none, on standard error\n"
     "      --json              print the run record on standard output\n"
     "  -q, --quiet             only errors\n"

@@ -34,8 +34,10 @@ static const char help_output[] =
     "      --parts N           parts of a folder (default: so many that each holds about 64 MB of features)\n"
     "      --rejects FILE      where to list pictures that cannot be read (default OUT.rejects.csv, OUT/_rejects.csv)\n"
     "      --overwrite         replace OUT if it is there\n"
-    "      --resume            go on where a run that writes a folder was broken off; its output is the same to the\n"
-    "                          byte; begins if nothing is there, does nothing if OUT is finished\n\n";
+    "      --resume            go on where a run that writes a folder was broken off, or was ended by bad pictures; "
+    "its\n"
+    "                          output is the same to the byte; begins if nothing is there, does nothing if OUT is\n"
+    "                          finished\n\n";
 static const char help_exit[] =
     "Exit code: 0 every picture is a row; 1 written, some pictures rejected; 2 usage; 3 input missing, too many\n"
     "rejects or not one row; 4 output exists or cannot be written; 5 network, keys refused or expired, or ended\n"

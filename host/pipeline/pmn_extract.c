@@ -14,6 +14,13 @@ static pmn_status check_fit_on(const pmn_extract_options *o, pmn_err *err) {
       "there is nothing to fit on %s: ask for words, for standardisation, or for PCA", o->fit_on);
 }
 
+/* Of rows only their words are drawn: a seed that decides nothing was meant for something else. */
+static pmn_status check_seed(const pmn_extract_options *o, pmn_err *err) {
+  if (o->seed == 0 || o->words > 0) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+      "a seed is of words that are learnt (--words): nothing else of a table is drawn at random");
+}
+
 /* ------------------------------------------------------------------------------------------------------- run -- */
 
 static pmn_rows spooled_rows(const pmn_run *run) {
@@ -68,6 +75,7 @@ static pmn_status take_steps(pmn_run *run, pmn_err *err) {
   const pmn_statistics *s = &o->statistics;
   PMN_TRY(pmn_pictures_check(o, err));
   PMN_TRY(check_fit_on(o, err));
+  PMN_TRY(check_seed(o, err));
   PMN_TRY(pmn_run_check_format(run, err));
   PMN_TRY(pmn_pictures_open_maker(run, err));
   if (s->projection != NULL) PMN_TRY(pmn_statistics_load(run, err));

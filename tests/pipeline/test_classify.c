@@ -443,6 +443,8 @@ static void wrong_options(void **state) {
   predict_fails(&p, PMN_STATUS_ARGUMENT, "CSV");
   p = fine, p.rows.features = "pixels";
   predict_fails(&p, PMN_STATUS_ARGUMENT, "those of the model");
+  p = fine, p.rows.seed = 1;
+  predict_fails(&p, PMN_STATUS_ARGUMENT, "those of the model");
   p = fine, p.rows.statistics.pca_components = 2;
   predict_fails(&p, PMN_STATUS_ARGUMENT, "those of the model");
   p = fine, p.rows.weights = "w.safetensors";
