@@ -463,12 +463,15 @@ typedef struct pmn_class_scores {
 typedef struct pmn_evaluation_totals {
   int64_t rows, correct; /* whose label the training knew, and of these the ones that got it */
   int64_t unseen_rows;   /* whose label it did not know, or that have none: they are in no other number */
-  double accuracy;       /* correct / rows; NaN for 0 / 0 */
+  double accuracy;       /* correct / rows */
 } pmn_evaluation_totals;
 
 /* Predicts the class of every picture and holds it against its label. `output`, if it is not NULL, becomes a .csv file
- * with the confusion matrix: a line for each label, a column for each prediction. Without it and without `rejects` no
- * list of rejects is written. Status and *summary as of pmn_predict; *evaluation is NULL when *summary is. */
+ * measure,label,class,value: "accuracy"; "pictures", "precision" and "recall" of each label; "confusion" of each label
+ * and class, the pictures with that label and that prediction; "unseen", the pictures of a label that the training did
+ * not know. What does not apply is empty, and so is 0 / 0. Without it and without `rejects` no list of rejects is
+ * written. Status and *summary as of pmn_predict; *evaluation is NULL when *summary is. PMN_STATUS_NOT_FOUND: no
+ * picture has a label that the training knew; PMN_STATUS_REJECTED: none that could be read has. */
 PMN_API PMN_MUST_USE pmn_status pmn_evaluate(
     const pmn_classify_options *options, pmn_evaluation **evaluation, pmn_summary **summary, pmn_err *err);
 PMN_API pmn_evaluation_totals pmn_evaluation_get(const pmn_evaluation *evaluation);

@@ -11,10 +11,14 @@ static const char help_head[] = "Usage: pomona evaluate SOURCE... --model MODEL 
                                 "that the training did not know\n"
                                 "are counted apart.\n\n"
                                 "Example:\n"
-                                "  pomona evaluate Test/ --model fruit.model --csv confusion.csv\n\n";
+                                "  pomona evaluate Test/ --model fruit.model --csv scores.csv\n\n";
 static const char help_output[] =
     "Output:\n"
-    "      --csv FILE          write the confusion matrix there: a line for each label, a column for each prediction\n"
+    "      --csv FILE          write all of it there: measure,label,class,value; measure is accuracy; pictures, "
+    "precision\n"
+    "                          or recall of a label; confusion: pictures of a label that were taken for a class; "
+    "unseen:\n"
+    "                          pictures of a label that the training did not know\n"
     "      --rejects FILE      where to list pictures that cannot be read (default FILE.rejects.csv of --csv; without\n"
     "                          that they are only counted)\n"
     "      --overwrite         replace FILE if it is there\n\n";

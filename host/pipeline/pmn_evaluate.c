@@ -1,11 +1,13 @@
 /* pmn_evaluate.c - pmn_evaluate of pomona.h: what is predicted, held against what is true.
  *
  * A row counts in the matrix if the training knew its label. The others cannot be right, and would make accuracy a
- * number about the choice of pictures: they are counted apart, by their labels.
+ * number about the choice of pictures: they are counted apart, by their labels. Without one of the former there is no
+ * evaluation.
  */
 #include "pmn_classify.h"
 
 #include "pmn_csv_text.h"
+#include "pmn_float.h"
 #include "pmn_json.h"
 #include "pmn_mem.h"
 
@@ -56,7 +58,21 @@ const pmn_class_scores *pmn_evaluation_unseen(const pmn_evaluation *evaluation, 
 
 /* ------------------------------------------------------------------------------------------------------ count -- */
 
+/* Without a label that the model knows there is nothing to hold it against. */
+static pmn_status check_labels(const pmn_run *run, const pmn_classes *known, pmn_err *err) {
+  for (int64_t i = 0; i < run->counts.listed; i++) {
+    if (pmn_classes_find(known, pmn_listing_item(run->listing, i).label) >= 0) return PMN_STATUS_OK;
+  }
+  const char *label = pmn_listing_item(run->listing, 0).label, *quote = label[0] != '\0' ? "\"" : "";
+  return pmn_err_set(err, PMN_STATUS_NOT_FOUND, 0,
+      "none of %lld pictures has a label that the model knows: the first picture's is %s%.120s%s, the model's first is "
+      "\"%.120s\"; --label-level and --label-regex say where labels are",
+      (long long)run->counts.listed, quote, label[0] != '\0' ? label : "missing", quote, known->names[0]);
+}
+
 static pmn_status begin(pmn_classify *classify, pmn_err *err) {
+  pmn_status st = check_labels(&classify->run, &classify->model->classes, err);
+  if (st != PMN_STATUS_OK) return st;
   assessment *self = (assessment *)classify;
   pmn_evaluation *made = self->made;
   size_t count = (size_t)classify->model->classes.count, rows = (size_t)classify->run.counts.listed;
@@ -126,33 +142,69 @@ done:
 
 /* ----------------------------------------------------------------------------------------------------- outputs -- */
 
-/* The matrix: label,CLASS,CLASS,... and a line for each label. */
-static pmn_status write_matrix(assessment *self, pmn_err *err) {
+/* A line of the table; names are raw bytes, and NULL where there is none. A measure is ASCII without a comma. */
+static pmn_status begin_line(pmn_buf *line, const char *measure, const char *label, const char *class, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_buf_clear(line);
+  PMN_TRY(pmn_buf_printf(line, err, "%s,", measure));
+  if (label != NULL) PMN_TRY(pmn_csv_text_append(line, label, err));
+  PMN_TRY(pmn_buf_append(line, ",", 1, err));
+  if (class != NULL) PMN_TRY(pmn_csv_text_append(line, class, err));
+  PMN_TRY(pmn_buf_append(line, ",", 1, err));
+done:
+  return st;
+}
+
+typedef struct table {
+  pmn_outfile *file;
+  pmn_buf line;
+} table;
+
+static pmn_status put_count(
+    table *to, const char *measure, const char *label, const char *class, int64_t count, pmn_err *err) {
+  pmn_status st = begin_line(&to->line, measure, label, class, err);
+  if (st == PMN_STATUS_OK) st = pmn_buf_printf(&to->line, err, "%lld\n", (long long)count);
+  return st == PMN_STATUS_OK ? pmn_outfile_write(to->file, to->line.data, to->line.size, err) : st;
+}
+
+/* As the numbers of tables are; 0 / 0 is an empty field. */
+static pmn_status put_share(table *to, const char *measure, const char *label, double share, pmn_err *err) {
+  char number[PMN_FLOAT_TEXT_MAX];
+  size_t size = isnan(share) ? 0 : pmn_float_print((float)share, number);
+  pmn_status st = begin_line(&to->line, measure, label, NULL, err);
+  if (st == PMN_STATUS_OK) st = pmn_buf_append(&to->line, number, size, err);
+  if (st == PMN_STATUS_OK) st = pmn_buf_append(&to->line, "\n", 1, err);
+  return st == PMN_STATUS_OK ? pmn_outfile_write(to->file, to->line.data, to->line.size, err) : st;
+}
+
+/* measure,label,class,value: one form for everything, so that labels of any names have their place, and none of them is
+ * a column. */
+static pmn_status write_table(assessment *self, pmn_err *err) {
+  static const char head[] = "measure,label,class,value\n";
   pmn_status st = PMN_STATUS_OK;
   const pmn_evaluation *made = self->made;
   int32_t count = made->known.count;
-  pmn_outfile *file = NULL;
-  pmn_buf line;
-  pmn_buf_init(&line, SIZE_MAX); /* a class is a name of a file, and each was in memory before */
-  PMN_TRY(pmn_classify_open(&self->classify, &file, err));
-  PMN_TRY(pmn_buf_append(&line, "label", 5, err));
+  table to = {.file = NULL};
+  pmn_buf_init(&to.line, SIZE_MAX); /* a class is a name of a file, and each was in memory before */
+  PMN_TRY(pmn_classify_open(&self->classify, &to.file, err));
+  PMN_TRY(pmn_outfile_write(to.file, head, sizeof head - 1, err));
+  PMN_TRY(put_share(&to, "accuracy", NULL, made->totals.accuracy, err));
   for (int32_t i = 0; i < count; i++) {
-    PMN_TRY(pmn_buf_append(&line, ",", 1, err));
-    PMN_TRY(pmn_csv_text_append(&line, made->known.names[i], err));
+    const pmn_class_scores *c = &made->classes[i];
+    PMN_TRY(put_count(&to, "pictures", c->label, NULL, c->rows, err));
+    PMN_TRY(put_share(&to, "precision", c->label, c->precision, err));
+    PMN_TRY(put_share(&to, "recall", c->label, c->recall, err));
   }
-  for (int32_t row = 0; row < count; row++) {
-    PMN_TRY(pmn_buf_append(&line, "\n", 1, err));
-    PMN_TRY(pmn_outfile_write(file, line.data, line.size, err));
-    pmn_buf_clear(&line);
-    PMN_TRY(pmn_csv_text_append(&line, made->known.names[row], err));
-    const int64_t *counts = made->confusion + (size_t)row * (size_t)count;
-    for (int32_t i = 0; i < count; i++) PMN_TRY(pmn_buf_printf(&line, err, ",%lld", (long long)counts[i]));
+  for (int32_t i = 0; i < count; i++) {
+    const int64_t *counts = made->confusion + (size_t)i * (size_t)count;
+    for (int32_t j = 0; j < count; j++)
+      PMN_TRY(put_count(&to, "confusion", made->known.names[i], made->known.names[j], counts[j], err));
   }
-  PMN_TRY(pmn_buf_append(&line, "\n", 1, err));
-  PMN_TRY(pmn_outfile_write(file, line.data, line.size, err));
-  PMN_TRY(pmn_outfile_seal(file, err));
+  for (int32_t i = 0; i < made->unknown.count; i++)
+    PMN_TRY(put_count(&to, "unseen", made->unseen[i].label, NULL, made->unseen[i].rows, err));
+  PMN_TRY(pmn_outfile_seal(to.file, err));
 done:
-  pmn_buf_reset(&line);
+  pmn_buf_reset(&to.line);
   return st;
 }
 
@@ -197,8 +249,13 @@ static pmn_status end(pmn_classify *classify, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   assessment *self = (assessment *)classify;
   score(self->made);
+  if (self->made->totals.rows == 0)
+    PMN_FAIL(err, PMN_STATUS_REJECTED,
+        "of the pictures whose labels the model knows none could be read; the first one "
+        "rejected is %.300s",
+        classify->run.first_reject.message);
   PMN_TRY(list_unseen(self, err));
-  if (classify->options->rows.output != NULL) PMN_TRY(write_matrix(self, err));
+  if (classify->options->rows.output != NULL) PMN_TRY(write_table(self, err));
   if (json_object_set_new(classify->run.results, "evaluation", evaluation_json(self->made)) != 0)
     st = pmn_err_memory(err, 1, "the run record");
 done:
@@ -207,7 +264,7 @@ done:
 
 pmn_status pmn_evaluate(
     const pmn_classify_options *options, pmn_evaluation **evaluation, pmn_summary **summary, pmn_err *err) {
-  assessment self = {.classify = {.run = {.product = "the confusion matrix"}, .begin = begin, .took = took, .end = end},
+  assessment self = {.classify = {.run = {.product = "the evaluation"}, .begin = begin, .took = took, .end = end},
       .made = pmn_calloc(1, sizeof *self.made)};
   *evaluation = NULL;
   *summary = NULL;

@@ -10,7 +10,8 @@ standard deviation, at 90 %. So the mean of SEEDS trainings may be worse than th
 POINTS = 5, which is two of those. It may be better by whatever it is.
 
 Then numpy is given the weights from the model's file: every class and every probability of pomona predict must be what
-it makes of them, to 1e-7, more than half a unit of the float that is written.  Versions: requirements.txt.
+it makes of them, to 1e-7, more than half a unit of the float that is written. And scikit-learn counts the predictions:
+every number of evaluate's CSV must be its own, as a float. Versions: requirements.txt.
 """
 import csv
 import json
@@ -23,6 +24,7 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 from sklearn.neural_network import MLPClassifier
 
 KINDS = ["Apple 13", "Apple Golden 1", "Apple Granny Smith 1", "Apple Pink Lady 1", "Apple Red Delicious 1", "Cherry 1",
@@ -78,6 +80,28 @@ def check_predictions(rows, model, predictions):
         sys.exit(f"{model.name}: numpy predicts something else for {len(wrong)} of {len(ours)}: {wrong[0]}")
 
 
+def check_scores(model, predictions):
+    """evaluate's CSV, against what scikit-learn makes of the table that predict has written."""
+    pomona("evaluate", *sources("Test"), "--model", model, "--csv", work / "scores.csv", "--overwrite")
+    with open(predictions, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with open(work / "scores.csv", newline="", encoding="utf-8") as file:
+        ours = {(row["measure"], row["label"], row["class"]): row["value"] for row in csv.DictReader(file)}
+    truth, predicted = [row["label"] for row in rows], [row["class"] for row in rows]
+    classes = sorted(read_model(model)[0]["classes"])
+    scores = precision_recall_fscore_support(truth, predicted, labels=classes, zero_division=np.nan)
+    matrix = confusion_matrix(truth, predicted, labels=classes)
+    theirs = {("accuracy", "", ""): accuracy_score(truth, predicted)}
+    for i, label in enumerate(classes):
+        theirs |= {("precision", label, ""): scores[0][i], ("recall", label, ""): scores[1][i],
+                   ("pictures", label, ""): scores[3][i]}
+        theirs |= {("confusion", label, other): matrix[i, j] for j, other in enumerate(classes)}
+    wrong = [key for key in ours.keys() | theirs.keys()
+             if not np.array_equal(np.float32(ours.get(key, "-1") or "nan"), np.float32(theirs.get(key, -2)), equal_nan=True)]
+    if wrong:
+        sys.exit(f"{model.name}: scikit-learn has other scores: {[(k, ours.get(k), theirs.get(k)) for k in wrong[:5]]}")
+
+
 def judge(name, features, statistics):
     if "--words" in features:  # the same words for all
         pomona("extract", *sources("Training"), "-o", work / "words.npy", *features, "--save-vocabulary", work / "words")
@@ -95,11 +119,12 @@ def judge(name, features, statistics):
         ours.append(100 * record["accuracy"])
         pomona("predict", *sources("Test"), "--model", model, "-o", work / "out.csv", "--overwrite")
         check_predictions(test, model, work / "out.csv")
+        check_scores(model, work / "out.csv")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             judged = MLPClassifier((21, 21), activation="logistic", solver="lbfgs", max_iter=100, random_state=seed)
             theirs.append(100 * judged.fit(x, labels).score(test, truth))
-    print(f"{name}: pomona {np.round(ours, 1)} %, scikit-learn {np.round(theirs, 1)} %; predictions are numpy's")
+    print(f"{name}: pomona {np.round(ours, 1)} %, scikit-learn {np.round(theirs, 1)} %; predictions are numpy's, scores scikit-learn's")
     if np.mean(ours) < np.mean(theirs) - POINTS:
         sys.exit(f"{name}: worse than scikit-learn by more than {POINTS} points")
 

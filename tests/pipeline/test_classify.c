@@ -94,6 +94,16 @@ static void predict_fails(const pmn_classify_options *options, pmn_status status
   assert_null(summary);
 }
 
+static void evaluate_fails(const pmn_classify_options *options, pmn_status status, const char *text) {
+  pmn_summary *summary = (pmn_summary *)(uintptr_t)1;
+  pmn_evaluation *evaluation = (pmn_evaluation *)(uintptr_t)1;
+  pmn_err err = PMN_ERR_INIT;
+  forget();
+  check_fails(pmn_evaluate(options, &evaluation, &summary, &err), status, text);
+  assert_null(summary);
+  assert_null(evaluation);
+}
+
 static int files_in(const char *path) {
   int count = 0;
   DIR *dir = opendir(path);
@@ -189,7 +199,7 @@ static void labels_of_any_bytes(void **state) {
   char *text = read_all(name, &size);
   if (strstr(text, ",\"0\\xFF\\\\x,\"\"\",\"0\\xFF\\\\x,\"\"\",") == NULL) fail_msg("%s", text);
   free(text);
-  asked = classify_options(pictures, "bytes.model", "matrix.csv");
+  asked = classify_options(pictures, "bytes.model", "scores.csv");
   pmn_counts counts;
   pmn_evaluation *evaluation = evaluated(&asked, &counts);
   check_all_right(evaluation);
@@ -197,10 +207,11 @@ static void labels_of_any_bytes(void **state) {
   assert_string_equal(pmn_evaluation_classes(evaluation, &count)[0].label, "0\xff\\x,\"");
   assert_string_equal(pmn_evaluation_classes(evaluation, &count)[1].label, "A\xc3\xbc");
   pmn_evaluation_destroy(evaluation);
-  text = read_all(in_folder("matrix.csv"), &size);
-  static const char head[] = "label,\"0\\xFF\\\\x,\"\"\",A\xc3\xbc,";
+  text = read_all(in_folder("scores.csv"), &size);
+  static const char head[] = "measure,label,class,value\naccuracy,,,1.0\npictures,\"0\\xFF\\\\x,\"\"\",,4\nprecision,"
+                             "\"0\\xFF\\\\x,\"\"\",,1.0\n";
   if (strncmp(text, head, sizeof head - 1) != 0) fail_msg("%s", text);
-  assert_non_null(strstr(text, "\n\"0\\xFF\\\\x,\"\"\",4,0,0\nA\xc3\xbc,0,4,0\n"));
+  assert_non_null(strstr(text, "\nconfusion,\"0\\xFF\\\\x,\"\"\",A\xc3\xbc,0\n"));
   free(text);
 }
 
@@ -304,13 +315,16 @@ static void unseen_labels_are_apart(void **state) {
   pmn_evaluation_destroy(evaluation);
   asked = classify_options(pictures, "pixels.model", NULL);
   asked.rows.label_level = 5; /* no labels at all */
-  evaluation = evaluated(&asked, &counts);
-  totals = pmn_evaluation_get(evaluation);
-  assert_int_equal(totals.unseen_rows, PICTURES);
-  assert_int_equal(totals.rows, 0);
-  assert_true(isnan(totals.accuracy));
-  assert_string_equal(pmn_evaluation_unseen(evaluation, &count)[0].label, "");
-  pmn_evaluation_destroy(evaluation);
+  evaluate_fails(&asked, PMN_STATUS_NOT_FOUND,
+      "none of 12 pictures has a label that the model knows: the first picture's is missing,");
+  assert_string_equal(seen.phases, ""); /* not after hours */
+  asked = classify_options(pictures, "pixels.model", NULL);
+  asked.rows.label_level = -2;
+  evaluate_fails(&asked, PMN_STATUS_NOT_FOUND, "the first picture's is \"pictures\", the model's first is");
+  shell("cd '%s' && for f in [!YZ]*/*; do echo text > \"$f\"; done", pictures);
+  asked = classify_options(pictures, "pixels.model", NULL);
+  evaluate_fails(
+      &asked, PMN_STATUS_REJECTED, "of the pictures whose labels the model knows none could be read; the first");
 }
 
 /* A picture of the first kind among those of the second is a mistake of the model, and has its place. */
@@ -325,7 +339,7 @@ static void mistakes_have_their_place(void **state) {
   shell("cd '%s' && set -- * && mv \"$1/0_100.jpg\" \"$2/strange.jpg\"", pictures);
   pmn_counts counts;
   int32_t count;
-  pmn_classify_options asked = classify_options(pictures, "pixels.model", "matrix.csv");
+  pmn_classify_options asked = classify_options(pictures, "pixels.model", "scores.csv");
   pmn_evaluation *evaluation = evaluated(&asked, &counts);
   const pmn_class_scores *classes = pmn_evaluation_classes(evaluation, &count);
   static const int64_t confusion[] = {VIEWS - 1, 0, 0, 1, VIEWS, 0, 0, 0, VIEWS};
@@ -333,11 +347,15 @@ static void mistakes_have_their_place(void **state) {
   assert_int_equal(pmn_evaluation_get(evaluation).correct, PICTURES - 1);
   assert_true(classes[0].precision == 3.0 / 4 && classes[0].recall == 1.0);
   assert_true(classes[1].precision == 1.0 && classes[1].recall == 4.0 / 5);
-  pmn_evaluation_destroy(evaluation);
   size_t size;
-  char *text = read_all(in_folder("matrix.csv"), &size), *line = strchr(text, '\n');
-  assert_non_null(strstr(line, ",3,0,0\n"));
-  assert_non_null(strstr(line, ",1,4,0\n"));
+  char *text = read_all(in_folder("scores.csv"), &size);
+  const char *a = classes[0].label, *b = classes[1].label;
+  char expected[512];
+  snprintf(expected, sizeof expected, "\nprecision,%s,,0.75\nrecall,%s,,1.0\n", a, a);
+  if (strstr(text, expected) == NULL) fail_msg("no %s in %s", expected, text);
+  snprintf(expected, sizeof expected, "\nconfusion,%s,%s,1\nconfusion,%s,%s,4\n", b, a, b, b);
+  if (strstr(text, expected) == NULL) fail_msg("no %s in %s", expected, text);
+  pmn_evaluation_destroy(evaluation);
   free(text);
 }
 
