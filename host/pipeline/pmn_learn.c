@@ -90,10 +90,8 @@ static pmn_status read_all(void *arg, int64_t first, int32_t n, uint8_t *points,
   return pmn_scratch_read(self->scratch, (uint64_t)first * self->width, points, (size_t)n * self->width, err);
 }
 
-/* Where run `i` of the sample begins. */
-static int64_t sample_border(const lesson *self, int64_t i) {
-  int64_t whole = self->descriptors / SAMPLE, rest = self->descriptors % SAMPLE;
-  return i * whole + (int64_t)((double)i * ((double)rest / SAMPLE));
+int64_t pmn_learn_border(int64_t descriptors, int64_t runs, int64_t i) {
+  return i * (descriptors / runs) + i * (descriptors % runs) / runs;
 }
 
 static pmn_status read_sample(void *arg, int64_t first, int32_t n, uint8_t *points, pmn_err *err) {
@@ -101,7 +99,8 @@ static pmn_status read_sample(void *arg, int64_t first, int32_t n, uint8_t *poin
   const lesson *self = arg;
   for (int32_t i = 0; i < n; i++) {
     pmn_random random;
-    int64_t from = sample_border(self, first + i), end = sample_border(self, first + i + 1);
+    int64_t from = pmn_learn_border(self->descriptors, SAMPLE, first + i);
+    int64_t end = pmn_learn_border(self->descriptors, SAMPLE, first + i + 1);
     pmn_random_init(&random, self->run->options->seed ^ (uint64_t)(first + i) * UINT64_C(0x9e3779b97f4a7c15));
     uint64_t at = (uint64_t)from + pmn_random_below(&random, (uint64_t)(end - from));
     PMN_TRY(pmn_scratch_read(self->scratch, at * self->width, points + (size_t)i * self->width, self->width, err));

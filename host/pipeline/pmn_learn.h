@@ -9,4 +9,8 @@
  * table will be rejects. The device is open, and the descriptors wait on the disk meanwhile. */
 PMN_MUST_USE pmn_status pmn_learn_words(pmn_run *run, pmn_err *err);
 
+/* Where run `i` begins when so many descriptors are cut into runs of almost equal length; where the last one ends for
+ * i = runs. Up to 2^31 runs. */
+int64_t pmn_learn_border(int64_t descriptors, int64_t runs, int64_t i);
+
 #endif

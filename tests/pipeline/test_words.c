@@ -3,6 +3,8 @@
  * byte. */
 #include "extract_check.h"
 
+#include "pmn_learn.h"
+
 #include <math.h>
 
 enum { WORDS = 6 };
@@ -306,6 +308,24 @@ static void damaged_vocabulary(void **state) {
   free(bytes);
 }
 
+/* Runs of the sample follow one another, differ by one descriptor at most, and the last ends with the last. */
+static void runs_of_the_sample_cover_all(void **state) {
+  (void)state;
+  enum { RUNS = 10 * 1000 * 1000 };
+  static const int64_t counts[] = {RUNS + 1, RUNS + 21, 2 * (int64_t)RUNS - 1, 123456789012, INT64_C(1) << 46};
+  for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+    int64_t least = counts[c] / RUNS, begin = pmn_learn_border(counts[c], RUNS, 0);
+    assert_int_equal(begin, 0);
+    for (int64_t i = 1; i <= RUNS; i++) {
+      int64_t end = pmn_learn_border(counts[c], RUNS, i);
+      if (end - begin != least && end - begin != least + 1)
+        fail_msg("run %d of %lld descriptors has %lld", (int)i, (long long)counts[c], (long long)(end - begin));
+      begin = end;
+    }
+    assert_true(begin == counts[c]);
+  }
+}
+
 static void interrupted(void **state) {
   (void)state;
   pmn_summary *summary;
@@ -416,6 +436,7 @@ int main(void) {
       in_fresh_folder(wrong_words),
       in_fresh_folder(little_memory),
       in_fresh_folder(damaged_vocabulary),
+      cmocka_unit_test(runs_of_the_sample_cover_all),
       in_fresh_folder(interrupted),
       in_fresh_folder(taken_up_again),
       in_fresh_folder(taken_up_again_before_a_fit),
