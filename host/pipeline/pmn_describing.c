@@ -5,6 +5,7 @@
  */
 #include "pmn_describing.h"
 
+#include "pmn_clock.h"
 #include "pmn_mem.h"
 
 enum { WAITING_BYTES = 1 << 20 };
@@ -15,6 +16,7 @@ struct pmn_describing {
   pmn_buf gray, sizes;             /* of the pictures that wait: their pixels; pmn_gray_picture without them */
   pmn_buf keypoints, descriptors;  /* of the batch, picture after picture */
   pmn_buf described;               /* pmn_described of each */
+  double seconds;                  /* of the device */
 };
 
 pmn_status pmn_describing_create(
@@ -63,6 +65,7 @@ static pmn_status describe_waiting(pmn_describing *self, pmn_err *err) {
   pmn_gray_picture *pictures = (pmn_gray_picture *)(void *)self->sizes.data;
   size_t n = self->sizes.size / sizeof *pictures;
   pmn_described *found = NULL;
+  double start = pmn_clock_seconds();
   if (n == 0) goto done;
   found = pmn_alloc(n, sizeof *found);
   if (found == NULL) PMN_TRY(pmn_err_memory(err, n * sizeof *found, "keypoints"));
@@ -75,6 +78,7 @@ static pmn_status describe_waiting(pmn_describing *self, pmn_err *err) {
   for (size_t i = 0; i < n; i++) PMN_TRY(take(self, &found[i], err));
   pmn_buf_clear(&self->gray);
   pmn_buf_clear(&self->sizes);
+  self->seconds += pmn_clock_seconds() - start;
 done:
   pmn_free(found);
   return st;
@@ -120,4 +124,8 @@ pmn_status pmn_describing_run(pmn_describing *describing, const pmn_described **
   *described = views;
 done:
   return st;
+}
+
+double pmn_describing_seconds(const pmn_describing *describing) {
+  return describing != NULL ? describing->seconds : 0;
 }

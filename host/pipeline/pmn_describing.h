@@ -19,5 +19,7 @@ PMN_MUST_USE pmn_status pmn_describing_put(
 /* What was found in the pictures of the batch, [as many as were put], valid until the next put. What is in a picture
  * does not depend on the others. */
 PMN_MUST_USE pmn_status pmn_describing_run(pmn_describing *describing, const pmn_described **described, pmn_err *err);
+/* Seconds that the device has described for until now; 0 where the feed does it, and for NULL. */
+double pmn_describing_seconds(const pmn_describing *describing);
 
 #endif

@@ -163,11 +163,16 @@ static pmn_status run_pass(pass *p, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_run *run = p->run;
   const pmn_maker *maker = run->maker;
+  const pmn_describing *describing = pmn_maker_look_describing(maker);
   double before = maker->kind->seconds != NULL ? maker->kind->seconds(maker) : 0.0;
+  double described_before = pmn_describing_seconds(describing);
   while (p->taken < run->counts.listed) PMN_TRY(run_piece(p, err));
+  double described = pmn_describing_seconds(describing) - described_before;
   run->meter.stages[PMN_STAGE_NETWORK].busy_seconds +=
-      maker->kind->seconds != NULL ? maker->kind->seconds(maker) - before : p->seconds;
+      maker->kind->seconds != NULL ? maker->kind->seconds(maker) - before : p->seconds - described;
   PMN_TRY(pmn_writer_finish(p->writer, &run->meter, err));
+  /* Of this pass and of the words before it: it is the same describer. */
+  run->meter.stages[PMN_STAGE_DEVICE].busy_seconds = pmn_describing_seconds(describing);
   pmn_feed_measure(p->feed, &run->meter);
 done:
   return st;

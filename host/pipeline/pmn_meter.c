@@ -6,8 +6,8 @@ static bool is_feed(int stage) {
 }
 
 void pmn_meter_init(pmn_meter *meter, int32_t feed_lanes) {
-  static const char *const names[PMN_STAGE_COUNT] = {"start", "read", "decode", "resize", "describe", "vocabulary",
-      "network", "moments", "write", "fit", "project", "classifier"};
+  static const char *const names[PMN_STAGE_COUNT] = {"start", "read", "decode", "resize", "describe", "describe_device",
+      "vocabulary", "network", "moments", "write", "fit", "project", "classifier"};
   for (int i = 0; i < PMN_STAGE_COUNT; i++) {
     meter->stages[i] = (pmn_stage){.name = names[i], .lanes = is_feed(i) ? feed_lanes : 1};
   }

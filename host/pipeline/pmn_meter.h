@@ -11,6 +11,7 @@ typedef enum pmn_stage_kind {
   PMN_STAGE_DECODE,
   PMN_STAGE_RESIZE,
   PMN_STAGE_DESCRIBE, /* keypoints and descriptors */
+  PMN_STAGE_DEVICE,   /* the same by a device, which the feed leaves it to */
   PMN_STAGE_WORDS,    /* learning them from descriptors that are there */
   PMN_STAGE_NETWORK,
   PMN_STAGE_MOMENTS,
