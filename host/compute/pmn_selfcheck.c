@@ -20,6 +20,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct check_layer {
@@ -548,19 +549,21 @@ done:
 
 #define CACHE_TITLE "pomona check 4 passed "
 
-/* Where a success of this device is remembered; false when there is nowhere, or nothing that names its code. */
-static bool cache_path(const pmn_device *device, pmn_buf *path) {
+/* Where a success of this device in what was checked is remembered; false when there is nowhere, or nothing that names
+ * its code. */
+static bool cache_path(const pmn_device *device, const char *checked, pmn_buf *path) {
   const pmn_device_info *info = &device->info;
-  const char *texts[] = {PMN_VERSION, info->backend, info->name, info->driver, device->kernels_hash};
-  const void *parts[5];
-  size_t sizes[5];
+  const char *texts[] = {PMN_VERSION, info->backend, info->name, info->driver, device->kernels_hash, checked};
+  enum { TEXTS = sizeof texts / sizeof *texts };
+  const void *parts[TEXTS];
+  size_t sizes[TEXTS];
   char hex[PMN_SHA256_HEX_SIZE], name[PMN_SHA256_HEX_SIZE + 16];
   if (device->kernels_hash[0] == '\0') return false;
-  for (size_t i = 0; i < 5; i++) {
+  for (size_t i = 0; i < TEXTS; i++) {
     parts[i] = texts[i];
     sizes[i] = strlen(texts[i]) + 1;
   }
-  if (pmn_sha256_hex(parts, sizes, 5, hex, NULL) != PMN_STATUS_OK) return false;
+  if (pmn_sha256_hex(parts, sizes, TEXTS, hex, NULL) != PMN_STATUS_OK) return false;
   snprintf(name, sizeof name, "check-%s.txt", hex);
   return pmn_file_cache_path(name, path, NULL) == PMN_STATUS_OK;
 }
@@ -575,14 +578,20 @@ static bool cache_load(const char *path, double *ratio) {
   return good;
 }
 
+/* A cache that cannot be written costs the next run a second and nothing else. */
+static void cache_store(const char *path, double ratio) {
+  char text[64];
+  snprintf(text, sizeof text, CACHE_TITLE "%.6f", ratio);
+  if (pmn_file_write_cached(path, text, strlen(text), NULL) != PMN_STATUS_OK) return;
+}
+
 pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_ratio, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_device *reference = NULL;
   verdict v = {.device = device};
-  char text[64];
   pmn_buf path;
   pmn_buf_init(&path, 4096);
-  bool cache = cache_path(device, &path);
+  bool cache = cache_path(device, "layers", &path);
   *cached = cache && cache_load(path.data, error_ratio);
   if (*cached) goto done;
   PMN_TRY(pmn_device_open(&pmn_backend_ref, &(pmn_device_options){.index = -1, .threads = 1}, &reference, err));
@@ -592,16 +601,14 @@ pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_rat
   PMN_TRY(gemm_check(&v, reference, err));
   PMN_TRY(projection_check(&v, err));
   *error_ratio = v.ratio;
-  snprintf(text, sizeof text, CACHE_TITLE "%.6f", v.ratio);
-  /* A cache that cannot be written costs the next run a second and nothing else. */
-  if (cache && pmn_file_write_cached(path.data, text, strlen(text), NULL) != PMN_STATUS_OK) goto done;
+  if (cache) cache_store(path.data, v.ratio);
 done:
   pmn_device_close(reference);
   pmn_buf_reset(&path);
   return st;
 }
 
-/* -------------------------------------------------------------------------------------------------- precision -- */
+/* --------------------------------------------------------------------------------------------------- pictures -- */
 
 /* Squares of one colour, as edges and surfaces are in pictures, under a little noise. */
 static void picture_fill(const pmn_tensor *in, const float *numbers, uint8_t *bytes) {
@@ -612,6 +619,109 @@ static void picture_fill(const pmn_tensor *in, const float *numbers, uint8_t *by
     bytes[i] = (uint8_t)(128.0f + 112.0f * numbers[square] + 15.0f * numbers[i]);
   }
 }
+
+/* ------------------------------------------------------------------------------------------------- describing -- */
+
+/* Every sum has one order and nothing is fused: devices differ from the host only in quotients and roots, 2e-7 of
+ * themselves where they are not IEEE's. Places then move by 0.001 pixels of the octave, angles by 0.1 degrees, and
+ * bytes by one; one keypoint of a thousand may come or go, and one byte of a thousand differ
+ * (tests/compute/test_ocl_sift.c). Of some hundred keypoints ten times as many are allowed here. ORB's kernels do not
+ * divide. */
+static bool is_same_keypoint(pmn_descriptor_kind kind, const pmn_keypoint *a, const pmn_keypoint *b) {
+  bool exact = kind == PMN_DESCRIPTOR_ORB;
+  double place = exact ? 0.0 : ldexp(0.001, a->octave),
+         turn = fabs(remainder((double)a->angle - (double)b->angle, 360));
+  return a->octave == b->octave && fabs((double)a->x - (double)b->x) <= place &&
+         fabs((double)a->y - (double)b->y) <= place && turn <= (exact ? 0.0 : 0.1);
+}
+
+/* Bytes of two descriptors that are not the same, or -1: one of them is farther off than rounding explains. */
+static int32_t bytes_off(pmn_descriptor_kind kind, const uint8_t *a, const uint8_t *b) {
+  int32_t off = 0;
+  for (int32_t i = 0; i < pmn_descriptor_bytes(kind); i++) {
+    if (abs(a[i] - b[i]) > (kind == PMN_DESCRIPTOR_ORB ? 0 : 1)) return -1;
+    off += a[i] != b[i];
+  }
+  return off;
+}
+
+/* Each keypoint of the host's is looked for among the device's. */
+static pmn_status describing_compare(const pmn_device *device, pmn_descriptor_kind kind, const pmn_described *expected,
+    const pmn_described *found, pmn_err *err) {
+  int32_t bytes = pmn_descriptor_bytes(kind), same = 0, off = 0;
+  int32_t allowed = kind == PMN_DESCRIPTOR_ORB ? 0 : expected->count / 100 + 1;
+  for (int32_t i = 0; i < expected->count; i++) {
+    for (int32_t j = 0; j < found->count; j++) {
+      if (!is_same_keypoint(kind, &expected->keypoints[i], &found->keypoints[j])) continue;
+      int32_t here = bytes_off(
+          kind, expected->descriptors + (size_t)i * (size_t)bytes, found->descriptors + (size_t)j * (size_t)bytes);
+      if (here < 0) continue;
+      same++;
+      off += here;
+      break;
+    }
+  }
+  int32_t most = found->count > expected->count ? found->count : expected->count;
+  if (most - same <= allowed && off <= allowed * bytes) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
+      "%s (%s) computes wrong: of %d keypoints of %s that the host finds in a picture it finds %d, among %d, and %d "
+      "bytes of them differ; choose another --device or --backend cpu",
+      device->info.name, device->info.driver, expected->count, pmn_descriptor_name(kind), same, found->count, off);
+}
+
+/* In one batch, so that it is seen whether their places in it are kept apart. */
+static const pmn_tensor described_pictures[] = {{168, 200, 1, 0}, {121, 151, 1, 0}};
+enum { DESCRIBED = sizeof described_pictures / sizeof *described_pictures, KEYPOINTS = 300 };
+
+static pmn_status describing_check(
+    pmn_device_describer *describer, pmn_descriptor_kind kind, uint8_t *bytes[DESCRIBED], pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_gray_picture pictures[DESCRIBED];
+  pmn_described expected, found[DESCRIBED];
+  pmn_describer *host = NULL;
+  PMN_TRY(pmn_describer_create(kind, KEYPOINTS, &host, err));
+  for (int i = 0; i < DESCRIBED; i++) {
+    const pmn_tensor *size = &described_pictures[i];
+    float *numbers = numbers_create(7 + (uint32_t)i, pmn_tensor_size(size));
+    bytes[i] = pmn_alloc(pmn_tensor_size(size), 1);
+    if (numbers != NULL && bytes[i] != NULL) picture_fill(size, numbers, bytes[i]);
+    bool good = numbers != NULL && bytes[i] != NULL;
+    pmn_free(numbers);
+    if (!good) PMN_TRY(pmn_err_memory(err, pmn_tensor_size(size) * sizeof *numbers, "the check of a device"));
+    pictures[i] = (pmn_gray_picture){.gray = bytes[i], .width = size->w, .height = size->h};
+  }
+  PMN_TRY(pmn_device_describer_run(describer, pictures, DESCRIBED, found, err));
+  for (int i = 0; i < DESCRIBED; i++) {
+    PMN_TRY(pmn_describer_run(host, bytes[i], pictures[i].width, pictures[i].height, &expected, err));
+    PMN_TRY(describing_compare(describer->device, kind, &expected, &found[i], err));
+  }
+done:
+  pmn_describer_destroy(host);
+  return st;
+}
+
+pmn_status pmn_selfcheck_describe(pmn_device *device, pmn_descriptor_kind kind, bool *cached, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  uint8_t *bytes[DESCRIBED] = {NULL};
+  pmn_device_describer *describer = NULL;
+  double ratio;
+  pmn_buf path;
+  pmn_buf_init(&path, 4096);
+  bool cache = cache_path(device, pmn_descriptor_name(kind), &path);
+  *cached = cache && cache_load(path.data, &ratio);
+  if (*cached) goto done;
+  PMN_TRY(pmn_device_describer_create(device, kind, KEYPOINTS, &describer, err));
+  if (describer == NULL) goto done;
+  PMN_TRY(describing_check(describer, kind, bytes, err));
+  if (cache) cache_store(path.data, 0.0);
+done:
+  pmn_device_describer_destroy(describer);
+  for (int i = 0; i < DESCRIBED; i++) pmn_free(bytes[i]);
+  pmn_buf_reset(&path);
+  return st;
+}
+
+/* -------------------------------------------------------------------------------------------------- precision -- */
 
 static pmn_precision_error compare_rows(const float *y, const float *expected, size_t width) {
   double product = 0, norm = 0, expected_norm = 0, most = 0, difference = 0;

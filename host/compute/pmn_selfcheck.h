@@ -11,6 +11,12 @@
  * own errors. */
 PMN_MUST_USE pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_ratio, pmn_err *err);
 
+/* Describes two small generated pictures in one batch on the device and on the host and compares: ORB to the bit, SIFT
+ * within what a division that is not IEEE's explains. For a device that describes pictures of that kind; one that does
+ * not is not asked. Remembered and refused as above. */
+PMN_MUST_USE pmn_status pmn_selfcheck_describe(
+    pmn_device *device, pmn_descriptor_kind kind, bool *cached, pmn_err *err);
+
 /* How far a network that rounds its factors is off, on one picture of coloured squares: its features beside those of
  * the same program in fp32. */
 typedef struct pmn_precision_error {

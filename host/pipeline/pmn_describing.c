@@ -7,6 +7,7 @@
 
 #include "pmn_clock.h"
 #include "pmn_mem.h"
+#include "pmn_selfcheck.h"
 
 enum { WAITING_BYTES = 1 << 20 };
 
@@ -24,10 +25,12 @@ pmn_status pmn_describing_create(
   pmn_status st = PMN_STATUS_OK;
   pmn_describing *self = pmn_calloc(1, sizeof *self);
   *describing = NULL;
+  bool cached;
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "keypoints");
   pmn_buf *const bufs[] = {&self->gray, &self->sizes, &self->keypoints, &self->descriptors, &self->described};
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) pmn_buf_init(bufs[i], SIZE_MAX);
   PMN_TRY(pmn_device_describer_create(device, prepare->descriptor, prepare->keypoints_max, &self->describer, err));
+  if (self->describer != NULL) PMN_TRY(pmn_selfcheck_describe(device, prepare->descriptor, &cached, err));
   if (self->describer != NULL) prepare->kind = PMN_PREPARE_PLAIN;
   self->prepare = *prepare;
   *describing = self;

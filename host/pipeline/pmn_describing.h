@@ -9,7 +9,7 @@
 typedef struct pmn_describing pmn_describing; /* one thread at a time */
 
 /* prepare->kind, PMN_PREPARE_DESCRIBE, becomes what is left to the feed. The device is borrowed until destroy. Errors
- * as of pmn_device_describer_create. */
+ * as of pmn_device_describer_create; PMN_STATUS_DEVICE: it describes wrong. */
 PMN_MUST_USE pmn_status pmn_describing_create(
     pmn_device *device, pmn_prepare_options *prepare, pmn_describing **describing, pmn_err *err);
 void pmn_describing_destroy(pmn_describing *describing); /* NULL is fine */

@@ -136,6 +136,23 @@ static void test_selfcheck(void **state) {
   pmn_device_close(device);
 }
 
+/* Describing has verdicts of its own, one for each kind. */
+static void test_selfcheck_describe(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  bool cached = true;
+  cache_files("check-", damage_remove);
+  pmn_device *device = device_open(NULL);
+  for (int kind = PMN_DESCRIPTOR_SIFT; kind <= (int)PMN_DESCRIPTOR_ORB; kind++) {
+    check_ok(pmn_selfcheck_describe(device, (pmn_descriptor_kind)kind, &cached, &err));
+    assert_false(cached);
+    assert_int_equal(cache_files("check-", NULL), kind + 1);
+    check_ok(pmn_selfcheck_describe(device, (pmn_descriptor_kind)kind, &cached, &err));
+    assert_true(cached);
+  }
+  pmn_device_close(device);
+}
+
 static void test_family_unknown(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -157,6 +174,7 @@ int main(void) {
       cmocka_unit_test(test_binaries),
       cmocka_unit_test(test_no_cache_folder),
       cmocka_unit_test(test_selfcheck),
+      cmocka_unit_test(test_selfcheck_describe),
       cmocka_unit_test(test_family_unknown),
   };
   int failures = cmocka_run_group_tests_name("compute opencl cache", tests, NULL, NULL);

@@ -120,6 +120,105 @@ static void test_wrong_devices(void **state) {
   pmn_device_close(device);
 }
 
+/* The host's describers as a device's, with one thing wrong. */
+static struct {
+  int shifted, flipped, lost; /* every so many keypoints: 5 pixels off, a bit or a half of a byte, not there; 0: none */
+  bool exchanged;             /* the pictures of the batch */
+} described_wrong;
+
+typedef struct wrong_describer {
+  pmn_device_describer base;
+  pmn_describer *host[2];
+  pmn_keypoint keypoints[2][300];
+  uint8_t descriptors[2][300 * 128];
+  pmn_descriptor_kind kind;
+} wrong_describer;
+
+static pmn_status wrong_describer_create(pmn_device *device, pmn_descriptor_kind kind, int32_t keypoints_max,
+    pmn_device_describer **describer, pmn_err *err) {
+  (void)device;
+  wrong_describer *self = calloc(1, sizeof *self);
+  assert_non_null(self);
+  self->kind = kind;
+  for (int i = 0; i < 2; i++) assert_int_equal(pmn_describer_create(kind, keypoints_max, &self->host[i], err), 0);
+  *describer = &self->base;
+  return PMN_STATUS_OK;
+}
+
+static bool hits(int every, int i) {
+  return every > 0 && i % every == every - 1;
+}
+
+static pmn_status wrong_describer_run(pmn_device_describer *describer, const pmn_gray_picture *pictures, int32_t n,
+    pmn_described *described, pmn_err *err) {
+  wrong_describer *self = (wrong_describer *)describer;
+  size_t bytes = (size_t)pmn_descriptor_bytes(self->kind);
+  assert_int_equal(n, 2);
+  for (int p = 0; p < 2; p++) {
+    pmn_described found;
+    int kept = 0;
+    assert_int_equal(
+        pmn_describer_run(self->host[p], pictures[p].gray, pictures[p].width, pictures[p].height, &found, err), 0);
+    assert_in_range(found.count, 50, 300);
+    for (int i = 0; i < found.count; i++) {
+      if (hits(described_wrong.lost, i)) continue;
+      self->keypoints[p][kept] = found.keypoints[i];
+      uint8_t *descriptor =
+          memcpy(self->descriptors[p] + (size_t)kept * bytes, found.descriptors + (size_t)i * bytes, bytes);
+      if (hits(described_wrong.shifted, i)) self->keypoints[p][kept].x += 5;
+      if (hits(described_wrong.flipped, i)) descriptor[7] ^= self->kind == PMN_DESCRIPTOR_ORB ? 1 : 128;
+      kept++;
+    }
+    described[described_wrong.exchanged ? 1 - p : p] =
+        (pmn_described){.count = kept, .keypoints = self->keypoints[p], .descriptors = self->descriptors[p]};
+  }
+  return PMN_STATUS_OK;
+}
+
+static void wrong_describer_destroy(pmn_device_describer *describer) {
+  wrong_describer *self = (wrong_describer *)describer;
+  for (int i = 0; i < 2; i++) pmn_describer_destroy(self->host[i]);
+  free(self);
+}
+
+/* A keypoint of ORB that is another, or a tenth of SIFT's, is refused; one of SIFT's is not: that may be rounding. */
+static void test_wrong_describing(void **state) {
+  (void)state;
+  pmn_backend wrong = *pmn_backend_find("ref");
+  wrong.describer_create = wrong_describer_create;
+  wrong.describer_run = wrong_describer_run;
+  wrong.describer_destroy = wrong_describer_destroy;
+  pmn_err err = PMN_ERR_INIT;
+  pmn_device_options options = {.index = -1, .threads = 1};
+  pmn_device *device;
+  bool cached;
+  check_ok(pmn_device_open(&wrong, &options, &device, &err));
+  for (int kind = PMN_DESCRIPTOR_SIFT; kind <= (int)PMN_DESCRIPTOR_ORB; kind++) {
+    int every = kind == PMN_DESCRIPTOR_ORB ? 50 : 10;
+    const char *name = pmn_descriptor_name((pmn_descriptor_kind)kind);
+    memset(&described_wrong, 0, sizeof described_wrong);
+    check_ok(pmn_selfcheck_describe(device, (pmn_descriptor_kind)kind, &cached, &err));
+    assert_false(cached);
+    for (int which = 0; which < 4; which++) {
+      memset(&described_wrong, 0, sizeof described_wrong);
+      described_wrong.shifted = which == 0 ? every : 0;
+      described_wrong.flipped = which == 1 ? every : 0;
+      described_wrong.lost = which == 2 ? every : 0;
+      described_wrong.exchanged = which == 3;
+      check_fails(pmn_selfcheck_describe(device, (pmn_descriptor_kind)kind, &cached, &err), PMN_STATUS_DEVICE, name);
+      assert_non_null(strstr(err.message, "computes wrong: of "));
+    }
+  }
+  memset(&described_wrong, 0, sizeof described_wrong);
+  described_wrong.lost = 200;
+  check_ok(pmn_selfcheck_describe(device, PMN_DESCRIPTOR_SIFT, &cached, &err));
+  pmn_device_close(device);
+  /* A device without describers has nothing to be checked. */
+  check_ok(pmn_device_open(pmn_backend_find("ref"), &options, &device, &err));
+  check_ok(pmn_selfcheck_describe(device, PMN_DESCRIPTOR_ORB, &cached, &err));
+  pmn_device_close(device);
+}
+
 static void test_cpu(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
@@ -206,6 +305,7 @@ static void test_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_wrong_devices),
+      cmocka_unit_test(test_wrong_describing),
       cmocka_unit_test(test_cpu),
       cmocka_unit_test(test_precision),
       cmocka_unit_test(test_memory),
