@@ -102,7 +102,7 @@ def run(command):
             said = errors.read().decode(errors="replace")
             sys.exit(f"{' '.join(command[:3])} ... failed ({process.returncode}):\n{said}")
         text = out.read()
-    # The kernel counts our own small size in before the program replaces it; no program here is as small.
+    # The kernel counts our own size in, of before the program replaces it: what is smaller shows as that.
     figures = {"wall_s": wall, "cpu_s": children_seconds() - before, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
     return (json.loads(text) if text.strip() else None), figures
 
