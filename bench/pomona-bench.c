@@ -165,9 +165,9 @@ static pmn_status time_network(
   PMN_TRY(print_line(
       json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:O, s:f, s:f, s:o, s:o, s:s, s:i}", "what", "pomona_network",
           "model", o->features, "backend", info->backend, "kernels", info->driver, "precision",
-          o->precision == PMN_PRECISION_BF16 ? "bf16" : "fp32", "threads", o->threads, "batch", o->batch, "seconds",
-          o->seconds, "img_s", list, "img_s_median", middle, "img_s_max", rates[o->repeats - 1], "others_cores", others,
-          "per_picture", per_picture, "device", info->name, "cores", pmn_pool_processors()),
+          pmn_precision_name(o->precision), "threads", o->threads, "batch", o->batch, "seconds", o->seconds, "img_s",
+          list, "img_s_median", middle, "img_s_max", rates[o->repeats - 1], "others_cores", others, "per_picture",
+          per_picture, "device", info->name, "cores", pmn_pool_processors()),
       err));
 done:
   json_decref(list);
@@ -466,7 +466,7 @@ static const char help[] =
     "  --backend NAME    cpu (default), opencl or ref\n"
     "  --isa NAME        kernels to use instead of the best: cpu baseline, avx2, avx512, or avx512bf16, amx for bf16;\n"
     "                    opencl vector, tile\n"
-    "  --precision HOW   fp32 (default) or bf16\n"
+    "  --precision HOW   fp32 (default), bf16 or fp16\n"
     "  --threads N       default: all processors\n"
     "  --batch N         pictures a call (default 16)\n"
     "  --seconds S       length of one repeat and of the warm-up (default 3)\n"

@@ -260,9 +260,11 @@ typedef struct pmn_extract_options {
    * unless something is fitted or projected. */
   const char *preprocess;
   const char *resize; /* "bicubic", "bilinear", "nearest"; NULL: the network's own; of pixels "bicubic" */
-  /* What a network multiplies: "fp32", or "bf16", faster and less exact, which only the backend "cpu" has and only on
-   * processors with AVX-512 BF16, else PMN_STATUS_DEVICE. How far features are off is told as a message and in the run
-   * record. NULL: "fp32". */
+  /* "fp32", or a precision that is less exact: "bf16" rounds what a network multiplies, and is faster; only the backend
+   * "cpu" has it and only on processors with AVX-512 BF16. "fp16" rounds what is stored, in half the memory; only the
+   * backend "opencl" has it, and values from 65520 on become infinite. Else PMN_STATUS_DEVICE; PMN_STATUS_MODEL for
+   * weights beyond 65504 with fp16. How far features are off is told as a message and in the run record. NULL: "fp32".
+   */
   const char *precision;
   /* Of "sift" and "orb". */
   int32_t words;               /* that the pictures' descriptors are clustered to; or: */

@@ -11,9 +11,9 @@
  * The sum runs over r, s in this order. Preconditions: every tensor of the batch has fewer than 2^31 elements; every window
  * has a pixel in the picture.
  */
-__kernel void pmn_average_pool(const __global float *restrict in_base, const ulong in_offset,
-    const __global float *restrict residual_base, const ulong residual_offset, const int has_residual,
-    __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,
+__kernel void pmn_average_pool(const __global PMN_T *restrict in_base, const ulong in_offset,
+    const __global PMN_T *restrict residual_base, const ulong residual_offset, const int has_residual,
+    __global PMN_T *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,
     const int out_h, const int out_w, const int kernel_h, const int kernel_w, const int stride_h, const int stride_w,
     const int pad_top, const int pad_left, const int count_padding, const int count_h, const int count_w,
     const float alpha, const float clamp_min, const float clamp_max) {
@@ -25,13 +25,13 @@ __kernel void pmn_average_pool(const __global float *restrict in_base, const ulo
   const int s_begin = max(0, -left), s_end = min(kernel_w, in_w - left);
   const int rows = min(kernel_h, count_h - top) - (count_padding ? 0 : r_begin);
   const int columns = min(kernel_w, count_w - left) - (count_padding ? 0 : s_begin);
-  const __global float *in = in_base + in_offset + n * in_h * in_w * channels;
+  const __global PMN_T *in = in_base + in_offset + n * in_h * in_w * channels;
   float v = 0.0f;
   for (int r = r_begin; r < r_end; r++) {
-    for (int s = s_begin; s < s_end; s++) v += in[((top + r) * in_w + left + s) * channels + c];
+    for (int s = s_begin; s < s_end; s++) v += PMN_LOAD(((top + r) * in_w + left + s) * channels + c, in);
   }
   v /= (float)rows * (float)columns;
-  if (has_residual) v += residual_base[residual_offset + (ulong)(n * size + element)];
+  if (has_residual) v += PMN_LOAD(residual_offset + (ulong)(n * size + element), residual_base);
   PMN_ACT(float, v);
-  out_base[out_offset + (ulong)(n * size + element)] = v;
+  PMN_STORE(v, out_offset + (ulong)(n * size + element), out_base);
 }

@@ -52,13 +52,13 @@
 #if PMN_BYTES
 #define PMN_INPUT uchar
 #else
-#define PMN_INPUT float
+#define PMN_INPUT PMN_T
 #endif
 
 __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_M, 1))) void pmn_conv2d_tile(
-    const __global PMN_INPUT *restrict in_base, const ulong in_offset, const __global float *restrict weights,
-    const __global float *restrict bias, const __global float *restrict residual_base, const ulong residual_offset,
-    const int has_residual, __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
+    const __global PMN_INPUT *restrict in_base, const ulong in_offset, const __global PMN_T *restrict weights,
+    const __global float *restrict bias, const __global PMN_T *restrict residual_base, const ulong residual_offset,
+    const int has_residual, __global PMN_T *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
     const int in_c, const int out_h, const int out_w, const int out_c, const int kernel_h, const int kernel_w,
     const int stride_h, const int stride_w, const int dilation_h, const int dilation_w, const int pad_top,
     const int pad_left, const float alpha, const float clamp_min, const float clamp_max, const int groups,
@@ -71,7 +71,7 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
   const int item = (int)(get_local_id(1) * PMN_ITEMS_N + get_local_id(0));
   const int first_m = (int)get_group_id(1) * PMN_TILE_M;
   const __global PMN_INPUT *in = in_base + in_offset + group * group_in;
-  const __global float *panel = weights + (ulong)get_group_id(0) * (ulong)PMN_TILE_N * (ulong)depth;
+  const __global PMN_T *panel = weights + (ulong)get_group_id(0) * (ulong)PMN_TILE_N * (ulong)depth;
 
   /* This work-item fetches column load_k of a_tile, rows load_m, load_m + PMN_STEP_M, ... */
   const int load_k = item % PMN_TILE_K, load_m = item / PMN_TILE_K;
@@ -99,14 +99,14 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
         v = fma(convert_float(in[((picture[l] + y) * in_w + x) * in_c + i]), i == 0 ? scale.x : i == 1 ? scale.y : scale.z,
             i == 0 ? shift.x : i == 1 ? shift.y : shift.z);
 #else
-        v = in[((picture[l] + y) * in_w + x) * in_c + i];
+        v = PMN_LOAD(((picture[l] + y) * in_w + x) * in_c + i, in);
 #endif
       }
       a_tile[load_k][load_m + l * PMN_STEP_M] = v;
     }
     for (int l = item; l < PMN_TILE_K * PMN_TILE_N; l += PMN_ITEMS) {
       const int row = l / PMN_TILE_N;
-      b_tile[row][l % PMN_TILE_N] = first_k + row < depth ? panel[first_k * PMN_TILE_N + l] : 0.0f;
+      b_tile[row][l % PMN_TILE_N] = first_k + row < depth ? PMN_LOAD(first_k * PMN_TILE_N + l, panel) : 0.0f;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll
@@ -123,8 +123,8 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  const __global float *residual = residual_base + residual_offset;
-  __global float *out = out_base + out_offset;
+  const __global PMN_T *residual = residual_base + residual_offset;
+  __global PMN_T *out = out_base + out_offset;
 #pragma unroll
   for (int q = 0; q < PMN_QUADS; q++) {
     const int item_o = (q * PMN_ITEMS_N + (int)get_local_id(0)) * 4;
@@ -139,17 +139,17 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS_N, PMN_TILE_M / PMN_ITEM_
       const int to = m * out_c + channel;
       float4 v = sum[q][i] + item_bias;
       if (channels == 4) {
-        if (has_residual) v += vload4(0, residual + to);
+        if (has_residual) v += PMN_LOAD4(0, residual + to);
         PMN_ACT(float4, v);
-        vstore4(v, 0, out + to);
+        PMN_STORE4(v, 0, out + to);
       } else {
         float lane[4];
         vstore4(v, 0, lane);
         for (int o = 0; o < channels; o++) {
           float f = lane[o];
-          if (has_residual) f += residual[to + o];
+          if (has_residual) f += PMN_LOAD(to + o, residual);
           PMN_ACT(float, f);
-          out[to + o] = f;
+          PMN_STORE(f, to + o, out);
         }
       }
     }

@@ -28,17 +28,17 @@
 
 #if PMN_BYTES
 #define PMN_INPUT uchar
-#define PMN_LOAD(at, i) fma(convert_float(in[at]), (i) == 0 ? scale.x : (i) == 1 ? scale.y : scale.z, \
+#define PMN_FACTOR(at, i) fma(convert_float(in[at]), (i) == 0 ? scale.x : (i) == 1 ? scale.y : scale.z, \
     (i) == 0 ? shift.x : (i) == 1 ? shift.y : shift.z)
 #else
-#define PMN_INPUT float
-#define PMN_LOAD(at, i) in[at]
+#define PMN_INPUT PMN_T
+#define PMN_FACTOR(at, i) PMN_LOAD(at, in)
 #endif
 
 __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, const ulong in_offset,
-    const __global float *restrict weights, const __global float *restrict bias,
-    const __global float *restrict residual_base, const ulong residual_offset, const int has_residual,
-    __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int in_c,
+    const __global PMN_T *restrict weights, const __global float *restrict bias,
+    const __global PMN_T *restrict residual_base, const ulong residual_offset, const int has_residual,
+    __global PMN_T *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int in_c,
     const int out_h, const int out_w, const int out_c, const int kernel_h, const int kernel_w, const int stride_h,
     const int stride_w, const int dilation_h, const int dilation_w, const int pad_top, const int pad_left,
     const float alpha, const float clamp_min, const float clamp_max, const int groups, const float4 scale,
@@ -48,9 +48,9 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
   const int channel = group * group_out + (int)get_global_id(1) % group_panels * 16;
   const int channels = min(16, (group + 1) * group_out - channel); /* of this panel */
   const __global PMN_INPUT *in = in_base + in_offset + (ulong)n * (ulong)(in_h * in_w * in_c) + group * group_in;
-  const __global float *residual = residual_base + residual_offset + (ulong)n * (ulong)(pixels * out_c);
-  __global float *out = out_base + out_offset + (ulong)n * (ulong)(pixels * out_c);
-  const __global float *panel = weights + (ulong)get_global_id(1) * (ulong)(kernel_h * kernel_w * group_in) * 16;
+  const __global PMN_T *residual = residual_base + residual_offset + (ulong)n * (ulong)(pixels * out_c);
+  __global PMN_T *out = out_base + out_offset + (ulong)n * (ulong)(pixels * out_c);
+  const __global PMN_T *panel = weights + (ulong)get_global_id(1) * (ulong)(kernel_h * kernel_w * group_in) * 16;
   const float16 panel_bias = vload16(get_global_id(1), bias);
 
   for (int block = 0; block < PMN_BLOCKS; block++) {
@@ -66,7 +66,7 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
       left[p] = pixel % out_w * stride_w - pad_left;
       sum[p] = (float16)(0.0f);
     }
-    const __global float *w = panel;
+    const __global PMN_T *w = panel;
     for (int r = 0; r < kernel_h; r++) {
       for (int s = 0; s < kernel_w; s++, w += group_in * 16) {
         int at[PMN_PIXELS], inside[PMN_PIXELS], all_inside = 1;
@@ -79,16 +79,16 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
         }
         if (all_inside) {
           for (int i = 0; i < group_in; i++) {
-            const float16 v = vload16(i, w);
+            const float16 v = PMN_LOAD16(i, w);
 #pragma unroll
-            for (int p = 0; p < PMN_PIXELS; p++) sum[p] = fma((float16)(PMN_LOAD(at[p] + i, i)), v, sum[p]);
+            for (int p = 0; p < PMN_PIXELS; p++) sum[p] = fma((float16)(PMN_FACTOR(at[p] + i, i)), v, sum[p]);
           }
         } else {
 #pragma unroll
           for (int p = 0; p < PMN_PIXELS; p++) {
             if (!inside[p]) continue;
             for (int i = 0; i < group_in; i++) {
-              sum[p] = fma((float16)(PMN_LOAD(at[p] + i, i)), vload16(i, w), sum[p]);
+              sum[p] = fma((float16)(PMN_FACTOR(at[p] + i, i)), PMN_LOAD16(i, w), sum[p]);
             }
           }
         }
@@ -100,17 +100,17 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
       const int to = (first + p) * out_c + channel;
       float16 v = sum[p] + panel_bias;
       if (channels == 16) {
-        if (has_residual) v += vload16(0, residual + to);
+        if (has_residual) v += PMN_LOAD16(0, residual + to);
         PMN_ACT(float16, v);
-        vstore16(v, 0, out + to);
+        PMN_STORE16(v, 0, out + to);
       } else {
         float lane[16];
         vstore16(v, 0, lane);
         for (int o = 0; o < channels; o++) {
           float f = lane[o];
-          if (has_residual) f += residual[to + o];
+          if (has_residual) f += PMN_LOAD(to + o, residual);
           PMN_ACT(float, f);
-          out[to + o] = f;
+          PMN_STORE(f, to + o, out);
         }
       }
     }

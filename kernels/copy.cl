@@ -6,10 +6,10 @@
  * One work-item: one element.
  *   global id 0: (i0 * extent.y + i1) * extent.z + i2, rounded up; 1: n.   Any local size; ids past the last do nothing.
  *
- * The fourth of every int4 is free. Preconditions: every tensor of the batch has fewer than 2^31 elements; every index lies
- * in its tensor; no element is written twice.
+ * Numbers keep their bits, however they are stored. The fourth of every int4 is free. Preconditions: every tensor of the
+ * batch has fewer than 2^31 elements; every index lies in its tensor; no element is written twice.
  */
-__kernel void pmn_copy(const __global float *restrict in_base, const ulong in_offset, __global float *restrict out_base,
+__kernel void pmn_copy(const __global PMN_T *restrict in_base, const ulong in_offset, __global PMN_T *restrict out_base,
     const ulong out_offset, const int in_size, const int out_size, const int4 extent, const int in_first,
     const int4 in_stride, const int out_first, const int4 out_stride) {
   if (get_global_id(0) >= (size_t)(extent.x * extent.y * extent.z)) return;

@@ -23,14 +23,14 @@
 #define PMN_PASTE_(a, b) a##b
 #define PMN_PASTE(a, b) PMN_PASTE_(a, b)
 #define PMN_FLOATS PMN_PASTE(float, PMN_VECTOR)
-#define PMN_VLOAD PMN_PASTE(vload, PMN_VECTOR)
-#define PMN_VSTORE PMN_PASTE(vstore, PMN_VECTOR)
+#define PMN_VLOAD PMN_PASTE(PMN_LOAD, PMN_VECTOR)
+#define PMN_VSTORE PMN_PASTE(PMN_STORE, PMN_VECTOR)
 
 __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwise_conv2d(
-    const __global float *restrict in_base, const ulong in_offset,
-    const __global float *restrict weights, const __global float *restrict bias,
-    const __global float *restrict residual_base, const ulong residual_offset, const int has_residual,
-    __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,
+    const __global PMN_T *restrict in_base, const ulong in_offset,
+    const __global PMN_T *restrict weights, const __global float *restrict bias,
+    const __global PMN_T *restrict residual_base, const ulong residual_offset, const int has_residual,
+    __global PMN_T *restrict out_base, const ulong out_offset, const int in_h, const int in_w, const int channels,
     const int out_h, const int out_w, const int kernel_h, const int kernel_w, const int stride_h, const int stride_w,
     const int dilation_h, const int dilation_w, const int pad_top, const int pad_left, const float alpha,
     const float clamp_min, const float clamp_max) {
@@ -39,12 +39,12 @@ __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwi
   const int row = (int)get_global_id(1), n = row / out_h, top = row % out_h * stride_h - pad_top;
   const int r_begin = pmn_taps_before(-top, dilation_h), r_end = min(kernel_h, pmn_taps_before(in_h - top, dilation_h));
   const int end = min(first + PMN_COLUMNS, out_w);
-  const __global float *in = in_base + in_offset + n * in_h * in_w * channels;
-  const __global float *residual = residual_base + residual_offset + row * out_w * channels;
-  __global float *out = out_base + out_offset + row * out_w * channels;
+  const __global PMN_T *in = in_base + in_offset + n * in_h * in_w * channels;
+  const __global PMN_T *residual = residual_base + residual_offset + row * out_w * channels;
+  __global PMN_T *out = out_base + out_offset + row * out_w * channels;
 
   if (channel + PMN_VECTOR <= channels) {
-    const PMN_FLOATS group_bias = PMN_VLOAD(0, bias + channel);
+    const PMN_FLOATS group_bias = PMN_PASTE(vload, PMN_VECTOR)(0, bias + channel);
     for (int x = first; x < end; x++) {
       const int left = x * stride_w - pad_left, s_begin = pmn_taps_before(-left, dilation_w);
       const int s_end = min(kernel_w, pmn_taps_before(in_w - left, dilation_w));
@@ -70,13 +70,14 @@ __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwi
         for (int r = r_begin; r < r_end; r++) {
           const int at = (top + r * dilation_h) * in_w + left;
           for (int s = s_begin; s < s_end; s++) {
-            v = fma(in[(at + s * dilation_w) * channels + c], weights[(r * kernel_w + s) * channels + c], v);
+            v = fma(PMN_LOAD((at + s * dilation_w) * channels + c, in),
+                PMN_LOAD((r * kernel_w + s) * channels + c, weights), v);
           }
         }
         v += bias[c];
-        if (has_residual) v += residual[x * channels + c];
+        if (has_residual) v += PMN_LOAD(x * channels + c, residual);
         PMN_ACT(float, v);
-        out[x * channels + c] = v;
+        PMN_STORE(v, x * channels + c, out);
       }
     }
   }

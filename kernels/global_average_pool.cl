@@ -8,20 +8,20 @@
  * The sum is one of sums over runs of 64 pixels: one sum over a picture of 112x112 would lose four digits to rounding.
  * Preconditions: every tensor of the batch has fewer than 2^31 elements.
  */
-__kernel void pmn_global_average_pool(const __global float *restrict in_base, const ulong in_offset,
-    __global float *restrict out_base, const ulong out_offset, const int pixels, const int channels,
+__kernel void pmn_global_average_pool(const __global PMN_T *restrict in_base, const ulong in_offset,
+    __global PMN_T *restrict out_base, const ulong out_offset, const int pixels, const int channels,
     const float alpha, const float clamp_min, const float clamp_max) {
   const int c = (int)get_global_id(0), n = (int)get_global_id(1);
   if (c >= channels) return;
-  const __global float *in = in_base + in_offset + n * pixels * channels + c;
+  const __global PMN_T *in = in_base + in_offset + n * pixels * channels + c;
   float sum = 0.0f;
   for (int first = 0; first < pixels; first += 64) {
     const int end = min(first + 64, pixels);
     float run = 0.0f;
-    for (int p = first; p < end; p++) run += in[p * channels];
+    for (int p = first; p < end; p++) run += PMN_LOAD(p * channels, in);
     sum += run;
   }
   float v = sum / (float)pixels;
   PMN_ACT(float, v);
-  out_base[out_offset + (ulong)(n * channels + c)] = v;
+  PMN_STORE(v, out_offset + (ulong)(n * channels + c), out_base);
 }

@@ -26,27 +26,27 @@ static float pmn_group_sum(__local float *part, const int item, const float v) {
 }
 
 __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_layer_norm(
-    const __global float *restrict in_base, const ulong in_offset, const __global float *restrict weights,
-    const __global float *restrict bias, const __global float *restrict residual_base, const ulong residual_offset,
-    const int has_residual, __global float *restrict out_base, const ulong out_offset, const int pixels,
+    const __global PMN_T *restrict in_base, const ulong in_offset, const __global float *restrict weights,
+    const __global float *restrict bias, const __global PMN_T *restrict residual_base, const ulong residual_offset,
+    const int has_residual, __global PMN_T *restrict out_base, const ulong out_offset, const int pixels,
     const int channels, const float epsilon, const float alpha, const float clamp_min, const float clamp_max) {
   __local float part[PMN_ITEMS];
   const int item = (int)get_local_id(0), first = ((int)get_group_id(1) * pixels + (int)get_group_id(0)) * channels;
-  const __global float *in = in_base + in_offset + first;
-  const __global float *residual = residual_base + residual_offset + first;
-  __global float *out = out_base + out_offset + first;
+  const __global PMN_T *in = in_base + in_offset + first;
+  const __global PMN_T *residual = residual_base + residual_offset + first;
+  __global PMN_T *out = out_base + out_offset + first;
 
   float sum = 0.0f;
-  for (int c = item; c < channels; c += PMN_ITEMS) sum += in[c];
+  for (int c = item; c < channels; c += PMN_ITEMS) sum += PMN_LOAD(c, in);
   const float mean = pmn_group_sum(part, item, sum) / (float)channels;
   float squares = 0.0f;
-  for (int c = item; c < channels; c += PMN_ITEMS) squares += (in[c] - mean) * (in[c] - mean);
+  for (int c = item; c < channels; c += PMN_ITEMS) squares += (PMN_LOAD(c, in) - mean) * (PMN_LOAD(c, in) - mean);
   const float deviation = sqrt(pmn_group_sum(part, item, squares) / (float)channels + epsilon);
 
   for (int c = item; c < channels; c += PMN_ITEMS) {
-    float v = (in[c] - mean) / deviation * weights[c] + bias[c];
-    if (has_residual) v += residual[c];
+    float v = (PMN_LOAD(c, in) - mean) / deviation * weights[c] + bias[c];
+    if (has_residual) v += PMN_LOAD(c, residual);
     PMN_ACT(float, v);
-    out[c] = v;
+    PMN_STORE(v, c, out);
   }
 }

@@ -9,9 +9,9 @@
  *
  * Preconditions: every tensor of the batch has fewer than 2^31 elements; the taps' pixels lie in the picture.
  */
-__kernel void pmn_resize(const __global float *restrict in_base, const ulong in_offset,
-    const __global float *restrict taps, const __global float *restrict residual_base, const ulong residual_offset,
-    const int has_residual, __global float *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
+__kernel void pmn_resize(const __global PMN_T *restrict in_base, const ulong in_offset,
+    const __global float *restrict taps, const __global PMN_T *restrict residual_base, const ulong residual_offset,
+    const int has_residual, __global PMN_T *restrict out_base, const ulong out_offset, const int in_h, const int in_w,
     const int channels, const int out_h, const int out_w, const float alpha, const float clamp_min,
     const float clamp_max) {
   const int n = (int)get_global_id(1), size = out_h * out_w * channels;
@@ -20,10 +20,12 @@ __kernel void pmn_resize(const __global float *restrict in_base, const ulong in_
   const float3 row = vload3(pixel / out_w, taps), column = vload3(out_h + pixel % out_w, taps);
   const int top = (int)row.x * in_w, bottom = (int)row.y * in_w, left = (int)column.x, right = (int)column.y;
   const float f = row.z, g = column.z;
-  const __global float *in = in_base + in_offset + (n * in_h * in_w * channels + c);
-  float v = (1.0f - f) * (1.0f - g) * in[(top + left) * channels] + (1.0f - f) * g * in[(top + right) * channels] +
-            f * (1.0f - g) * in[(bottom + left) * channels] + f * g * in[(bottom + right) * channels];
-  if (has_residual) v += residual_base[residual_offset + (ulong)(n * size + element)];
+  const __global PMN_T *in = in_base + in_offset + (n * in_h * in_w * channels + c);
+  float v = (1.0f - f) * (1.0f - g) * PMN_LOAD((top + left) * channels, in) +
+            (1.0f - f) * g * PMN_LOAD((top + right) * channels, in) +
+            f * (1.0f - g) * PMN_LOAD((bottom + left) * channels, in) +
+            f * g * PMN_LOAD((bottom + right) * channels, in);
+  if (has_residual) v += PMN_LOAD(residual_offset + (ulong)(n * size + element), residual_base);
   PMN_ACT(float, v);
-  out_base[out_offset + (ulong)(n * size + element)] = v;
+  PMN_STORE(v, out_offset + (ulong)(n * size + element), out_base);
 }

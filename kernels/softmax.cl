@@ -14,17 +14,17 @@
 #endif
 
 __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_softmax(
-    const __global float *restrict in_base, const ulong in_offset, const __global float *restrict residual_base,
-    const ulong residual_offset, const int has_residual, __global float *restrict out_base, const ulong out_offset,
+    const __global PMN_T *restrict in_base, const ulong in_offset, const __global PMN_T *restrict residual_base,
+    const ulong residual_offset, const int has_residual, __global PMN_T *restrict out_base, const ulong out_offset,
     const int pixels, const int channels, const float alpha, const float clamp_min, const float clamp_max) {
   __local float part[PMN_ITEMS];
   const int item = (int)get_local_id(0), first = ((int)get_group_id(1) * pixels + (int)get_group_id(0)) * channels;
-  const __global float *in = in_base + in_offset + first;
-  const __global float *residual = residual_base + residual_offset + first;
-  __global float *out = out_base + out_offset + first;
+  const __global PMN_T *in = in_base + in_offset + first;
+  const __global PMN_T *residual = residual_base + residual_offset + first;
+  __global PMN_T *out = out_base + out_offset + first;
 
   float most = -INFINITY;
-  for (int c = item; c < channels; c += PMN_ITEMS) most = fmax(most, in[c]);
+  for (int c = item; c < channels; c += PMN_ITEMS) most = fmax(most, PMN_LOAD(c, in));
   part[item] = most;
   for (int half_items = PMN_ITEMS / 2; half_items > 0; half_items /= 2) {
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -35,11 +35,7 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_softmax
   barrier(CLK_LOCAL_MEM_FENCE); /* all have read before part is written again */
 
   float sum = 0.0f;
-  for (int c = item; c < channels; c += PMN_ITEMS) {
-    const float e = exp(in[c] - most);
-    out[c] = e; /* read again below, by the same work-item */
-    sum += e;
-  }
+  for (int c = item; c < channels; c += PMN_ITEMS) sum += exp(PMN_LOAD(c, in) - most);
   part[item] = sum;
   for (int half_items = PMN_ITEMS / 2; half_items > 0; half_items /= 2) {
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -49,9 +45,9 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_softmax
   sum = part[0];
 
   for (int c = item; c < channels; c += PMN_ITEMS) {
-    float v = out[c] / sum;
-    if (has_residual) v += residual[c];
+    float v = exp(PMN_LOAD(c, in) - most) / sum;
+    if (has_residual) v += PMN_LOAD(c, residual);
     PMN_ACT(float, v);
-    out[c] = v;
+    PMN_STORE(v, c, out);
   }
 }

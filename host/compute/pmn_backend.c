@@ -19,9 +19,26 @@ const pmn_backend *pmn_backend_find(const char *name) {
   return NULL;
 }
 
+const pmn_backend *pmn_backend_of_precision(pmn_precision precision) {
+  for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+    if (backends[i]->lower == precision) return backends[i];
+  }
+  return NULL;
+}
+
+static const char *const precisions[PMN_PRECISION_COUNT] = {
+    [PMN_PRECISION_FP32] = "fp32", [PMN_PRECISION_BF16] = "bf16", [PMN_PRECISION_FP16] = "fp16"};
+
 bool pmn_precision_find(const char *name, pmn_precision *precision) {
-  *precision = name != NULL && strcmp(name, "bf16") == 0 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
-  return name == NULL || *precision == PMN_PRECISION_BF16 || strcmp(name, "fp32") == 0;
+  *precision = PMN_PRECISION_FP32;
+  for (int i = 0; name != NULL && i < PMN_PRECISION_COUNT; i++) {
+    if (strcmp(precisions[i], name) == 0) *precision = (pmn_precision)i;
+  }
+  return name == NULL || strcmp(name, precisions[*precision]) == 0;
+}
+
+const char *pmn_precision_name(pmn_precision precision) {
+  return precisions[precision];
 }
 
 pmn_status pmn_device_open(
@@ -31,9 +48,10 @@ pmn_status pmn_device_open(
     return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
         "device %d with %d threads: a device is -1 or more, threads 1 or more", options->index, options->threads);
   }
-  if (options->precision == PMN_PRECISION_BF16 && !backend->has_bf16) {
-    return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
-        "the %s backend computes in fp32 only: --precision bf16 wants --backend cpu", backend->name);
+  if (options->precision != PMN_PRECISION_FP32 && options->precision != backend->lower) {
+    const char *precision = precisions[options->precision];
+    return pmn_err_set(err, PMN_STATUS_DEVICE, 0, "the %s backend has no %s: --precision %s wants --backend %s",
+        backend->name, precision, precision, pmn_backend_of_precision(options->precision)->name);
   }
   pmn_status st = backend->open(options, device, err);
   if (st != PMN_STATUS_OK) return st;

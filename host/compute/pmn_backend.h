@@ -35,13 +35,19 @@ typedef struct pmn_picture_size {
   int32_t width, height;
 } pmn_picture_size;
 
-/* What convolutions and dense layers multiply. Sums are fp32 in any case, and so is everything else. */
+/* What is rounded to fewer bits than fp32 has. Products, sums and everything else that is computed are fp32. */
 typedef enum pmn_precision {
   PMN_PRECISION_FP32,
-  PMN_PRECISION_BF16 /* factors rounded to 8 bits of significand; only cpu, and not every processor */
+  PMN_PRECISION_BF16, /* factors of convolutions and dense layers, to 8 bits of significand; only cpu, and not every
+                         processor */
+  PMN_PRECISION_FP16, /* all that is stored between operations, and weights of convolutions and dense layers, to 11
+                         bits of significand and 65504 at most; only opencl. A weight beyond is PMN_STATUS_MODEL, a
+                         value becomes infinite */
+  PMN_PRECISION_COUNT
 } pmn_precision;
-/* "fp32", which NULL means too, or "bf16"; false for any other name. */
+/* "fp32", which NULL means too, "bf16" or "fp16"; false, and fp32, for any other name. */
 bool pmn_precision_find(const char *name, pmn_precision *precision);
+const char *pmn_precision_name(pmn_precision precision);
 
 typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
@@ -49,7 +55,7 @@ typedef struct pmn_device_options {
   bool gpu_only;   /* opencl, index -1: PMN_STATUS_DEVICE when there is no GPU */
   /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
    * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run.
-   * cpu: "" is NULL whatever POMONA_ISA says. */
+   * "" is NULL, whatever POMONA_ISA says to the cpu. */
   const char *isa;
   pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
 } pmn_device_options;
@@ -69,7 +75,7 @@ typedef struct pmn_tune_watch {
 
 typedef struct pmn_backend {
   const char *name;
-  bool has_bf16; /* on some machine; `open` knows about this one */
+  pmn_precision lower; /* that it has beside fp32, on some machine; `open` knows about this one; fp32: none */
   /* Up to `capacity` infos, their number in *count. A backend with no device gives 0 and PMN_STATUS_OK. */
   pmn_status (*devices)(pmn_device_info *list, int32_t capacity, int32_t *count, pmn_err *err);
   pmn_status (*open)(const pmn_device_options *options, pmn_device **device, pmn_err *err);
@@ -131,6 +137,8 @@ struct pmn_device_describer {
 
 /* "ref", "cpu" or "opencl"; NULL for any other name. */
 const pmn_backend *pmn_backend_find(const char *name);
+/* The one that has a precision that is not fp32. */
+const pmn_backend *pmn_backend_of_precision(pmn_precision precision);
 
 /* Opens a device. PMN_STATUS_DEVICE when there is none such, with a message that says what there is. */
 PMN_MUST_USE pmn_status pmn_device_open(
@@ -139,7 +147,8 @@ PMN_MUST_USE pmn_status pmn_device_open(
 void pmn_device_close(pmn_device *device);
 
 /* Compiles a program for batches of up to batch_max pictures. The program and its weights are borrowed for the call
- * only. Errors: PMN_STATUS_ARGUMENT (a program that contradicts itself), PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+ * only. Errors: PMN_STATUS_ARGUMENT (a program that contradicts itself), PMN_STATUS_MODEL (weights that the precision
+ * does not hold), PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_network_create(
     pmn_device *device, const pmn_program *program, int32_t batch_max, pmn_network **network, pmn_err *err);
 /* input [n, h, w, c], u8 or f32 as the program says; output [n, h', w', c'] f32, the program's output tensor; both

@@ -4,7 +4,8 @@
  * that devices fuse, run once, small, with sizes that are no multiple of any tile (but three, large enough for a GPU to
  * take the tiles that it takes when it has much to do), and is held against `ref` within what rounding explains:
  *   |y - ref| <= (terms of the sum + 4) * FLT_EPSILON * M
- * M the same sum over absolute values, which is `ref` run on absolute inputs and parameters. Softmax and the
+ * M the same sum over absolute values, which is `ref` run on absolute inputs and parameters. With fp16, inputs, weights
+ * and results are rounded to 2^-11 of themselves, or to 2^-25, besides. Softmax and the
  * normalisations, which are no such sums, and activations are treated in bound_of. The tests hold every kind to tighter
  * bounds; what is asked here is whether a device computes the right thing at all.
  */
@@ -272,8 +273,12 @@ static int32_t terms_of(const check_layer *l) {
 /* What rounding explains. Softmax and local response normalisation are relative to their results: terms of 2 in their
  * exponents, 16 units for exp or pow and 2 for a division make 20. Deviations are below 2 and their standard deviation
  * is near 0.58, so that 4 is above every normalised value. No activation is steeper than 1.5, none is above |v| + 1,
- * and OpenCL allows the functions that they are made of 20 units. */
-static double bound_of(const check_layer *l, double expected, double magnitude) {
+ * and OpenCL allows the functions that they are made of 20 units.
+ * Halves: two factors and the result make 3 times 2^-11 of M. Numbers are below 1, so that an exponential moves by
+ * 2 * 2^-11 of itself, a normalised value by 2 * 2^-11 / 0.58 and 2 * 2^-11 of itself, and one of local response
+ * normalisation by (1 + 2 beta) 2^-11: 4 times 2^-11 holds for all. A factor below 2^-14 is off by 2^-25, and its
+ * weight is 8 at most. */
+static double bound_of(const check_layer *l, pmn_precision precision, double expected, double magnitude) {
   double units = (double)terms_of(l) + 4.0;
   if (l->kind == PMN_OP_SOFTMAX || l->kind == PMN_OP_LRN || l->kind == PMN_OP_LAYER_NORM) {
     units += 20.0;
@@ -283,7 +288,9 @@ static double bound_of(const check_layer *l, double expected, double magnitude) 
     units += 20.0;
     magnitude = 1.5 * magnitude + 1.0;
   }
-  return units * (double)FLT_EPSILON * magnitude;
+  double bound = units * (double)FLT_EPSILON * magnitude;
+  if (precision == PMN_PRECISION_FP16) bound += 4 * 0x1p-11 * magnitude + (terms_of(l) + 8) * 0x1p-24;
+  return bound;
 }
 
 static pmn_status layer_check(verdict *v, pmn_device *reference, const check_layer *l, pmn_err *err) {
@@ -302,7 +309,7 @@ static pmn_status layer_check(verdict *v, pmn_device *reference, const check_lay
   PMN_TRY(program_run(reference, &w.program, w.magnitudes, PICTURES, w.magnitude, err));
   for (size_t i = 0; i < w.out_size; i++) {
     double expected = (double)w.expected[i];
-    double bound = bound_of(l, expected, (double)w.magnitude[i]);
+    double bound = bound_of(l, v->device->precision, expected, (double)w.magnitude[i]);
     PMN_TRY(value_compare(v, l->name, (double)w.y[i], expected, bound, err));
   }
 done:
@@ -402,6 +409,15 @@ static int32_t block_work_magnify(block_work *w) {
   return terms;
 }
 
+/* Halves: the input, and weights and results of each operation, are rounded to 2^-11 of themselves; the sum and 1 for
+ * their products. What is below 2^-14 is off by 2^-25. A row of weights sums to 4 at most, so that an operation makes
+ * four times of what comes in: 16 * 2^-25 a term holds for three. */
+static double block_bound(pmn_precision precision, int32_t ops, int32_t terms, double magnitude) {
+  double bound = terms * (double)FLT_EPSILON * magnitude;
+  if (precision == PMN_PRECISION_FP16) bound += (2 * ops + 2) * 0x1p-11 * magnitude + terms * 0x1p-21;
+  return bound;
+}
+
 static pmn_status block_check(verdict *v, pmn_device *reference, const check_block *b, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   block_work w = {0};
@@ -409,10 +425,11 @@ static pmn_status block_check(verdict *v, pmn_device *reference, const check_blo
   float *y = w.rows, *expected = y + w.out_size, *magnitude = expected + w.out_size;
   PMN_TRY(program_run(v->device, &w.program, w.input, PICTURES, y, err));
   PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, expected, err));
-  double units = block_work_magnify(&w) * (double)FLT_EPSILON;
+  int32_t terms = block_work_magnify(&w);
   PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, magnitude, err));
   for (size_t i = 0; i < w.out_size; i++) {
-    PMN_TRY(value_compare(v, b->name, (double)y[i], (double)expected[i], units * (double)magnitude[i], err));
+    double bound = block_bound(v->device->precision, w.program.op_count, terms, (double)magnitude[i]);
+    PMN_TRY(value_compare(v, b->name, (double)y[i], (double)expected[i], bound, err));
   }
 done:
   block_work_reset(&w);
@@ -723,6 +740,13 @@ done:
 
 /* -------------------------------------------------------------------------------------------------- precision -- */
 
+static bool all_finite(const float *values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(values[i])) return false;
+  }
+  return true;
+}
+
 static pmn_precision_error compare_rows(const float *y, const float *expected, size_t width) {
   double product = 0, norm = 0, expected_norm = 0, most = 0, difference = 0;
   for (size_t i = 0; i < width; i++) {
@@ -745,6 +769,8 @@ pmn_status pmn_selfcheck_precision(
   pmn_status st = PMN_STATUS_OK;
   const pmn_tensor *in = &program->tensors[program->input];
   size_t size = pmn_tensor_size(in), width = pmn_tensor_size(&program->tensors[program->output]);
+  const pmn_backend *backend = network->device->backend;
+  const pmn_device_info *info = &network->device->info;
   pmn_device *device = NULL;
   float *numbers = numbers_create(6, size), *rows = pmn_alloc(2 * width, sizeof *rows);
   uint8_t *bytes = pmn_alloc(size, 1);
@@ -753,11 +779,17 @@ pmn_status pmn_selfcheck_precision(
     goto done;
   }
   picture_fill(in, numbers, bytes);
-  PMN_TRY(pmn_device_open(
-      network->device->backend, &(pmn_device_options){.index = -1, .threads = 1, .isa = ""}, &device, err));
+  PMN_TRY(pmn_device_open(backend, &(pmn_device_options){.index = info->index, .threads = 1, .isa = ""}, &device, err));
   PMN_TRY(pmn_network_run(network, bytes, 1, rows, err));
   PMN_TRY(program_run(device, program, bytes, 1, rows + width, err));
-  *error = compare_rows(rows, rows + width, width);
+  bool finite = all_finite(rows, width), expected_finite = all_finite(rows + width, width);
+  if (!finite && expected_finite) {
+    PMN_FAIL(err, PMN_STATUS_MODEL,
+        "%s does not hold this network's values: features of a probe are finite in fp32 only; use --precision fp32",
+        pmn_precision_name(network->device->precision));
+  }
+  *error = (pmn_precision_error){.cosine = 0, .difference = 1}; /* where not even fp32 has features */
+  if (finite && expected_finite) *error = compare_rows(rows, rows + width, width);
 done:
   pmn_device_close(device);
   pmn_free(numbers);

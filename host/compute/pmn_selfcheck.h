@@ -17,14 +17,15 @@ PMN_MUST_USE pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, doub
 PMN_MUST_USE pmn_status pmn_selfcheck_describe(
     pmn_device *device, pmn_descriptor_kind kind, bool *cached, pmn_err *err);
 
-/* How far a network that rounds its factors is off, on one picture of coloured squares: its features beside those of
- * the same program in fp32. */
+/* How far a network in a lower precision is off, on one picture of coloured squares: its features beside those of the
+ * same program in fp32. */
 typedef struct pmn_precision_error {
-  double cosine;     /* between the two rows; 1 where both are 0 */
+  double cosine;     /* between the two rows; 1 where both are 0; 0 where not even those of fp32 are finite */
   double difference; /* largest of one feature, as a part of the largest feature of fp32 */
 } pmn_precision_error;
 
-/* `network` was made from `program`, whose input is bytes, on a device of the backend that has the precision. */
+/* `network` was made from `program`, whose input is bytes, on a device of the backend that has the precision.
+ * PMN_STATUS_MODEL when its features are not finite and those of fp32 are. */
 PMN_MUST_USE pmn_status pmn_selfcheck_precision(
     pmn_network *network, const pmn_program *program, pmn_precision_error *error, pmn_err *err);
 

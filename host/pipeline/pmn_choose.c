@@ -108,9 +108,9 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   }
   pmn_precision precision;
   if (!pmn_precision_find(o->precision, &precision)) precision = PMN_PRECISION_FP32; /* the maker has refused others */
-  if (automatic && precision == PMN_PRECISION_BF16) {
-    name = "cpu";
-    why = "of all backends it has bf16";
+  if (automatic && precision != PMN_PRECISION_FP32) {
+    name = pmn_backend_of_precision(precision)->name;
+    why = "of all backends it has the precision";
   } else if (automatic) {
     bool small = is_small(run), gpu = !small && gpu_exists();
     name = gpu ? "opencl" : "cpu";
@@ -120,8 +120,8 @@ pmn_status pmn_choose_device(pmn_run *run, pmn_err *err) {
   if (backend == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no backend is called \"%s\"; there are auto, opencl, cpu and ref", name);
   }
-  pmn_device_options options = {
-      .index = o->device, .threads = run->threads, .gpu_only = automatic, .precision = precision};
+  pmn_device_options options = {.index = o->device, .threads = run->threads, .precision = precision};
+  options.gpu_only = automatic && precision == PMN_PRECISION_FP32; /* else no other backend could take its place */
   PMN_TRY(check_more(run, err));
   PMN_TRY(open_devices(run, backend, &options, err));
   const pmn_device_info *info = &run->device->info;

@@ -19,11 +19,11 @@ static pmn_status check_precision(const pmn_extract_options *o, bool network, pm
   pmn_precision precision;
   if (!pmn_precision_find(o->precision, &precision)) {
     return pmn_err_set(
-        err, PMN_STATUS_ARGUMENT, 0, "no precision is called \"%s\"; there are fp32 and bf16", o->precision);
+        err, PMN_STATUS_ARGUMENT, 0, "no precision is called \"%s\"; there are fp32, bf16 and fp16", o->precision);
   }
   if (network || precision == PMN_PRECISION_FP32) return PMN_STATUS_OK;
-  return pmn_err_set(
-      err, PMN_STATUS_ARGUMENT, 0, "precision bf16 is of networks: %s has no products to round", o->features);
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0, "precision %s is of networks: %s has no products to round",
+      o->precision, o->features);
 }
 
 pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **maker, pmn_err *err) {

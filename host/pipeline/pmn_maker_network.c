@@ -243,8 +243,8 @@ static pmn_status open_model(network *self, const pmn_extract_options *o, pmn_er
   self->maker.features = pmn_record_features(self->model, options.pooling);
   /* Left out in fp32: what was saved before there was another precision fits still. */
   pmn_precision precision;
-  if (pmn_precision_find(o->precision, &precision) && precision == PMN_PRECISION_BF16 &&
-      json_object_set_new(self->maker.features, "precision", json_string("bf16")) != 0)
+  if (pmn_precision_find(o->precision, &precision) && precision != PMN_PRECISION_FP32 &&
+      json_object_set_new(self->maker.features, "precision", json_string(pmn_precision_name(precision))) != 0)
     PMN_TRY(pmn_err_memory(err, 1, "the run record"));
 done:
   pmn_buf_reset(&weights);

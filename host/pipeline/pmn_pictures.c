@@ -109,11 +109,11 @@ pmn_status pmn_pictures_open_device(pmn_run *run, pmn_err *err) {
   PMN_TRY(pmn_choose_device(run, err));
   if (run->options->fit_on == NULL && run->batch > run->counts.listed) run->batch = (int32_t)run->counts.listed;
   PMN_TRY(run->maker->kind->open(run->maker, run->devices, run->device_count, run->batch, err));
-  if (run->device->precision == PMN_PRECISION_BF16) {
+  if (run->device->precision != PMN_PRECISION_FP32) {
     const pmn_precision_error *e = &run->maker->error;
     pmn_run_message(run, PMN_LEVEL_INFO,
-        "bf16: features of a probe have cosine %.6f with those of fp32, and differ by %.2g of the largest at most",
-        e->cosine, e->difference);
+        "%s: features of a probe have cosine %.6f with those of fp32, and differ by %.2g of the largest at most",
+        pmn_precision_name(run->device->precision), e->cosine, e->difference);
   }
   run->meter.stages[PMN_STAGE_NETWORK].name = run->maker->kind->stage;
   run->meter.stages[PMN_STAGE_NETWORK].lanes = run->device_count;

@@ -90,9 +90,11 @@ static json_t *device_json(const pmn_run *run) {
     for (int32_t i = 0; i < run->device_count; i++) append(&indices, json_integer(run->devices[i]->info.index));
     set(&json, "indices", indices);
   }
-  if (run->device->precision == PMN_PRECISION_BF16) {
+  if (run->device->precision != PMN_PRECISION_FP32) {
+    bool bf16 = run->device->precision == PMN_PRECISION_BF16;
     const pmn_precision_error *e = &run->maker->error; /* no other run has a device that rounds */
-    set(&json, "bf16_probe", json_pack("{s:f, s:f}", "cosine", e->cosine, "largest_difference", e->difference));
+    set(&json, bf16 ? "bf16_probe" : "fp16_probe",
+        json_pack("{s:f, s:f}", "cosine", e->cosine, "largest_difference", e->difference));
   }
   return json;
 }

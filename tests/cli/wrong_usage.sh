@@ -9,8 +9,8 @@ for option in --nope -x -xq --re --json=3 --quiet=yes --pca -o '--pca 0' '--pca 
   '--on-error maybe' '--progress loud'; do
   try extract "$PICTURES" $option
 done
-for option in '--features resnet' '--resize lanczos' '--format xls' '--backend cuda' '--features mobilenet_v2' '--precision fp16' \
-  '--precision bf16 --backend ref' '--precision bf16 --features pixels --size 8' \
+for option in '--features resnet' '--resize lanczos' '--format xls' '--backend cuda' '--features mobilenet_v2' '--precision fp8' \
+  '--precision bf16 --backend ref' '--precision fp16 --backend cpu' '--precision bf16 --features pixels --size 8' \
   '--features pixels --size 8 --seed 1' '--seed 1' '--label-regex (' '--device 0' '--pca 7' '--rejects ./out.csv'; do
   try extract "$PICTURES" -o out.csv $option
 done

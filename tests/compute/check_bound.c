@@ -17,9 +17,21 @@ void *compute_alloc(size_t count, size_t size) {
   return memory;
 }
 
+float compute_stored(float value) {
+  if (compute_config_count == 0 || !compute_configs[0].has_fp16) return value;
+  int exponent; /* |value| is in [1/2, 1) of 2^exponent; of halves, 2^-14 is the smallest with 11 bits */
+  (void)frexpf(value, &exponent);
+  float unit = ldexpf(1.0f, (exponent > -13 ? exponent : -13) - 11);
+  return copysignf(fminf(unit * rintf(fabsf(value) / unit), 65504.0f), value);
+}
+
+double compute_storing_bound(const compute_config *config, double y) {
+  return config->has_fp16 ? 0x1p-11 * fabs(y) + 0x1p-25 : 0.0;
+}
+
 float *compute_random(uint64_t seed, size_t count, float scale) {
   float *v = compute_alloc(count, sizeof(float));
-  for (size_t i = 0; i < count; i++) v[i] = scale * compute_value(seed, i);
+  for (size_t i = 0; i < count; i++) v[i] = compute_stored(scale * compute_value(seed, i));
   return v;
 }
 
@@ -386,7 +398,7 @@ float *compute_bound(
     }
     bound[i] = slope_most(op) * bound[i] +
                compute_activation_bound(op->activation, v, (double)activated[i], config->activation_units);
-    result[i] = (float)bound[i];
+    result[i] = (float)(bound[i] + compute_storing_bound(config, fabs((double)activated[i]) + bound[i]));
   }
   free(bound);
   free(y);

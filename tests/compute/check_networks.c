@@ -460,6 +460,9 @@ void check_networks_arguments(void **state) {
   options = (pmn_device_options){.index = -1, .threads = 1, .precision = PMN_PRECISION_BF16};
   if (strcmp(device->backend->name, "cpu") != 0)
     check_fails(pmn_device_open(device->backend, &options, &none, &err), PMN_STATUS_DEVICE, "--backend cpu");
+  options.precision = PMN_PRECISION_FP16;
+  if (strcmp(device->backend->name, "opencl") != 0)
+    check_fails(pmn_device_open(device->backend, &options, &none, &err), PMN_STATUS_DEVICE, "--backend opencl");
   for (int fp32 = 0; fp32 < 2 && strcmp(device->backend->name, "cpu") == 0; fp32++) {
     options.isa = fp32 ? "amx" : "avx2"; /* each of the other precision */
     options.precision = fp32 ? PMN_PRECISION_FP32 : PMN_PRECISION_BF16;

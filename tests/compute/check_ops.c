@@ -100,7 +100,7 @@ void check_ops_goldens(void **state) {
   check_npy golden = check_npy_read("tests/golden/compute_ops.npy");
   assert_string_equal(golden.type, "<f8");
   const double *next = golden.data, *end = next + golden.size / sizeof(double);
-  const compute_config judge = {compute_reference, "ref", 1.0, false, false};
+  const compute_config judge = {compute_reference, "ref", 1.0, false, false, false};
   double worst = 0.0;
   int count = 0;
   for (int i = 0; next < end; i++, count++) {
@@ -154,7 +154,7 @@ void check_ops_means(void **state) {
     pmn_program program = {
         .tensors = tensors, .ops = &op, .tensor_count = 2, .op_count = 1, .output = 1, .arena_size = CHANNELS};
     float *input = compute_alloc(count, sizeof(float));
-    for (size_t i = 0; i < count; i++) input[i] = 0.1f * (float)(1 + i % CHANNELS);
+    for (size_t i = 0; i < count; i++) input[i] = compute_stored(0.1f * (float)(1 + i % CHANNELS));
     const compute_operands operands = {.in = input};
     float *expected = compute_apply(&program, &op, &operands);
     for (int d = 0; d < compute_config_count; d++) {
@@ -180,12 +180,12 @@ static float *activation_input(size_t *count) {
   *count = 2 * SINGLE + DENSE;
   float *v = compute_alloc(*count, sizeof(float));
   for (size_t i = 0; i < SINGLE; i++) {
-    v[2 * i] = single[i];
-    v[2 * i + 1] = -single[i];
+    v[2 * i] = compute_stored(single[i]);
+    v[2 * i + 1] = compute_stored(-single[i]);
   }
   for (size_t i = 0; i < DENSE; i++) {
     /* Half of them in [-4, 4), where curves bend, the others in [-32, 32). */
-    v[2 * SINGLE + i] = (i % 2 == 0 ? 4.0f : 32.0f) * compute_value(SEED_INPUT, i);
+    v[2 * SINGLE + i] = compute_stored((i % 2 == 0 ? 4.0f : 32.0f) * compute_value(SEED_INPUT, i));
   }
   return v;
 }
@@ -211,8 +211,9 @@ void check_ops_activations(void **state) {
       float *y = compute_run(compute_configs[d].device, &program, input, 1, 1);
       float *bound = compute_alloc(count, sizeof(float));
       for (size_t i = 0; i < count; i++) {
-        bound[i] = (float)compute_activation_bound(
-            op.activation, (double)input[i], (double)expected[i], compute_configs[d].activation_units);
+        double f = (double)expected[i], units = compute_configs[d].activation_units;
+        double own = compute_activation_bound(op.activation, (double)input[i], f, units);
+        bound[i] = (float)(own + compute_storing_bound(&compute_configs[d], fabs(f) + own));
       }
       worst = fmaxf(worst, (float)compute_compare(y, expected, bound, count, compute_configs[d].label, names[a]));
       free(y);

@@ -14,6 +14,9 @@
  * bits, so that the products add
  *   (2 * 2^-8 + 2^-16) * M'
  * M' being M without the bias. The products of two such numbers are exact in fp32.
+ * With fp16 the test gives factors that halves hold, and what rounding the result y to 11 bits adds is
+ *   2^-11 |y| + 2^-25
+ * the second for what lies below 2^-14.
  * Maxima and copies are exact. Softmax and the normalisations have bounds of their own; their reasons stand in
  * check_bound.c. An activation f then adds
  *   S * (the bound so far) + U * FLT_EPSILON * |f|
@@ -32,6 +35,7 @@ typedef struct compute_config {
   double activation_units; /* U above */
   bool has_winograd;       /* convolutions may take Winograd's way, with its bound */
   bool has_bf16;           /* convolutions round their factors */
+  bool has_fp16;           /* of all configurations or of none: tensors and factors are halves */
 } compute_config;
 enum { COMPUTE_CONFIGS_MAX = 10 };
 extern compute_config compute_configs[COMPUTE_CONFIGS_MAX];
@@ -41,7 +45,12 @@ extern pmn_device *compute_reference;
 /* calloc that fails the test. */
 void *compute_alloc(size_t count, size_t size);
 
-/* Numbers of a seed, each times `scale`. */
+/* A number as the devices under test store it: itself, or the nearest half, 65504 at most. */
+float compute_stored(float value);
+/* What storing adds to the error of a result that is about y. */
+double compute_storing_bound(const compute_config *config, double y);
+
+/* Numbers of a seed, each times `scale`, as they are stored. */
 float *compute_random(uint64_t seed, size_t count, float scale);
 float *compute_absolute(const float *v, size_t count);
 

@@ -471,7 +471,8 @@ static void configs_open(void) {
     options.precision = bf16 ? PMN_PRECISION_BF16 : PMN_PRECISION_FP32;
     pmn_device *device = NULL;
     if (pmn_device_open(pmn_backend_find(TEST_BACKEND), &options, &device, &err) == PMN_STATUS_OK) {
-      compute_configs[compute_config_count++] = (compute_config){device, options.isa, 4.0, on_cpu && !bf16, bf16};
+      compute_configs[compute_config_count++] =
+          (compute_config){device, options.isa, 4.0, on_cpu && !bf16, bf16, false};
     } else {
       print_message("[  SKIPPED ] %s: %s\n", options.isa, err.message);
     }

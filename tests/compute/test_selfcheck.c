@@ -233,8 +233,30 @@ static void test_cpu(void **state) {
   pmn_device_close(device);
 }
 
+/* A device that stores halves passes, with more room for error. */
+static void test_fp16(void **state) {
+  (void)state;
+  pmn_err err = PMN_ERR_INIT;
+  static const char *const kernels[] = {"vector", "tile"};
+  for (int i = 0; i < 2; i++) {
+    pmn_device_options options = {.index = -1, .threads = 1, .isa = kernels[i], .precision = PMN_PRECISION_FP16};
+    pmn_device *device = NULL;
+    bool cached;
+    double ratio;
+    if (pmn_device_open(pmn_backend_find("opencl"), &options, &device, &err) != PMN_STATUS_OK) {
+      print_message("[  SKIPPED ] %s\n", err.message);
+      return;
+    }
+    device->kernels_hash[0] = '\0'; /* an earlier success is not remembered */
+    check_ok(pmn_selfcheck_run(device, &cached, &ratio, &err));
+    print_message("opencl, fp16, %s: error %.4f of its bound\n", kernels[i], ratio);
+    assert_true(ratio > 0.0 && ratio < 1.0 && !cached);
+    pmn_device_close(device);
+  }
+}
+
 /* A network of bytes whose outputs are sums of 27 products, against itself in fp32. */
-static void precision_check(pmn_precision precision, double least, double most) {
+static void precision_check(const char *backend, pmn_precision precision, float scale, double least, double most) {
   pmn_err err = PMN_ERR_INIT;
   pmn_device *device = NULL;
   pmn_network *network = NULL;
@@ -252,21 +274,28 @@ static void precision_check(pmn_precision precision, double least, double most) 
       .op_count = 1,
       .output = 1,
       .input_type = PMN_INPUT_U8,
-      .input_scale = {0.01f, 0.01f, 0.01f},
+      .input_scale = {scale, scale, scale},
       .arena_size = pmn_tensor_size(&tensors[1])};
-  if (pmn_device_open(pmn_backend_find("cpu"), &options, &device, &err) != PMN_STATUS_OK) {
+  if (pmn_device_open(pmn_backend_find(backend), &options, &device, &err) != PMN_STATUS_OK) {
     print_message("[  SKIPPED ] %s\n", err.message);
     return;
   }
   check_ok(pmn_network_create(device, &program, 1, &network, &err));
   pmn_precision_error error = {0};
   setenv("POMONA_ISA", "amx", 1); /* of the device, perhaps; that of fp32 is another */
-  check_ok(pmn_selfcheck_precision(network, &program, &error, &err));
+  pmn_status st = pmn_selfcheck_precision(network, &program, &error, &err);
   unsetenv("POMONA_ISA");
+  if (isinf(most)) {
+    check_fails(st, PMN_STATUS_MODEL, "fp16 does not hold this network's values");
+    pmn_network_destroy(network);
+    pmn_device_close(device);
+    return;
+  }
+  check_ok(st);
   print_message("%s: cosine %.9f, largest difference %.3g\n", device->info.driver, error.cosine, error.difference);
   assert_true(error.difference >= least && error.difference <= most);
   assert_true(fabs(error.cosine - 1.0) <= most * most + 1e-12);
-  bool done = false;
+  bool done = strcmp(backend, "cpu") != 0; /* OpenCL does without what only its cache needs */
   for (int64_t k = 0; !done; k++) {
     (void)pmn_mem_fail_after(k);
     pmn_status status = pmn_selfcheck_precision(network, &program, &error, &err);
@@ -278,11 +307,15 @@ static void precision_check(pmn_precision precision, double least, double most) 
 }
 
 /* fp32 is not off; bf16 is, by what two roundings to 8 bits of 27 products make at most: sums of positive and negative
- * ones are three times smaller than what is summed. */
+ * ones are three times smaller than what is summed. With fp16 it is one rounding to 11 bits, for bytes are not rounded,
+ * and that of the sum. */
 static void test_precision(void **state) {
   (void)state;
-  precision_check(PMN_PRECISION_FP32, 0.0, 0.0);
-  precision_check(PMN_PRECISION_BF16, 1e-5, 3.0 * 0x1p-7);
+  precision_check("cpu", PMN_PRECISION_FP32, 0.01f, 0.0, 0.0);
+  precision_check("cpu", PMN_PRECISION_BF16, 0.01f, 1e-5, 3.0 * 0x1p-7);
+  precision_check("opencl", PMN_PRECISION_FP32, 0.01f, 0.0, 0.0);
+  precision_check("opencl", PMN_PRECISION_FP16, 0.01f, 1e-6, 4.0 * 0x1p-11);
+  precision_check("opencl", PMN_PRECISION_FP16, 1000.0f, INFINITY, INFINITY);
 }
 
 static void test_memory(void **state) {
@@ -307,6 +340,7 @@ int main(void) {
       cmocka_unit_test(test_wrong_devices),
       cmocka_unit_test(test_wrong_describing),
       cmocka_unit_test(test_cpu),
+      cmocka_unit_test(test_fp16),
       cmocka_unit_test(test_precision),
       cmocka_unit_test(test_memory),
   };

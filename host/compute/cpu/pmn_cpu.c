@@ -88,7 +88,7 @@ done:
 
 const pmn_backend pmn_backend_cpu = {
     .name = "cpu",
-    .has_bf16 = true,
+    .lower = PMN_PRECISION_BF16,
     .devices = devices,
     .open = open_device,
     .close = close_device,

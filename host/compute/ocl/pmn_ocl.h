@@ -38,6 +38,8 @@ typedef enum pmn_ocl_kernel_id {
   PMN_OCL_RESIZE,
   PMN_OCL_PROJECT,
   PMN_OCL_PROJECT_NARROW, /* where there is no fp64 */
+  PMN_OCL_NARROW,         /* an input of floats becomes halves */
+  PMN_OCL_WIDEN,          /* an output of halves becomes floats */
   PMN_OCL_ORB_SHRINK,     /* the first of ORB's */
   PMN_OCL_ORB_FAST,
   PMN_OCL_ORB_PEAKS,
@@ -120,7 +122,8 @@ pmn_status pmn_ocl_error_set(const pmn_ocl_device *device, int32_t code, const c
 /* The family by name, or the one for a type of device when name is NULL; NULL for an unknown name. */
 const pmn_ocl_family *pmn_ocl_family_find(const char *name, pmn_device_type type);
 /* SHA-256 of a family's kernels and their options. */
-PMN_MUST_USE pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err);
+PMN_MUST_USE pmn_status pmn_ocl_sources_hash(
+    const pmn_ocl_family *family, pmn_precision precision, char hex[65], pmn_err *err);
 /* A new kernel object (clReleaseKernel) of the device's family; builds its program, or loads it from the cache, the
  * first time. Activation and tunables (" -DNAME=VALUE"..., or NULL) are compiled into it. */
 PMN_MUST_USE pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, pmn_activation activation,
@@ -150,16 +153,30 @@ void pmn_ocl_block_options(const pmn_ocl_block *block, char options[PMN_OCL_TUNA
 PMN_MUST_USE pmn_status pmn_ocl_block_upload(
     const pmn_ocl_block *block, pmn_ocl_device *device, cl_mem *weights, cl_mem *bias, pmn_err *err);
 
+/* -------------------------------------------------------------------------------------------- pmn_ocl_half.c -- */
+
+#define PMN_OCL_HALF_MAX 65504.0f
+
+/* The bits of the nearest half, ties to even; |value| <= PMN_OCL_HALF_MAX. */
+uint16_t pmn_ocl_half_round(float value);
+/* All weights of a layer as halves (pmn_free). PMN_STATUS_MODEL, with the layer's name, for one that no half holds. */
+PMN_MUST_USE pmn_status pmn_ocl_halves_create(
+    const char *name, const float *weights, size_t count, uint16_t **halves, pmn_err *err);
+
 /* ------------------------------------------------------------------------------------------ pmn_ocl_launch.c -- */
 
 /* Where the tensors of a batch are, but for the program's input: in the arena tensor t begins at arena_offset * slice,
- * its pictures one after the other. */
+ * its pictures one after the other. Offsets and sizes count numbers of `width` bytes; with fp16, behind the program's
+ * arena, lie the input as halves, if it is of floats, and the output as floats. */
 typedef struct pmn_ocl_batch {
   pmn_ocl_device *device;
   const pmn_program *program; /* only while a network is made */
   cl_mem arena;
-  int32_t slice;                /* pictures it holds */
-  const pmn_ocl_tuning *tuning; /* of every convolution; NULL: what suits each */
+  int32_t slice;                          /* pictures it holds */
+  const pmn_ocl_tuning *tuning;           /* of every convolution; NULL: what suits each */
+  size_t width;                           /* 4, or with fp16 2 */
+  bool narrowed;                          /* the input is read as halves, at input_at */
+  size_t input_at, output_at, arena_size; /* of one picture; output_at is where it comes down from, as floats */
 } pmn_ocl_batch;
 
 /* One operation, its arguments set but for the pictures and their number. */
@@ -183,6 +200,9 @@ PMN_MUST_USE pmn_status pmn_ocl_launch_init(
 /* A block's operations as one launch; see pmn_ocl_block.c. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init_block(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_ocl_block *block, pmn_err *err);
+/* With fp16: the input narrowed (PMN_OCL_NARROW), or the output widened (PMN_OCL_WIDEN). Otherwise the same. */
+PMN_MUST_USE pmn_status pmn_ocl_launch_convert(
+    pmn_ocl_launch *launch, const pmn_ocl_batch *batch, pmn_ocl_kernel_id id, pmn_err *err);
 /* Enqueues it for n pictures of `input` on the device's queue. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_run(
     const pmn_ocl_launch *launch, const pmn_ocl_device *device, cl_mem input, int32_t n, pmn_err *err);

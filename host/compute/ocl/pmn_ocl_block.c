@@ -69,7 +69,8 @@ static size_t chunk_size(const pmn_ocl_block *b) {
 
 int32_t pmn_ocl_block_find(
     const pmn_ocl_device *device, const pmn_program *program, int32_t index, pmn_ocl_block *block) {
-  int32_t length = device->family->tiled ? pmn_block_length(program, index) : 1;
+  bool stores_floats = device->base.precision != PMN_PRECISION_FP16; /* as the kernel does */
+  int32_t length = device->family->tiled && stores_floats ? pmn_block_length(program, index) : 1;
   if (length == 1) return 1;
   const pmn_op *first = &program->ops[index];
   const pmn_tensor *in = &program->tensors[first->input], *wide = &program->tensors[first->output];

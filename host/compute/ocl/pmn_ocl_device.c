@@ -154,7 +154,8 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
   cl_bool compiler = CL_FALSE;
   cl_device_fp_config fp32 = 0, fp64 = 0;
   PMN_TRY(device_choose(options, &device->id, &device->base.info, err));
-  device->family = pmn_ocl_family_find(options->isa, device->base.info.type);
+  const char *kernels = options->isa != NULL && options->isa[0] != '\0' ? options->isa : NULL;
+  device->family = pmn_ocl_family_find(kernels, device->base.info.type);
   if (device->family == NULL) {
     PMN_FAIL(err, PMN_STATUS_DEVICE, "no kernels \"%s\" for OpenCL: there are \"vector\" and \"tile\"", options->isa);
   }
@@ -175,7 +176,7 @@ static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *
       device->base.info.type == PMN_DEVICE_CPU ||
       (clGetDeviceInfo(device->id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL) == CL_SUCCESS &&
           unified);
-  PMN_TRY(pmn_ocl_sources_hash(device->family, device->base.kernels_hash, err));
+  PMN_TRY(pmn_ocl_sources_hash(device->family, options->precision, device->base.kernels_hash, err));
   ask_groups(device);
   pmn_ocl_tuned_load(device);
   device->context = clCreateContext(NULL, 1, &device->id, NULL, NULL, &code);
@@ -202,6 +203,7 @@ static pmn_status ocl_open(const pmn_device_options *options, pmn_device **resul
 
 const pmn_backend pmn_backend_opencl = {
     .name = "opencl",
+    .lower = PMN_PRECISION_FP16,
     .devices = ocl_devices,
     .open = ocl_open,
     .close = ocl_close,

@@ -45,6 +45,22 @@ static float *panels_pack(const float *weights, size_t depth, size_t channels, s
   return packed;
 }
 
+/* Weights of convolutions are stored as tensors are. */
+static pmn_status factors_upload(
+    pmn_ocl_launch *l, pmn_ocl_device *device, const char *name, const float *weights, size_t count, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  uint16_t *halves = NULL;
+  if (device->base.precision == PMN_PRECISION_FP16) {
+    PMN_TRY(pmn_ocl_halves_create(name, weights, count, &halves, err));
+    PMN_TRY(pmn_ocl_buffer_create(device, count, sizeof *halves, halves, "weights", &l->weights, err));
+  } else {
+    PMN_TRY(pmn_ocl_buffer_create(device, count, sizeof *weights, weights, "weights", &l->weights, err));
+  }
+done:
+  pmn_free(halves);
+  return st;
+}
+
 /* Convolutions read weights and bias in panels of `width` channels. */
 static pmn_status panels_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, size_t width,
     const pmn_tensor *out, pmn_err *err) {
@@ -64,7 +80,7 @@ static pmn_status panels_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const
   /* A tile that reaches past the end of a sum adds +0 to it, which makes +0 of a -0 that underflow has left. With a
    * bias that is never -0 nobody can tell: tiles of all sizes give the same bits. */
   for (size_t i = 0; i < padded; i++) bias[i] += 0.0f;
-  PMN_TRY(pmn_ocl_buffer_create(device, padded * depth, sizeof(float), weights, "weights", &l->weights, err));
+  PMN_TRY(factors_upload(l, device, op->name, weights, padded * depth, err));
   PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof(float), bias, "bias", &l->bias, err));
 done:
   pmn_free(weights);
@@ -82,7 +98,9 @@ static pmn_status weights_upload(pmn_ocl_launch *l, pmn_ocl_device *device, cons
     PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, width, out, err));
     goto done;
   }
-  if (weights > 0) {
+  if (op->kind == PMN_OP_DEPTHWISE_CONV2D) {
+    PMN_TRY(factors_upload(l, device, op->name, op->weights, weights, err));
+  } else if (weights > 0) {
     PMN_TRY(pmn_ocl_buffer_create(device, weights, sizeof(float), op->weights, "weights", &l->weights, err));
   }
   if (bias > 0) PMN_TRY(pmn_ocl_buffer_create(device, bias, sizeof(float), op->bias, "bias", &l->bias, err));
@@ -112,6 +130,9 @@ static void argument_add(arguments *a, size_t size, const void *value) {
 static void add_int(arguments *a, int32_t value) {
   argument_add(a, sizeof(cl_int), &(cl_int){value});
 }
+static void add_place(arguments *a, size_t numbers) {
+  argument_add(a, sizeof(cl_ulong), &(cl_ulong){numbers});
+}
 static void add_float(arguments *a, float value) {
   argument_add(a, sizeof(cl_float), &(cl_float){value});
 }
@@ -129,14 +150,13 @@ static void add_colours(arguments *a, const float v[3]) {
  * buffer of the program's input is set when the launch runs. */
 static void add_tensor(arguments *a, int32_t tensor) {
   const pmn_ocl_batch *b = a->batch;
-  bool input = tensor == b->program->input;
-  if (input)
+  bool input = tensor == b->program->input, outside = input && !b->narrowed;
+  if (outside)
     a->launch->inputs[a->launch->input_count++] = a->next++;
   else
     add_buffer(a, b->arena);
-  bool begins = input || tensor == PMN_NO_TENSOR;
-  cl_ulong at = begins ? 0 : (cl_ulong)b->program->tensors[tensor].arena_offset * (cl_ulong)b->slice;
-  argument_add(a, sizeof at, &at);
+  size_t at = outside || tensor == PMN_NO_TENSOR ? 0 : b->program->tensors[tensor].arena_offset;
+  add_place(a, (size_t)b->slice * (input && b->narrowed ? b->input_at : at));
 }
 
 /* The residual, then the output. */
@@ -395,6 +415,30 @@ pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, co
   PMN_TRY(pmn_ocl_kernel_create(device, id, op->activation, tunables, &l->kernel, err));
   kinds[op->kind].arguments(&a);
   PMN_OCL_TRY(device, a.code, op->name, err);
+done:
+  return st;
+}
+
+pmn_status pmn_ocl_launch_convert(pmn_ocl_launch *l, const pmn_ocl_batch *batch, pmn_ocl_kernel_id id, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_program *program = batch->program;
+  bool narrow = id == PMN_OCL_NARROW;
+  size_t slice = (size_t)batch->slice;
+  const pmn_tensor *tensor = &program->tensors[narrow ? program->input : program->output];
+  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
+  l->n_units = l->n_group = 1;
+  PMN_TRY(pmn_ocl_kernel_create(batch->device, id, PMN_ACTIVATION_NONE, NULL, &l->kernel, err));
+  arguments a = {.launch = l, .batch = batch, .family = batch->device->family, .code = CL_SUCCESS};
+  if (narrow)
+    l->inputs[l->input_count++] = a.next++;
+  else
+    add_buffer(&a, batch->arena);
+  add_place(&a, narrow ? 0 : slice * tensor->arena_offset);
+  add_buffer(&a, batch->arena);
+  add_place(&a, slice * (narrow ? batch->input_at : batch->output_at));
+  add_int(&a, (int32_t)pmn_tensor_size(tensor));
+  elements_launch(&a, pmn_tensor_size(tensor));
+  PMN_OCL_TRY(batch->device, a.code, "converting", err);
 done:
   return st;
 }

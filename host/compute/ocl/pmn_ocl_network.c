@@ -12,6 +12,8 @@
  * That holds the kernels up for as long as rows take to come down, a few kB a picture; it spares a second copy on the
  * device. Nothing is waited for before the rows of a batch are wanted.
  *
+ * With fp16 tensors are halves: a float is narrowed where it enters, and the output widened, by a kernel each.
+ *
  * Kernels index within a tensor by 32 bits and a driver limits the size of one buffer, so a network may take a batch in
  * slices of fewer pictures than the caller asked for; the caller sees no difference, neither in bits.
  *
@@ -302,9 +304,28 @@ int32_t pmn_ocl_network_launches(const pmn_network *base) {
   return ((const ocl_network *)base)->launch_count;
 }
 
+/* What one picture takes of the arena; parts begin at multiples of 16 numbers, as tensors do. */
+static void arena_lay_out(pmn_ocl_batch *batch) {
+  const pmn_program *program = batch->program;
+  const pmn_tensor *input = &program->tensors[program->input], *output = &program->tensors[program->output];
+  batch->width = sizeof(float);
+  batch->arena_size = program->arena_size;
+  batch->output_at = output->arena_offset;
+  if (batch->device->base.precision != PMN_PRECISION_FP16) return;
+  size_t end = (program->arena_size + 15) / 16 * 16;
+  batch->width = sizeof(uint16_t);
+  batch->narrowed = program->input_type == PMN_INPUT_F32;
+  batch->input_at = end;
+  if (batch->narrowed) end += (pmn_tensor_size(input) + 15) / 16 * 16;
+  batch->output_at = end / 2;
+  batch->arena_size = end + 2 * pmn_tensor_size(output);
+}
+
 /* How many pictures at once: no tensor of them may have 2^31 elements, nor the arena outgrow the largest buffer. */
-static int32_t slice_choose(const pmn_ocl_device *device, const pmn_program *program, int32_t batch_max) {
-  size_t most = (size_t)batch_max, arena_bytes = program->arena_size * sizeof(float);
+static int32_t slice_choose(const pmn_ocl_batch *batch, int32_t batch_max) {
+  const pmn_ocl_device *device = batch->device;
+  const pmn_program *program = batch->program;
+  size_t most = (size_t)batch_max, arena_bytes = batch->arena_size * batch->width;
   for (int32_t i = 0; i < program->tensor_count; i++) {
     size_t fits = (size_t)INT32_MAX / pmn_tensor_size(&program->tensors[i]);
     if (fits < most) most = fits;
@@ -313,42 +334,57 @@ static int32_t slice_choose(const pmn_ocl_device *device, const pmn_program *pro
   return most > 0 ? (int32_t)most : 1; /* if not even one fits, creating the buffer says so */
 }
 
+/* The launches of the plan; those made before an error are counted, too. */
+static pmn_status launches_init(ocl_network *network, const pmn_ocl_plan *plan, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_ocl_batch *batch = &network->batch;
+  const pmn_program *program = &plan->program;
+  pmn_ocl_launch *launches = network->launches;
+  int32_t *count = &network->launch_count;
+  if (batch->narrowed) PMN_TRY(pmn_ocl_launch_convert(&launches[(*count)++], batch, PMN_OCL_NARROW, err));
+  for (int32_t i = 0; i < program->op_count; i += plan->lengths[i]) {
+    pmn_ocl_block block;
+    if (pmn_ocl_block_find(batch->device, program, i, &block) > 1)
+      PMN_TRY(pmn_ocl_launch_init_block(&launches[(*count)++], batch, &block, err));
+    else
+      PMN_TRY(pmn_ocl_launch_init(&launches[(*count)++], batch, &program->ops[i], err));
+  }
+  if (batch->device->base.precision == PMN_PRECISION_FP16)
+    PMN_TRY(pmn_ocl_launch_convert(&launches[(*count)++], batch, PMN_OCL_WIDEN, err));
+done:
+  return st;
+}
+
 pmn_status pmn_ocl_network_create(
     pmn_device *base, const pmn_program *program, int32_t batch_max, pmn_network **result, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   ocl_network *network = pmn_calloc(1, sizeof *network);
-  pmn_ocl_launch *launches = pmn_calloc((size_t)program->op_count, sizeof *launches);
+  pmn_ocl_launch *launches = pmn_calloc((size_t)program->op_count + 2, sizeof *launches); /* two that convert */
   pmn_ocl_plan plan = {0};
   if (network == NULL || launches == NULL) {
     pmn_free(launches);
-    st = pmn_err_memory(err, (size_t)program->op_count * sizeof *launches, "an OpenCL network");
+    st = pmn_err_memory(err, ((size_t)program->op_count + 2) * sizeof *launches, "an OpenCL network");
     goto done;
   }
   network->launches = launches;
   PMN_TRY(pmn_ocl_plan_init(&plan, device, program, err));
   program = &plan.program;
   const pmn_tensor *output = &program->tensors[program->output];
-  network->launch_count = plan.launch_count;
   network->input = program->tensors[program->input];
   network->bytes = program->input_type == PMN_INPUT_U8;
-  network->batch =
-      (pmn_ocl_batch){.device = device, .program = program, .slice = slice_choose(device, program, batch_max)};
+  network->batch = (pmn_ocl_batch){.device = device, .program = program};
+  arena_lay_out(&network->batch);
+  network->batch.slice = slice_choose(&network->batch, batch_max);
   size_t slice = (size_t)network->batch.slice;
   network->input_bytes =
       pmn_tensor_size(&program->tensors[program->input]) * (program->input_type == PMN_INPUT_U8 ? 1 : sizeof(float));
   network->output_size = pmn_tensor_size(output);
-  network->output_at = output->arena_offset * slice;
-  PMN_TRY(pmn_ocl_buffer_create(
-      device, slice, program->arena_size * sizeof(float), NULL, "the tensors of a batch", &network->batch.arena, err));
+  network->output_at = network->batch.output_at * slice;
+  PMN_TRY(pmn_ocl_buffer_create(device, slice, network->batch.arena_size * network->batch.width, NULL,
+      "the tensors of a batch", &network->batch.arena, err));
   network->output = network->batch.arena;
-  for (int32_t i = 0; i < program->op_count; i += plan.lengths[i], launches++) {
-    pmn_ocl_block block;
-    if (pmn_ocl_block_find(device, program, i, &block) > 1)
-      PMN_TRY(pmn_ocl_launch_init_block(launches, &network->batch, &block, err));
-    else
-      PMN_TRY(pmn_ocl_launch_init(launches, &network->batch, &program->ops[i], err));
-  }
+  PMN_TRY(launches_init(network, &plan, err));
   network->batch.program = NULL;
   *result = &network->base;
   network = NULL;

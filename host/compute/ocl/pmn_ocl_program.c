@@ -29,7 +29,8 @@ enum {
   [PMN_OCL_GLOBAL_AVERAGE_POOL] = {"global_average_pool", CL12}, [PMN_OCL_MAX_POOL] = {"max_pool", CL12},              \
   [PMN_OCL_AVERAGE_POOL] = {"average_pool", CL12}, [PMN_OCL_MULTIPLY] = {"multiply", CL12},                            \
   [PMN_OCL_COPY] = {"copy", CL12}, [PMN_OCL_LRN] = {"lrn", CL12}, [PMN_OCL_RESIZE] = {"resize", CL12},                 \
-  [PMN_OCL_INVERTED_RESIDUAL] = {"inverted_residual", CL12}
+  [PMN_OCL_INVERTED_RESIDUAL] = {"inverted_residual", CL12}, [PMN_OCL_NARROW] = {"convert", CL12 " -DPMN_TO=16"},      \
+  [PMN_OCL_WIDEN] = {"convert", CL12 " -DPMN_TO=32"}
 
 #define SIFT(name)                                                                                                     \
   { "sift_" name, CL12, .header = "sift", .rounded = true }
@@ -85,6 +86,10 @@ static const pmn_ocl_family families[] = {
             ELEMENT_KERNELS}},
 };
 
+/* Added to a kernel's options: how tensors and weights are stored. */
+static const char *const storages[PMN_PRECISION_COUNT] = {
+    [PMN_PRECISION_FP32] = "", [PMN_PRECISION_FP16] = " -DPMN_STORAGE=16"};
+
 /* Added to a kernel's options: the name of a macro of common.clh. */
 static const char *const activations[PMN_ACTIVATION_COUNT] = {
     [PMN_ACTIVATION_NONE] = "",
@@ -122,8 +127,8 @@ static const pmn_ocl_source *header_of(const pmn_ocl_family *family, pmn_ocl_ker
   return header != NULL ? source_find(header) : &none;
 }
 
-pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_err *err) {
-  enum { PARTS = 3, COUNT = 1 + PARTS * PMN_OCL_KERNEL_COUNT };
+pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, pmn_precision precision, char hex[65], pmn_err *err) {
+  enum { PARTS = 3, LAST = 1 + PARTS * PMN_OCL_KERNEL_COUNT, COUNT = LAST + 1 };
   const pmn_ocl_source *common = source_find("common");
   const void *parts[COUNT] = {common->text};
   size_t sizes[COUNT] = {common->size + 1};
@@ -137,6 +142,8 @@ pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, char hex[65], pmn_
     parts[3 + PARTS * i] = family->kernels[i].options;
     sizes[3 + PARTS * i] = strlen(family->kernels[i].options) + 1;
   }
+  parts[LAST] = storages[precision];
+  sizes[LAST] = strlen(storages[precision]);
   return pmn_sha256_hex(parts, sizes, COUNT, hex, err);
 }
 
@@ -310,8 +317,9 @@ pmn_status pmn_ocl_kernel_create(pmn_ocl_device *device, pmn_ocl_kernel_id id, p
   cl_int code;
   char name[64], options[640];
   bool rounded = device->family->kernels[id].rounded && device->rounds;
-  snprintf(options, sizeof options, "%s%s%s%s", device->family->kernels[id].options, tunables != NULL ? tunables : "",
-      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", activations[activation]);
+  snprintf(options, sizeof options, "%s%s%s%s%s", device->family->kernels[id].options, tunables != NULL ? tunables : "",
+      rounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", storages[device->base.precision],
+      activations[activation]);
   PMN_TRY(program_find(device, id, options, &program, err));
   snprintf(name, sizeof name, "pmn_%s", device->family->kernels[id].source);
   *kernel = clCreateKernel(program, name, &code);

@@ -312,6 +312,9 @@ pmn_status pmn_ocl_tune(
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   int32_t total = 0, index = 0;
   pmn_ocl_plan plan = {0};
+  if (base->precision != PMN_PRECISION_FP32)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "tunings are measured in fp32 only; %s gets its defaults",
+        pmn_precision_name(base->precision));
   /* Where nothing can be kept, that is told before anything is measured. */
   PMN_TRY(pmn_ocl_tuned_keep(device, &(pmn_ocl_shape){{0}}, NULL, err));
   PMN_TRY(pmn_ocl_plan_init(&plan, device, program, err));
