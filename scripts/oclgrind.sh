@@ -31,6 +31,8 @@ test_compute_opencl check_ops_table softmax_3x2x33
 test_compute_opencl check_ops_table lrn_5
 test_compute_opencl check_ops_table layer_norm_35
 test_compute_opencl check_ops_table resize_half_5x3_to_10x6
+test_compute_opencl_fp16 check_ops_table pointwise_residual
+test_compute_opencl_fp16 check_ops_table depthwise_residual
 test_compute_ocl_small orb
 test_compute_ocl_small sift
 "

@@ -200,8 +200,8 @@ bool pmn_network_times(const pmn_network *network, double *seconds);
 /* Measures, for every shape of a program's convolutions, what of a few tens of ways to cut their work is fastest on
  * this device in batches of `batch` pictures, and keeps it in the cache folder, shape after shape: networks made later
  * on such a device, with the same driver, use it. Bits of outputs do not change. PMN_STATUS_ARGUMENT: the backend has
- * nothing to tune, or as of pmn_network_create; PMN_STATUS_INTERRUPTED: what was finished is kept; PMN_STATUS_NOT_FOUND
- * (no cache folder), PMN_STATUS_WRITE, PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
+ * nothing to tune, the device is not of fp32, or as of pmn_network_create; PMN_STATUS_INTERRUPTED: what was finished is
+ * kept; PMN_STATUS_NOT_FOUND (no cache folder), PMN_STATUS_WRITE, PMN_STATUS_DEVICE, PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_device_tune(
     pmn_device *device, const pmn_program *program, int32_t batch, const pmn_tune_watch *watch, pmn_err *err);
 

@@ -35,7 +35,7 @@ static void rounding_is_to_nearest_even(void **state) {
   assert_int_equal(pmn_ocl_half_round(-0.0f), 0x8000);
 }
 
-/* A 1x1 convolution, or a depthwise one, of 2 channels. */
+/* A 1x1 convolution, or a depthwise one, of 2 channels; for n = 0 it is tuned. */
 static pmn_status layer_run(pmn_device *device, pmn_op_kind kind, const float *weights, const float *input, int32_t n,
     int32_t width, float *y, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -51,6 +51,7 @@ static pmn_status layer_run(pmn_device *device, pmn_op_kind kind, const float *w
       .op_count = 1,
       .output = 1,
       .arena_size = pmn_tensor_size(&tensors[1])};
+  if (n == 0) return pmn_device_tune(device, &program, 1, &(pmn_tune_watch){0}, err);
   PMN_TRY(pmn_network_create(device, &program, n, &network, err));
   PMN_TRY(pmn_network_run(network, input, n, y, err));
 done:
@@ -143,6 +144,11 @@ static void kernels_have_another_hash(void **state) {
   pmn_device_close(other);
 }
 
+static void tuning_is_of_fp32(void **state) {
+  pmn_err err = PMN_ERR_INIT;
+  check_fails(layer_run(*state, PMN_OP_CONV2D, kept, NULL, 0, 4, NULL, &err), PMN_STATUS_ARGUMENT, "in fp32 only");
+}
+
 static int open_device(void **state) {
   pmn_err err = PMN_ERR_INIT;
   pmn_device_options options = {.index = -1, .threads = 1, .precision = PMN_PRECISION_FP16};
@@ -165,6 +171,7 @@ int main(void) {
       cmocka_unit_test(large_weights_are_refused),
       cmocka_unit_test(small_buffers_take_slices),
       cmocka_unit_test(kernels_have_another_hash),
+      cmocka_unit_test(tuning_is_of_fp32),
   };
   pmn_device_info info;
   int32_t count = 0;
