@@ -44,7 +44,6 @@ static void wrong_options(void **state) {
     const char *expected;
   } names[] = {
       {offsetof(pmn_extract_options, features), "resnet", "\"resnet\""},
-      {offsetof(pmn_extract_options, features), "mobilenet_v2", "weights"},
       {offsetof(pmn_extract_options, resize), "lanczos", "\"lanczos\""},
       {offsetof(pmn_extract_options, format), "xls", "\"xls\""},
       {offsetof(pmn_extract_options, backend), "cuda", "\"cuda\""},
@@ -55,6 +54,9 @@ static void wrong_options(void **state) {
     memcpy((char *)&options + names[i].offset, &names[i].text, sizeof names[i].text);
     extract_fails(&options, PMN_STATUS_ARGUMENT, names[i].expected);
   }
+  pmn_extract_options unfetched = options_for(training, "out.npy");
+  unfetched.features = "mobilenet_v2";
+  extract_fails(&unfetched, PMN_STATUS_NOT_FOUND, "no weights here");
   static const struct {
     int32_t pca, threads, batch;
     int64_t limit;
