@@ -35,6 +35,12 @@ test_compute_opencl_fp16 check_ops_table pointwise_residual
 test_compute_opencl_fp16 check_ops_table depthwise_residual
 test_compute_ocl_small orb
 test_compute_ocl_small sift
+test_compute_ocl_small inverted_residual
+test_compute_ocl_small project_fp64
+test_compute_ocl_small project_fp32
+test_compute_ocl_small resample_pass
+test_compute_ocl_small resample_nearest
+test_compute_ocl_small convert
 "
 
 step() { printf '\n== %s\n' "$*"; }
