@@ -229,7 +229,7 @@ static void project_by(const char *family, bool fp64) {
   }
   ((pmn_ocl_device *)device)->fp64 = fp64;
   for (uint64_t i = 0; i < D; i++) {
-    m.shift[i] = 100.0 / 3.0 * (double)compute_value(1, i);
+    m.shift[i] = 1e6 / 3.0 * (double)compute_value(1, i);
     m.scale[i] = 0.05 + fabs((double)compute_value(2, i));
     for (uint64_t n = 0; n < PICTURES; n++) x[n * D + i] = (float)m.shift[i] + compute_value(3 + n, i);
     for (uint64_t j = 0; j < K; j++) m.components[j * D + i] = (double)compute_value(9 + j, i) / 16.0;
