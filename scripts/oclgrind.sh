@@ -43,6 +43,10 @@ test_compute_ocl_small resample_nearest
 test_compute_ocl_small convert
 "
 
+# Not looked at for uninitialised values, because oclgrind 21.10 sees none there: with neither its sums nor its local memory
+# set to zero, inverted_residual has no report.
+unseen=" inverted_residual "
+
 step() { printf '\n== %s\n' "$*"; }
 build=build/oclgrind bin=build/oclgrind/bin logs=build/oclgrind/logs
 
@@ -80,12 +84,16 @@ while read -r program test case; do
   [ -z "$case" ] || export POMONA_TEST_CASE=$case
   verdict=clean
   in_oclgrind "$logs/$name.races" --data-races --check-api -- "$bin/$program" "$test" || verdict="FAILS (races, bounds)"
-  in_oclgrind "$logs/$name.values" --uninitialized --num-threads 1 --build-options -O0 -- "$bin/$program" "$test" ||
-    verdict="${verdict/clean/FAILS} (uninitialised)"
+  if [[ $unseen == *" $name "* ]]; then
+    verdict+=" (not judged for uninitialised values)"
+  else
+    in_oclgrind "$logs/$name.values" --uninitialized --num-threads 1 --build-options -O0 -- "$bin/$program" "$test" ||
+      verdict="${verdict/clean/FAILS} (uninitialised)"
+  fi
   in_oclgrind "$logs/$name.counts" --inst-counts -- "$bin/$program" "$test" || true
   unset POMONA_TEST_CASE
   printf '%-36s %s\n' "$name" "$verdict"
-  [ "$verdict" = clean ] && continue
+  [[ $verdict == clean* ]] && continue
   failures=$((failures + 1))
   tail -n 12 "$logs/$name".{races,values}{,.reports} 2>/dev/null || true
 done <<<"$runs"
