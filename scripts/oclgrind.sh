@@ -59,15 +59,15 @@ mapfile -t programs < <(awk 'NF { print $1 }' <<<"$runs" | sort -u)
 cmake --build "$build" --target "${programs[@]}" -- --quiet
 
 # in_oclgrind LOG OPTIONS... -- COMMAND...: true if the command succeeds and nothing is reported. No binary of a kernel
-# outlives its run: they were built with other options. When oclgrind reaches its most errors it loses up to 4 kB of its log:
-# 100 reports are more than that.
+# outlives its run: they were built with other options. When there are more reports
+# than --max-errors, 21.10 can leave the log empty and succeed: so there is, as good as, no limit.
 in_oclgrind() {
   local log=$1 options=() cache code=0
   shift
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   shift
   cache=$(mktemp -d)
-  XDG_CACHE_HOME=$cache oclgrind --max-errors 100 --log "$log.reports" "${options[@]}" "$@" >"$log" 2>&1 || code=$?
+  XDG_CACHE_HOME=$cache oclgrind --max-errors 1000000 --log "$log.reports" "${options[@]}" "$@" >"$log" 2>&1 || code=$?
   rm -rf "$cache"
   # A test that skips (77) has shown nothing.
   [ "$code" = 0 ] && [ ! -s "$log.reports" ] && ! grep -q 'OCLGRIND' "$log"
