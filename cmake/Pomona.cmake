@@ -47,7 +47,7 @@ endfunction()
 
 # A visible skip is exit code 77. Caches of kernels stay in the build folder; what OpenCL drivers leak is not ours.
 function(pomona_test_properties name)
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900 ENVIRONMENT
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 ENVIRONMENT
     "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache;LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
 endfunction()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/cache)
