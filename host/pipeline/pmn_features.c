@@ -206,26 +206,14 @@ static pmn_status open_rows(pmn_run *run, pmn_err *err) {
   return good ? PMN_STATUS_OK : pmn_err_memory(err, listed * sizeof *run->rows, "the rows");
 }
 
-/* Pictures that are prepared ahead: a batch while another one is computed and one for every thread's hands; and small
- * ones for as long as a part takes to be safe on the disk. */
-static int32_t choose_window(const pmn_run *run, int32_t batch) {
-  enum { AHEAD = 1024, AHEAD_BYTES = 4 << 20 };
-  size_t bytes = pmn_prepare_bytes(&run->maker->prepare), fit = bytes > 0 ? AHEAD_BYTES / bytes : 0;
-  int32_t least = batch + 2 * run->threads, small = fit < AHEAD ? (int32_t)fit : AHEAD;
-  return small > least ? small : least;
-}
-
 pmn_status pmn_features_run(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pass p = {.run = run};
   run->phase_started = pmn_clock_seconds();
   run->first_reject.message[0] = '\0';
   p.size = run->counts.listed < run->batch ? (int32_t)run->counts.listed : run->batch;
-  pmn_feed_options feed = {.listing = run->listing,
-      .s3 = run->s3,
-      .prepare = run->maker->prepare,
-      .threads = run->threads,
-      .window = choose_window(run, p.size)};
+  pmn_feed_options feed = {
+      .listing = run->listing, .s3 = run->s3, .prepare = run->maker->prepare, .threads = run->threads, .batch = p.size};
   pmn_writer_options writer = {.outlet = &run->outlet, .capacity = p.size, .width = made_width(run)};
   PMN_TRY(open_rows(run, err));
   PMN_TRY(open_slots(&p, err));

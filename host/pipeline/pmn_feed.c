@@ -40,6 +40,7 @@ typedef struct worker {
 struct pmn_feed {
   pmn_feed_options options;
   pmn_reader *reader;
+  int32_t window; /* slots */
   int64_t count;
   pthread_mutex_t lock;
   pthread_cond_t slot_ready, slot_free;
@@ -85,12 +86,11 @@ static void *worker_main(void *arg) {
   pthread_mutex_lock(&feed->lock);
   while (!feed->stop && feed->next < feed->count) {
     int64_t index = feed->next++;
-    while (!feed->stop && index >= feed->consumed + feed->options.window)
-      pthread_cond_wait(&feed->slot_free, &feed->lock);
+    while (!feed->stop && index >= feed->consumed + feed->window) pthread_cond_wait(&feed->slot_free, &feed->lock);
     if (feed->stop) break;
     feed->busy++;
     pthread_mutex_unlock(&feed->lock);
-    slot *s = &feed->slots[index % feed->options.window];
+    slot *s = &feed->slots[index % feed->window];
     load_picture(self, index, s);
     pthread_mutex_lock(&feed->lock);
     s->ready = true;
@@ -116,6 +116,15 @@ done:
   return st;
 }
 
+/* Pictures that are prepared ahead: a batch while another one is computed and one for every thread's hands; and small
+ * ones for as long as a part takes to be safe on the disk. */
+static int32_t choose_window(const pmn_feed_options *options) {
+  enum { AHEAD = 1024, AHEAD_BYTES = 4 << 20 };
+  size_t bytes = pmn_prepare_bytes(&options->prepare), fit = bytes > 0 ? AHEAD_BYTES / bytes : 0;
+  int32_t least = options->batch + 2 * options->threads, small = fit < AHEAD ? (int32_t)fit : AHEAD;
+  return small > least ? small : least;
+}
+
 pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   *feed = NULL;
@@ -128,7 +137,8 @@ pmn_status pmn_feed_create(const pmn_feed_options *options, pmn_feed **feed, pmn
   pthread_mutex_init(&self->lock, NULL);
   pthread_cond_init(&self->slot_ready, NULL);
   pthread_cond_init(&self->slot_free, NULL);
-  size_t window = (size_t)options->window;
+  self->window = choose_window(&self->options);
+  size_t window = (size_t)self->window;
   self->slots = pmn_calloc(window, sizeof *self->slots);
   self->workers = pmn_calloc((size_t)options->threads, sizeof *self->workers);
   if (self->slots == NULL || self->workers == NULL)
@@ -168,13 +178,13 @@ pmn_status pmn_feed_next(pmn_feed *feed, bool *more, pmn_picture *picture, pmn_e
   pmn_status st = PMN_STATUS_OK;
   pthread_mutex_lock(&feed->lock);
   if (feed->consumed < feed->handed) {
-    feed->slots[feed->consumed % feed->options.window].ready = false;
+    feed->slots[feed->consumed % feed->window].ready = false;
     feed->consumed = feed->handed;
     if (feed->consumed - feed->told >= LOT) tell_free(feed);
   }
   *more = feed->handed < feed->count;
   if (*more) {
-    slot *s = &feed->slots[feed->handed % feed->options.window];
+    slot *s = &feed->slots[feed->handed % feed->window];
     if (!s->ready) tell_free(feed);
     while (!s->ready) {
       feed->finished = 0;
@@ -219,7 +229,7 @@ void pmn_feed_destroy(pmn_feed *feed) {
   pthread_cond_destroy(&feed->slot_free);
   pthread_cond_destroy(&feed->slot_ready);
   pthread_mutex_destroy(&feed->lock);
-  for (int32_t i = 0; feed->slots != NULL && i < feed->options.window; i++) pmn_buf_reset(&feed->slots[i].prepared);
+  for (int32_t i = 0; feed->slots != NULL && i < feed->window; i++) pmn_buf_reset(&feed->slots[i].prepared);
   pmn_free(feed->slots);
   pmn_free(feed->workers);
   pmn_free(feed);

@@ -1,7 +1,7 @@
 /* pmn_feed.h - pictures, read, decoded and prepared by many threads, handed out in the order of the listing.
  *
- * The threads work at most `window` pictures ahead of the consumer, so memory does not grow with the listing. A picture
- * that cannot be had is handed out like any other, with its reason.
+ * The threads work a bounded number of pictures ahead of the consumer, so memory does not grow with the listing. A
+ * picture that cannot be had is handed out like any other, with its reason.
  */
 #ifndef PMN_FEED_H
 #define PMN_FEED_H
@@ -15,7 +15,7 @@ typedef struct pmn_feed_options {
   struct pmn_s3 *s3; /* NULL if no picture is in a bucket */
   int64_t first;     /* index of the first picture */
   pmn_prepare_options prepare;
-  int32_t threads, window;
+  int32_t threads, batch; /* pictures that the consumer takes together, at most */
 } pmn_feed_options;
 
 /* One picture. `stage` is NULL and `data` what it was prepared to when it is good; else what failed ("read", "decode")

@@ -55,7 +55,7 @@ static pmn_status describe(lesson *self, pmn_err *err) {
       .s3 = run->s3,
       .prepare = run->maker->prepare,
       .threads = run->threads,
-      .window = run->batch + 2 * run->threads};
+      .batch = run->batch};
   pmn_describing *describing = pmn_maker_look_describing(run->maker);
   int32_t waiting = 0;
   double start = pmn_clock_seconds();
