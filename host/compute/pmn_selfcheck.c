@@ -15,6 +15,7 @@
 #include "pmn_err.h"
 #include "pmn_file.h"
 #include "pmn_mem.h"
+#include "pmn_numbers.h"
 #include "pmn_sha256.h"
 #include "pmn_text.h"
 
@@ -742,13 +743,6 @@ done:
 
 /* -------------------------------------------------------------------------------------------------- precision -- */
 
-static bool all_finite(const float *values, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (!isfinite(values[i])) return false;
-  }
-  return true;
-}
-
 static pmn_precision_error compare_rows(const float *y, const float *expected, size_t width) {
   double product = 0, norm = 0, expected_norm = 0, most = 0, difference = 0;
   for (size_t i = 0; i < width; i++) {
@@ -784,7 +778,8 @@ pmn_status pmn_selfcheck_precision(
   PMN_TRY(pmn_device_open(backend, &(pmn_device_options){.index = info->index, .threads = 1, .isa = ""}, &device, err));
   PMN_TRY(pmn_network_run(network, bytes, 1, rows, err));
   PMN_TRY(program_run(device, program, bytes, 1, rows + width, err));
-  bool finite = all_finite(rows, width), expected_finite = all_finite(rows + width, width);
+  bool finite = pmn_nonfinite_find(rows, width) == width,
+       expected_finite = pmn_nonfinite_find(rows + width, width) == width;
   if (!finite && expected_finite) {
     PMN_FAIL(err, PMN_STATUS_MODEL,
         "%s does not hold this network's values: features of a probe are finite in fp32 only; use --precision fp32",
