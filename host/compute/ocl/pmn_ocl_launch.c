@@ -108,6 +108,12 @@ done:
   return st;
 }
 
+/* One work-item, once: what is not said of a launch. */
+static void launch_begin(pmn_ocl_launch *l) {
+  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
+  l->n_units = l->n_group = 1;
+}
+
 /* ------------------------------------------------------------------------------------------------- arguments -- */
 
 /* A launch in the making. Arguments are set one after the other; the first failure is remembered. */
@@ -408,8 +414,7 @@ pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, co
     *tuning = *batch->tuning;
   else if (tuning != NULL)
     *tuning = pmn_ocl_tuning_choose(device, &(pmn_ocl_layer){id, op, a.in, a.out, batch->slice});
-  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
-  l->n_units = l->n_group = 1;
+  launch_begin(l);
   PMN_TRY(weights_upload(l, device, program, op, tuning, err));
   if (tuning != NULL) pmn_ocl_tuning_options(device, id, tuning, tunables, sizeof tunables);
   PMN_TRY(pmn_ocl_kernel_create(device, id, op->activation, tunables, &l->kernel, err));
@@ -425,8 +430,7 @@ pmn_status pmn_ocl_launch_convert(pmn_ocl_launch *l, const pmn_ocl_batch *batch,
   bool narrow = id == PMN_OCL_NARROW;
   size_t slice = (size_t)batch->slice;
   const pmn_tensor *tensor = &program->tensors[narrow ? program->input : program->output];
-  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
-  l->n_units = l->n_group = 1;
+  launch_begin(l);
   PMN_TRY(pmn_ocl_kernel_create(batch->device, id, PMN_ACTIVATION_NONE, NULL, &l->kernel, err));
   arguments a = {.launch = l, .batch = batch, .family = batch->device->family, .code = CL_SUCCESS};
   if (narrow)
@@ -474,8 +478,7 @@ pmn_status pmn_ocl_launch_init_block(
   const pmn_tensor *tensors = batch->program->tensors;
   const pmn_op *first = block->expand != NULL ? block->expand : block->depthwise;
   char tunables[PMN_OCL_TUNABLES_TEXT];
-  for (int d = 0; d < 3; d++) l->global[d] = l->local[d] = 1;
-  l->n_units = l->n_group = 1;
+  launch_begin(l);
   PMN_TRY(pmn_ocl_block_upload(block, batch->device, &l->weights, &l->bias, err));
   pmn_ocl_block_options(block, tunables);
   PMN_TRY(

@@ -48,8 +48,8 @@ enum { RUN_SLOT = PMN_OCL_SLOTS };
 typedef struct ocl_network {
   pmn_network base;
   pmn_ocl_batch batch;
-  size_t input_bytes, output_size, output_at; /* of one picture: bytes, floats; floats into where it is read from: */
-  cl_mem output;                              /* the arena, or projected; not held */
+  size_t output_size, output_at; /* of one picture: floats; floats into where it is read from: */
+  cl_mem output;                 /* the arena, or projected; not held */
   pmn_ocl_launch *launches;
   int32_t launch_count;
   pmn_ocl_launch projection; /* the last one, from the arena to projected; no kernel: there is none */
@@ -180,10 +180,11 @@ static pmn_status batch_enqueue(ocl_network *network, slot *s, const char *from,
   pmn_ocl_device *device = network->batch.device;
   int32_t slice = network->batch.slice;
   if (s->input == NULL)
-    PMN_TRY(pmn_ocl_buffer_create(device, (size_t)slice, network->input_bytes, NULL, "pictures", &s->input, err));
+    PMN_TRY(
+        pmn_ocl_buffer_create(device, (size_t)slice, network->base.picture_bytes, NULL, "pictures", &s->input, err));
   for (int32_t first = 0; first < n; first += slice) {
     int32_t count = n - first < slice ? n - first : slice;
-    size_t bytes = (size_t)count * network->input_bytes;
+    size_t bytes = (size_t)count * network->base.picture_bytes;
     if (sizes != NULL) PMN_TRY(pmn_ocl_resampler_bytes(network->resampler, sizes + first, count, &bytes, err));
     PMN_TRY(slice_enqueue(network, s, from, bytes, sizes != NULL ? sizes + first : NULL, count,
         to + (size_t)first * network->output_size, err));
@@ -218,7 +219,7 @@ pmn_status pmn_ocl_network_input(pmn_network *base, int32_t index, void **input,
   pmn_ocl_device *device = network->batch.device;
   slot *s = &network->slots[index];
   size_t most = (size_t)base->batch_max;
-  size_t picture_bytes = network->input_bytes * (network->resampler != NULL ? PMN_RAW_PIXELS : 1);
+  size_t picture_bytes = network->base.picture_bytes * (network->resampler != NULL ? PMN_RAW_PIXELS : 1);
   PMN_TRY(pinned_create(device, most, picture_bytes, "pictures", &s->pictures, err));
   PMN_TRY(pinned_create(device, most, network->output_size * sizeof(float), "rows", &s->rows, err));
   *input = s->pictures.data;
@@ -248,7 +249,7 @@ pmn_status pmn_ocl_network_resize(pmn_network *base, pmn_filter filter, bool *re
     pmn_ocl_resample_batch_init(&network->slots[i].resampling);
   PMN_TRY(pmn_ocl_resampler_create(device, filter, input->w, input->h, &network->resampler, err));
   /* What waits to be resized lies in one buffer, too. */
-  size_t fits = device->buffer_bytes_max / (PMN_RAW_PIXELS * network->input_bytes);
+  size_t fits = device->buffer_bytes_max / (PMN_RAW_PIXELS * network->base.picture_bytes);
   if (fits < (size_t)network->batch.slice) network->batch.slice = fits > 0 ? (int32_t)fits : 1;
   *resizes = true;
 done:
@@ -377,8 +378,6 @@ pmn_status pmn_ocl_network_create(
   arena_lay_out(&network->batch);
   network->batch.slice = slice_choose(&network->batch, batch_max);
   size_t slice = (size_t)network->batch.slice;
-  network->input_bytes =
-      pmn_tensor_size(&program->tensors[program->input]) * (program->input_type == PMN_INPUT_U8 ? 1 : sizeof(float));
   network->output_size = pmn_tensor_size(output);
   network->output_at = network->batch.output_at * slice;
   PMN_TRY(pmn_ocl_buffer_create(device, slice, network->batch.arena_size * network->batch.width, NULL,
