@@ -117,8 +117,7 @@ typedef struct pmn_diagnosis pmn_diagnosis;
  * against the reference, launch and copy rates. Takes seconds, a minute where kernels must be compiled. A device that
  * fails is a fact, not an error. Errors: PMN_STATUS_ARGUMENT, PMN_STATUS_DEVICE (the probe program cannot be started),
  * PMN_STATUS_NO_MEMORY. */
-PMN_API PMN_MUST_USE pmn_status pmn_doctor(
-    const pmn_doctor_options *options, pmn_diagnosis **diagnosis, pmn_err *err);
+PMN_API PMN_MUST_USE pmn_status pmn_doctor(const pmn_doctor_options *options, pmn_diagnosis **diagnosis, pmn_err *err);
 PMN_API const pmn_fact *pmn_diagnosis_facts(const pmn_diagnosis *diagnosis, int32_t *count);
 /* Every device that is there is right; true also where there is none. */
 PMN_API bool pmn_diagnosis_healthy(const pmn_diagnosis *diagnosis);

@@ -25,8 +25,9 @@ static pmn_status check(const pmn_classify_options *options, bool wants_output, 
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no output: name a .csv file");
   o.weights = NULL;
   if (pmn_recipe_is_set(&o) || o.vocabulary != NULL || o.save_vocabulary != NULL || o.start != NULL ||
-      o.mini_batch != 0 || o.seed != 0 || o.fit_on != NULL || o.format != NULL || o.parts != 0 || o.resume || o.pause != NULL ||
-      pmn_statistics_need_fit(s) || s->projection != NULL || s->save_projection != NULL || s->save_moments != NULL) {
+      o.mini_batch != 0 || o.seed != 0 || o.fit_on != NULL || o.format != NULL || o.parts != 0 || o.resume ||
+      o.pause != NULL || pmn_statistics_need_fit(s) || s->projection != NULL || s->save_projection != NULL ||
+      s->save_moments != NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "the features are those of the model: beside pictures, output and running only weights can be given");
   }

@@ -85,8 +85,7 @@ static void make_overflowing(const char *weights) {
   fclose(file);
   snprintf(pictures, sizeof pictures, "%s/pictures", folder);
   shell("cp -r '%s' '%s'", mixed, pictures);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    put(at(pictures, names[i]), black, sizeof black - 1);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) put(at(pictures, names[i]), black, sizeof black - 1);
 }
 
 /* The network's rejects are found when later pictures have been rejected by the decoder. */
