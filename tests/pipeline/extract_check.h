@@ -33,6 +33,17 @@ static struct {
   volatile sig_atomic_t stop;
 } seen;
 
+/* For tests of what OpenCL devices do. */
+static inline bool has_opencl(void) {
+  pmn_device_info list[16];
+  int32_t count = 0;
+  bool listed = pmn_devices_list(list, 16, &count, NULL) == PMN_STATUS_OK;
+  for (int32_t i = 0; listed && i < count && i < 16; i++) {
+    if (strcmp(list[i].backend, "opencl") == 0) return true;
+  }
+  return false;
+}
+
 static void on_progress(void *arg, const pmn_progress *p) {
   (void)arg;
   const char *last_phase = seen.progresses > 0 ? seen.last.phase : "";

@@ -89,13 +89,5 @@ int main(void) {
       in_fresh_folder(projections_are_apart),
       in_fresh_folder(other_backends_have_none),
   };
-  pmn_device_info list[16];
-  int32_t count = 0;
-  pmn_err err;
-  bool found = pmn_devices_list(list, 16, &count, &err) == PMN_STATUS_OK;
-  for (int32_t i = 0; found && i < count && i < 16; i++) {
-    if (strcmp(list[i].backend, "opencl") == 0)
-      return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
-  }
-  return 77;
+  return has_opencl() ? check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard)) : 77;
 }

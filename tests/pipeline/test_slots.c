@@ -150,8 +150,5 @@ int main(void) {
       in_fresh_folder(rows_that_are_none),
       in_fresh_folder(broken_and_resumed),
   };
-  pmn_device_info info;
-  int32_t count = 0;
-  if (pmn_backend_find("opencl")->devices(&info, 1, &count, NULL) != PMN_STATUS_OK || count == 0) return 77;
-  return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
+  return has_opencl() ? check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard)) : 77;
 }
