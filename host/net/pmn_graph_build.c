@@ -169,8 +169,8 @@ pmn_node pmn_graph_input(pmn_graph *graph, const char *name, const pmn_preproces
   require(graph, &layer, layer.scale);
   require(graph, &layer, layer.shift);
   for (int c = 0; c < 3 && !pmn_graph_failed(graph); c++) {
-    layer.scale[c] = (double)preprocess->scale[c];
-    layer.shift[c] = (double)preprocess->shift[c];
+    layer.scale[c] = preprocess->scale[c];
+    layer.shift[c] = preprocess->shift[c];
   }
   graph->bgr = preprocess->bgr;
   return graph->input = append(graph, &layer);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define EACH(value)                                                                                                    \
-  { (float)(value), (float)(value), (float)(value) }
+  { value, value, value }
 
 static const pmn_preprocess table[] = {
     {.name = "tf", .formula = "x / 127.5 - 1", .resize = "bicubic", .scale = EACH(1 / 127.5), .shift = EACH(-1)},
@@ -14,12 +14,12 @@ static const pmn_preprocess table[] = {
         .resize = "bicubic",
         .bgr = true,
         .scale = EACH(1),
-        .shift = {-103.939f, -116.779f, -123.68f}},
+        .shift = {-103.939, -116.779, -123.68}},
     {.name = "torch",
         .formula = "(x / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)",
         .resize = "bicubic",
-        .scale = {(float)(1 / (255 * 0.229)), (float)(1 / (255 * 0.224)), (float)(1 / (255 * 0.225))},
-        .shift = {(float)(-0.485 / 0.229), (float)(-0.456 / 0.224), (float)(-0.406 / 0.225)}},
+        .scale = {1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)},
+        .shift = {-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225}},
     {.name = "lite",
         .formula = "(x - 127) / 128",
         .resize = "bicubic",

@@ -6,12 +6,14 @@
 #include "pmn_err.h"
 
 typedef struct pmn_preprocess {
-  int32_t width, height;    /* pixels; the picture is resized without crop */
-  const char *resize;       /* Pillow's name of the filter */
-  bool bgr;                 /* the network's channels are blue, green, red; else red, green, blue */
-  float scale[3], shift[3]; /* network input = byte * scale + shift, in the order of the network's channels */
-  const char *name;         /* what --preprocess calls it, or "file" if a model file describes its own */
-  const char *formula;      /* the same in words, for people */
+  int32_t width, height; /* pixels; the picture is resized without crop */
+  const char *resize;    /* Pillow's name of the filter */
+  bool bgr;              /* the network's channels are blue, green, red; else red, green, blue */
+  /* Network input = byte * scale + shift, in the order of the network's channels. In fp64: rounded to fp32 once, at the
+   * end, x * (1 / 255) is the fp32 nearest to x / 255 for every byte. */
+  double scale[3], shift[3];
+  const char *name;    /* what --preprocess calls it, or "file" if a model file describes its own */
+  const char *formula; /* the same in words, for people */
 } pmn_preprocess;
 
 /* The named ways to prepare a picture, by index from 0 and by name; NULL past the last and for no such name. They

@@ -109,7 +109,7 @@ pmn_status pmn_maker_pixels(const pmn_extract_options *options, pmn_maker **make
   self->maker.bytes = true;
   for (int channel = 0; channel < 3; channel++) {
     for (int byte = 0; byte < 256; byte++) {
-      float value = (float)byte * preprocess.scale[channel] + preprocess.shift[channel];
+      float value = (float)(byte * preprocess.scale[channel] + preprocess.shift[channel]);
       self->values[channel][byte] = value;
       self->maker.bytes = self->maker.bytes && value == (float)byte;
     }

@@ -6,8 +6,10 @@
 #include "pmn_run.h"
 
 #include "pmn_json.h"
+#include "pmn_maker_words.h"
 #include "pmn_mem.h"
 #include "pmn_record.h"
+#include "pmn_store_parts.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -45,12 +47,6 @@ static json_t *doubles_json(const double *values, int32_t count) {
   return array;
 }
 
-static json_t *floats_json(const float *values, int32_t count) {
-  json_t *array = json_array();
-  for (int32_t i = 0; i < count; i++) append(&array, json_real((double)values[i]));
-  return array;
-}
-
 json_t *pmn_record_preprocess(const pmn_preprocess *p, bool gray) {
   int32_t channels = gray ? 1 : 3;
   return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "width", p->width, "height", p->height, "resize",
@@ -58,8 +54,8 @@ json_t *pmn_record_preprocess(const pmn_preprocess *p, bool gray) {
       gray     ? "gray"
       : p->bgr ? "BGR"
                : "RGB",
-      "name", p->name, "formula", p->formula, "scale", floats_json(p->scale, channels), "shift",
-      floats_json(p->shift, channels));
+      "name", p->name, "formula", p->formula, "scale", doubles_json(p->scale, channels), "shift",
+      doubles_json(p->shift, channels));
 }
 
 json_t *pmn_record_features(const pmn_model *model, pmn_pooling pooling) {
@@ -223,6 +219,8 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
       json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "pomona", pmn_version(), "started", run->started_utc, "features",
           json_incref(run->features), "device", device_json(run), "input", input_json(run), "counts", counts_json(run));
   if (run->product == NULL) set(&record, "table", pmn_record_table(run));
+  const pmn_lexicon *words = run->maker != NULL ? pmn_maker_look_words(run->maker) : NULL;
+  if (words != NULL && words->vocabulary != NULL) set(&record, "vocabulary", pmn_lexicon_describe(words));
   if (run->fit != NULL) set(&record, "statistics", statistics_json(run));
   if (run->results != NULL && json_object_update(record, run->results) != 0) {
     json_decref(record);

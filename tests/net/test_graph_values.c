@@ -128,7 +128,7 @@ static void test_input_values(void **state) {
       for (int i = 0; i < H * W * 3 * (part == 1 ? 2 : 1); i++) {
         int at = i % (H * W * 3), c = at % 3;
         int byte = picture()[bgr ? at - c + 2 - c : at];
-        double expected = byte * (double)preprocess.scale[c] + (double)preprocess.shift[c];
+        double expected = byte * preprocess.scale[c] + preprocess.shift[c];
         if ((double)y[i] != expected) fail_msg("value %d is %g, must be %g", i, (double)y[i], expected);
       }
       free(y);

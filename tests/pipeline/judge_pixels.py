@@ -64,7 +64,7 @@ def judge(pictures):
             judged += 1
         _, unit = rows(pictures, *options, "--preprocess", "unit")
         check(unit.dtype == np.float32, *options, "--preprocess unit are", unit.dtype)
-        check(np.array_equal(unit, values * np.float32(1 / 255)), *options, "--preprocess unit")
+        check(np.array_equal(unit, (values / 255).astype(np.float32)), *options, "--preprocess unit")
     return judged
 
 

@@ -93,9 +93,11 @@ static pmn_status read_numbers(const json_t *record, const char *origin, pmn_pre
   if (!read_triple(json_object_get(record, "mean"), mean)) return refuse(origin, "mean", "three numbers", err);
   if (!read_triple(json_object_get(record, "std"), std)) return refuse(origin, "std", "three numbers", err);
   for (int i = 0; i < 3; i++) {
-    preprocess->scale[i] = (float)(scale / std[i]);
-    preprocess->shift[i] = (float)(-mean[i] / std[i]);
-    if (isfinite(preprocess->scale[i]) && isfinite(preprocess->shift[i]) && preprocess->scale[i] != 0) continue;
+    preprocess->scale[i] = scale / std[i];
+    preprocess->shift[i] = -mean[i] / std[i];
+    float s = (float)preprocess->scale[i],
+          t = (float)preprocess->shift[i]; /* what comes of them has no greater range */
+    if (isfinite(s) && isfinite(t) && s != 0) continue;
     return refuse(origin, "std", "such that (byte * scale - mean) / std is a number that depends on the byte", err);
   }
   snprintf(formula, PMN_ONNX_FORMULA_SIZE, "(x * %.9g - (%.9g, %.9g, %.9g)) / (%.9g, %.9g, %.9g), %s", scale, mean[0],
@@ -142,12 +144,12 @@ static pmn_status read_image_keys(const Onnx__ModelProto *model, const char *ori
     char formula[PMN_ONNX_FORMULA_SIZE], bool *found, pmn_err *err) {
   static const struct {
     const char *name;
-    float scale, shift;
+    double scale, shift;
     const char *formula;
   } ranges[] = {
       {"NominalRange_0_255", 1, 0, "x"},
-      {"Normalized_0_1", 1.0f / 255.0f, 0, "x / 255"},
-      {"Normalized_1_1", 1.0f / 127.5f, -1, "x / 127.5 - 1"},
+      {"Normalized_0_1", 1.0 / 255, 0, "x / 255"},
+      {"Normalized_1_1", 1.0 / 127.5, -1, "x / 127.5 - 1"},
   };
   pmn_status st = PMN_STATUS_OK;
   const char *format = metadata_find(model, "Image.BitmapPixelFormat");

@@ -16,7 +16,7 @@ static pmn_onnx *open_with(const sketch_case *f, const char *const entries[3]) {
 
 typedef struct good_case {
   const char *entries[3];
-  float scale[3], shift[3];
+  double scale[3], shift[3];
   bool bgr;
   const char *resize, *name, *formula;
 } good_case;
@@ -26,16 +26,16 @@ static const good_case good[] = {
     {{"pomona.preprocess={\"channels\":\"BGR\",\"mean\":[1,2,3]}"}, {1, 1, 1}, {-1, -2, -3}, true, "bilinear", "file",
         "(x * 1 - (1, 2, 3)) / (1, 1, 1), BGR"},
     {{"pomona.preprocess={\"scale\":0.5,\"mean\":[1,0,-1],\"std\":[2,4,0.25],\"resize\":\"nearest\"}"},
-        {0.25f, 0.125f, 2}, {-0.5f, 0, 4}, false, "nearest", "file", "(x * 0.5 - (1, 0, -1)) / (2, 4, 0.25), RGB"},
+        {0.25, 0.125, 2}, {-0.5, 0, 4}, false, "nearest", "file", "(x * 0.5 - (1, 0, -1)) / (2, 4, 0.25), RGB"},
     {{"pomona.preprocess={\"size\":[5,4],\"channels\":\"RGB\",\"resize\":\"bicubic\"}"}, {1, 1, 1}, {0, 0, 0}, false,
         "bicubic", "file", "x"},
     {{"pomona.preprocess=raw"}, {1, 1, 1}, {0, 0, 0}, false, "bicubic", "raw", "x"},
-    {{"pomona.preprocess=caffe"}, {1, 1, 1}, {-103.939f, -116.779f, -123.68f}, true, "bicubic", "caffe", "BGR"},
+    {{"pomona.preprocess=caffe"}, {1, 1, 1}, {-103.939, -116.779, -123.68}, true, "bicubic", "caffe", "BGR"},
     {{"Image.BitmapPixelFormat=Rgb8", "Image.NominalPixelRange=NominalRange_0_255", "Image.ColorSpaceGamma=SRGB"},
         {1, 1, 1}, {0, 0, 0}, false, "bilinear", "file", "x, RGB"},
-    {{"Image.BitmapPixelFormat=Bgr8", "Image.NominalPixelRange=Normalized_0_1"}, {1 / 255.0f, 1 / 255.0f, 1 / 255.0f},
+    {{"Image.BitmapPixelFormat=Bgr8", "Image.NominalPixelRange=Normalized_0_1"}, {1 / 255.0, 1 / 255.0, 1 / 255.0},
         {0, 0, 0}, true, "bilinear", "file", "x / 255, BGR"},
-    {{"image.bitmappixelformat=rgb8", "IMAGE.NOMINALPIXELRANGE=normalized_1_1"}, {1 / 127.5f, 1 / 127.5f, 1 / 127.5f},
+    {{"image.bitmappixelformat=rgb8", "IMAGE.NOMINALPIXELRANGE=normalized_1_1"}, {1 / 127.5, 1 / 127.5, 1 / 127.5},
         {-1, -1, -1}, false, "bilinear", "file", "x / 127.5 - 1, RGB"},
     {{"Image.BitmapPixelFormat=Gray8", "pomona.preprocess=raw"}, {1, 1, 1}, {0, 0, 0}, false, "bicubic", "raw", "x"},
 };
