@@ -120,10 +120,10 @@ static pmn_status cluster(lesson *self, pmn_lexicon *words, pmn_err *err) {
       .arg = self,
       .read = sampled ? read_sample : read_all};
   pmn_kmeans_options options = {.k = o->words,
-      .start = o->start != NULL && strcmp(o->start, "random") == 0 ? PMN_KMEANS_RANDOM : PMN_KMEANS_PLUSPLUS,
-      .seed = o->seed,
+      .start = words->learning.start,
+      .seed = words->learning.seed,
       .tolerance = 1e-4,
-      .mini_batch = o->mini_batch,
+      .mini_batch = words->learning.mini_batch,
       .threads = run->threads,
       .watch = pmn_run_watch(run)};
   double need = pmn_kmeans_memory(run->device, &points, &options),
@@ -230,7 +230,16 @@ done:
 pmn_status pmn_learn_words(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   if (!pmn_maker_wants_words(run->maker)) return PMN_STATUS_OK;
-  pmn_lexicon words = {.descriptor = run->maker->prepare.descriptor};
+  const pmn_prepare_options *p = &run->maker->prepare;
+  const pmn_extract_options *o = run->options;
+  pmn_lexicon words = {.descriptor = p->descriptor,
+      .learning = {.keypoints_max = p->keypoints_max,
+          .width = p->width,
+          .height = p->height,
+          .filter = p->filter,
+          .start = o->start != NULL && strcmp(o->start, "random") == 0 ? PMN_KMEANS_RANDOM : PMN_KMEANS_PLUSPLUS,
+          .mini_batch = o->mini_batch,
+          .seed = o->seed}};
   lesson self = {.run = run, .width = (size_t)pmn_descriptor_bytes(words.descriptor)};
   PMN_TRY(learn(&self, &words, err));
   PMN_TRY(pmn_maker_take_words(run->maker, &words, err));

@@ -10,6 +10,9 @@
 enum { T_WORDS, T_IDF, T_COUNT };
 _Static_assert((int)T_COUNT == (int)PMN_LEXICON_TENSORS, "as pmn_store_parts.h has it");
 
+static const char *const start_names[] = {[PMN_KMEANS_PLUSPLUS] = "k-means++", [PMN_KMEANS_RANDOM] = "random"};
+enum { START_COUNT = sizeof start_names / sizeof *start_names };
+
 void pmn_lexicon_reset(pmn_lexicon *words) {
   pmn_vocabulary_destroy(words->vocabulary);
   pmn_free(words->idf);
@@ -48,9 +51,15 @@ pmn_status pmn_lexicon_values(const pmn_lexicon *words, double **result, pmn_err
 
 json_t *pmn_lexicon_describe(const pmn_lexicon *words) {
   const pmn_vocabulary *v = words->vocabulary;
-  return json_pack("{s:{s:s}, s:i, s:I, s:I, s:i, s:f}", "features", "descriptor",
-      pmn_descriptor_name(words->descriptor), "k", v->k, "pictures", (json_int_t)words->pictures, "descriptors",
-      (json_int_t)v->points, "iterations", v->iterations, "inertia", v->inertia);
+  const pmn_learning *l = &words->learning;
+  json_t *resized = l->width == 0 ? NULL
+                                  : json_pack("{s:i, s:i, s:s}", "width", l->width, "height", l->height, "resize",
+                                        pmn_filter_name(l->filter));
+  return json_pack("{s:{s:s, s:i, s:o*}, s:s, s:i, s:I, s:i, s:I, s:I, s:i, s:f}", "features", "descriptor",
+      pmn_descriptor_name(words->descriptor), "keypoints", l->keypoints_max, "resized", resized, "start",
+      start_names[l->start], "mini_batch", l->mini_batch, "seed", (json_int_t)l->seed, "k", v->k, "pictures",
+      (json_int_t)words->pictures, "descriptors", (json_int_t)v->points, "iterations", v->iterations, "inertia",
+      v->inertia);
 }
 
 pmn_status pmn_lexicon_save(
@@ -67,6 +76,30 @@ done:
   return st;
 }
 
+/* How the pictures were described, and the words drawn. */
+static pmn_status read_learning(const pmn_stored *stored, pmn_learning *l, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  int32_t start;
+  int64_t seed;
+  pmn_stored inner = *stored;
+  PMN_TRY(pmn_stored_choice(stored, "start", start_names, START_COUNT, &start, err));
+  PMN_TRY(pmn_stored_count(stored, "mini_batch", 0, INT32_MAX, &l->mini_batch, err));
+  PMN_TRY(pmn_stored_integer(stored, "seed", 0, INT64_MAX, &seed, err));
+  l->start = (pmn_kmeans_start)start;
+  l->seed = (uint64_t)seed;
+  inner.section = json_object_get(stored->section, "features");
+  PMN_TRY(pmn_stored_count(&inner, "keypoints", 1, PMN_KEYPOINTS_MAX, &l->keypoints_max, err));
+  inner.section = json_object_get(inner.section, "resized");
+  if (inner.section == NULL) goto done;
+  PMN_TRY(pmn_stored_count(&inner, "width", 1, PMN_PREPARE_SIDE_MAX, &l->width, err));
+  PMN_TRY(pmn_stored_count(&inner, "height", 1, PMN_PREPARE_SIDE_MAX, &l->height, err));
+  const char *resize = json_string_value(json_object_get(inner.section, "resize"));
+  if (resize == NULL || !pmn_filter_find(resize, &l->filter))
+    PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its record has no resize that is known", stored->path);
+done:
+  return st;
+}
+
 pmn_status pmn_lexicon_read(const pmn_stored *stored, pmn_lexicon *words, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_vocabulary *v = words->vocabulary;
@@ -78,6 +111,7 @@ pmn_status pmn_lexicon_read(const pmn_stored *stored, pmn_lexicon *words, pmn_er
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s holds words of %s, these descriptors are %s", stored->path, name,
         pmn_descriptor_name(words->descriptor));
   }
+  PMN_TRY(read_learning(stored, &words->learning, err));
   PMN_TRY(pmn_stored_count(stored, "k", 1, PMN_WORDS_MAX, &v->k, err));
   PMN_TRY(pmn_stored_integer(stored, "pictures", 1, PMN_STORE_ROWS_MAX, &words->pictures, err));
   PMN_TRY(pmn_stored_integer(stored, "descriptors", v->k, PMN_STORE_ROWS_MAX, &v->points, err));

@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { KEYPOINTS = 500, KEYPOINTS_MAX = 65536 };
+enum { KEYPOINTS = 500 /* of a picture, if nothing is said */ };
 
 typedef struct bag {
   pmn_maker maker;
@@ -97,6 +97,15 @@ const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker) {
   return maker->kind == &kind ? &((const bag *)maker)->words : NULL;
 }
 
+void pmn_maker_say_words(const pmn_maker *maker, pmn_extract_options *options) {
+  const pmn_prepare_options *p = &maker->prepare;
+  options->words = maker->width;
+  options->keypoints = p->keypoints_max;
+  options->width = p->width;
+  options->height = p->height;
+  options->resize = p->width > 0 ? pmn_filter_name(p->filter) : NULL;
+}
+
 pmn_describing *pmn_maker_look_describing(const pmn_maker *maker) {
   return maker->kind == &kind ? ((const bag *)maker)->describing : NULL;
 }
@@ -124,10 +133,10 @@ static pmn_status check(const pmn_extract_options *o, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s looks at grey pictures in any case: gray is of pixels", o->features);
   if (o->resize != NULL && o->width == 0)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pictures are described as they are: a filter to resize them goes with --size");
-  if (o->words < 0 || o->words > PMN_WORDS_MAX || o->keypoints < 0 || o->keypoints > KEYPOINTS_MAX ||
+  if (o->words < 0 || o->words > PMN_WORDS_MAX || o->keypoints < 0 || o->keypoints > PMN_KEYPOINTS_MAX ||
       o->mini_batch < 0) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: words to %d, keypoints to %d, a mini-batch from 0",
-        PMN_WORDS_MAX, KEYPOINTS_MAX);
+        PMN_WORDS_MAX, PMN_KEYPOINTS_MAX);
   }
   if ((o->words > 0) == (o->vocabulary != NULL)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
@@ -167,10 +176,33 @@ static pmn_status take_counting(bag *self, const pmn_extract_options *o, pmn_err
       p->keypoints_max, "weighting", weighting, "norm", norm);
   if (maker->features == NULL) PMN_TRY(pmn_err_memory(err, 1, "the run record"));
   if (p->width > 0) {
-    json_t *size = json_pack(
-        "{s:i, s:i, s:s}", "width", p->width, "height", p->height, "resize", o->resize != NULL ? o->resize : "bicubic");
+    json_t *size =
+        json_pack("{s:i, s:i, s:s}", "width", p->width, "height", p->height, "resize", pmn_filter_name(p->filter));
     if (json_object_set_new(maker->features, "resized", size) != 0) PMN_TRY(pmn_err_memory(err, 1, "the run record"));
   }
+done:
+  return st;
+}
+
+/* What the user does not say of the pictures is as it was for the words that are given. */
+static pmn_status prepare_words(bag *self, const pmn_extract_options *o, pmn_lexicon *loaded, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_prepare_options *p = &self->maker.prepare;
+  pmn_learning learning = {.keypoints_max = KEYPOINTS};
+  *p = (pmn_prepare_options){.kind = PMN_PREPARE_DESCRIBE, .memory = pmn_statistics_memory(&o->statistics)};
+  (void)pmn_descriptor_find(o->features, &p->descriptor); /* or we would not be here */
+  self->maker.width = o->words;
+  if (o->vocabulary != NULL) {
+    PMN_TRY(pmn_lexicon_load(o->vocabulary, p->descriptor, loaded, err));
+    self->maker.width = loaded->vocabulary->k;
+    learning = loaded->learning;
+  }
+  p->keypoints_max = o->keypoints > 0 ? o->keypoints : learning.keypoints_max;
+  if (o->width > 0) learning = (pmn_learning){.width = o->width, .height = o->height, .filter = PMN_FILTER_BICUBIC};
+  p->width = learning.width;
+  p->height = learning.height;
+  p->filter = learning.filter;
+  if (o->resize != NULL) (void)pmn_filter_find(o->resize, &p->filter); /* it has been checked */
 done:
   return st;
 }
@@ -184,20 +216,7 @@ pmn_status pmn_maker_words(const pmn_extract_options *options, pmn_maker **maker
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "words");
   self->maker.kind = &kind;
   *maker = &self->maker;
-  self->maker.width = o->words;
-  pmn_prepare_options *prepare = &self->maker.prepare;
-  *prepare = (pmn_prepare_options){.kind = PMN_PREPARE_DESCRIBE,
-      .width = o->width,
-      .height = o->height,
-      .filter = PMN_FILTER_BICUBIC,
-      .keypoints_max = o->keypoints > 0 ? o->keypoints : KEYPOINTS,
-      .memory = pmn_statistics_memory(&o->statistics)};
-  if (o->resize != NULL) (void)pmn_filter_find(o->resize, &prepare->filter); /* it has been checked */
-  (void)pmn_descriptor_find(o->features, &prepare->descriptor);              /* or we would not be here */
-  if (o->vocabulary != NULL) {
-    PMN_TRY(pmn_lexicon_load(o->vocabulary, prepare->descriptor, &loaded, err));
-    self->maker.width = loaded.vocabulary->k;
-  }
+  PMN_TRY(prepare_words(self, o, &loaded, err));
   PMN_TRY(take_counting(self, o, err));
   if (o->vocabulary != NULL) PMN_TRY(pmn_maker_take_words(*maker, &loaded, err));
 done:

@@ -10,6 +10,8 @@
 bool pmn_maker_wants_words(const pmn_maker *maker);
 /* The words of a maker of words, which has them; NULL for any other. */
 const pmn_lexicon *pmn_maker_look_words(const pmn_maker *maker);
+/* The options that make such rows again, whatever vocabulary they came with. */
+void pmn_maker_say_words(const pmn_maker *maker, pmn_extract_options *options);
 /* What describes for a maker of words that is open, and what it found in the pictures of the last batch that the maker
  * has run; NULL for any other. */
 pmn_describing *pmn_maker_look_describing(const pmn_maker *maker);

@@ -4,15 +4,16 @@
 #include "pmn_choose.h"
 #include "pmn_clock.h"
 #include "pmn_image.h"
+#include "pmn_maker_words.h"
 #include "pmn_pool.h"
 #include "pmn_s3.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* --------------------------------------------------------------------------------------------------- options -- */
 
-/* Of a network's input, in each direction; and of layers asked for at once. */
-enum { SIZE_PIXELS_MAX = 8192, LAYERS_MAX = 1024 };
+enum { LAYERS_MAX = 1024 /* asked for at once */ };
 
 static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -21,12 +22,12 @@ static pmn_status check_numbers(const pmn_extract_options *o, pmn_err *err) {
   }
   if (o->source_count == 0) PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no SOURCE: name a folder of pictures");
   if (o->threads < 0 || o->threads > 1024 || o->batch < 0 || o->batch > 65536 || o->limit < 0 || o->width < 0 ||
-      o->width > SIZE_PIXELS_MAX || o->height < 0 || o->height > SIZE_PIXELS_MAX ||
+      o->width > PMN_PREPARE_SIDE_MAX || o->height < 0 || o->height > PMN_PREPARE_SIDE_MAX ||
       (o->width == 0) != (o->height == 0) || o->layer_count > LAYERS_MAX) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "a number is out of range: limit from 0; threads to 1024; batch to 65536; width and height both 0, or "
         "both to %d; layers to %d",
-        SIZE_PIXELS_MAX, LAYERS_MAX);
+        PMN_PREPARE_SIDE_MAX, LAYERS_MAX);
   }
 done:
   return st;
@@ -91,9 +92,28 @@ done:
   return st;
 }
 
+/* Words may be counted in pictures that are described in another way than those they were learnt from: it is told. */
+static void compare_words(const pmn_run *run) {
+  const pmn_lexicon *words = pmn_maker_look_words(run->maker);
+  const pmn_prepare_options *p = &run->maker->prepare;
+  if (words == NULL || words->vocabulary == NULL) return;
+  const pmn_learning *l = &words->learning;
+  if (p->keypoints_max != l->keypoints_max) {
+    pmn_run_message(run, PMN_LEVEL_WARNING, "the words were learnt from %d keypoints a picture at most, here it is %d",
+        l->keypoints_max, p->keypoints_max);
+  }
+  if (p->width != l->width || p->height != l->height || (p->width > 0 && p->filter != l->filter)) {
+    char theirs[64] = "their own size";
+    if (l->width > 0) snprintf(theirs, sizeof theirs, "%d x %d, %s", l->width, l->height, pmn_filter_name(l->filter));
+    pmn_run_message(run, PMN_LEVEL_WARNING, "the words were learnt from pictures in %s, here they are %d x %d, %s",
+        theirs, p->width, p->height, pmn_filter_name(p->filter));
+  }
+}
+
 pmn_status pmn_pictures_open_maker(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   PMN_TRY(pmn_maker_create(run->options, &run->maker, err));
+  compare_words(run);
   run->width = run->maker->width;
   run->counts.width = run->width;
   run->features = json_incref(run->maker->features);

@@ -16,10 +16,12 @@ typedef enum pmn_prepare_kind {
   PMN_PREPARE_PLAIN     /* the grey picture that would have been described: see pmn_prepared_gray */
 } pmn_prepare_kind;
 
+enum { PMN_PREPARE_SIDE_MAX = 8192 };
+
 typedef struct pmn_prepare_options {
   pmn_prepare_kind kind;
   pmn_filter filter;
-  int32_t width, height; /* pixels; 0: as it is, to be described only */
+  int32_t width, height; /* pixels, to PMN_PREPARE_SIDE_MAX; 0: as it is, to be described only */
   pmn_descriptor_kind descriptor;
   int32_t keypoints_max;
   int64_t memory;  /* bytes that describing may take: a picture that wants more is refused, wherever it is described */

@@ -52,11 +52,10 @@ static json_t *layers_json(const pmn_extract_options *options) {
   return array;
 }
 
-json_t *pmn_recipe_json(const pmn_extract_options *options, int32_t words) {
+json_t *pmn_recipe_json(const pmn_extract_options *options) {
   pmn_extract_options o = *options;
   json_t *json = json_object();
   bool good = json != NULL;
-  o.words = words;
   for (int i = 0; i < TEXT_COUNT; i++) {
     const char *text = *text_at(&o, i);
     if (text != NULL) good = good && json_object_set_new(json, texts[i].key, pmn_json_name(text)) == 0;

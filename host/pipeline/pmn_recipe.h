@@ -5,8 +5,8 @@
 
 #include "pmn_store_file.h"
 
-/* NULL when memory cannot be had. words: of the vocabulary, or 0. */
-struct json_t *pmn_recipe_json(const pmn_extract_options *options, int32_t words);
+/* NULL when memory cannot be had. */
+struct json_t *pmn_recipe_json(const pmn_extract_options *options);
 
 /* Only those options; their texts are the recipe's own. */
 typedef struct pmn_recipe {

@@ -261,8 +261,10 @@ static pmn_status keep_model(training *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_run *run = &self->run;
   const pmn_lexicon *words = pmn_maker_look_words(run->maker);
+  pmn_extract_options recipe = *run->options;
+  if (words != NULL) pmn_maker_say_words(run->maker, &recipe);
   pmn_classifier_parts parts = {.features = run->features,
-      .options = pmn_recipe_json(run->options, words != NULL ? words->vocabulary->k : 0),
+      .options = pmn_recipe_json(&recipe),
       .perceptron = pmn_perceptron_json(self->made, &self->learner),
       .classes = &self->classes,
       .words = words,

@@ -20,10 +20,16 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const filter_names[] = {
+    [PMN_FILTER_NEAREST] = "nearest", [PMN_FILTER_BILINEAR] = "bilinear", [PMN_FILTER_BICUBIC] = "bicubic"};
+
+const char *pmn_filter_name(pmn_filter filter) {
+  return filter_names[filter];
+}
+
 bool pmn_filter_find(const char *name, pmn_filter *filter) {
-  static const char *const names[] = {"nearest", "bilinear", "bicubic"};
-  for (int i = 0; i < 3; i++) {
-    if (strcmp(name, names[i]) != 0) continue;
+  for (size_t i = 0; i < sizeof filter_names / sizeof *filter_names; i++) {
+    if (strcmp(name, filter_names[i]) != 0) continue;
     *filter = (pmn_filter)i;
     return true;
   }

@@ -15,6 +15,7 @@
 /* Equal to Pillow 13's Image.resize(size, filter) to the bit. */
 typedef enum pmn_filter { PMN_FILTER_NEAREST, PMN_FILTER_BILINEAR, PMN_FILTER_BICUBIC } pmn_filter;
 bool pmn_filter_find(const char *name, pmn_filter *filter); /* "nearest", "bilinear", "bicubic" */
+const char *pmn_filter_name(pmn_filter filter);
 
 /* 8 bits for the result, 2 for sums below 0 or above 1 (bicubic has negative lobes), of 32: the rest. Compilers of
  * kernels are told this number as it stands. */

@@ -204,6 +204,53 @@ static void words_from_elsewhere(void **state) {
   check_same_file(second, first);
 }
 
+/* Pictures are described as for the words that are given, where nothing else is said; where it is, both are told. */
+static void words_say_how_to_describe(void **state) {
+  (void)state;
+  char first[512], vocabulary[512];
+  copy_to(first, in_folder("first.csv"));
+  copy_to(vocabulary, in_folder("words.vocabulary"));
+  pmn_extract_options options = words_of("orb", training, "first.csv");
+  options.keypoints = 25;
+  options.width = options.height = 80;
+  options.resize = "nearest";
+  options.start = "random";
+  options.mini_batch = 60;
+  options.seed = 5;
+  options.save_vocabulary = vocabulary;
+  pmn_summary *summary;
+  pmn_err err;
+  check_ok(extract(&options, &summary, &err));
+  json_t *record = json_loads(pmn_summary_record(summary), 0, NULL);
+  const char *descriptor, *resize, *start;
+  int keypoints, width, height, mini_batch, seed, pictures;
+  assert_int_equal(
+      json_unpack(record, "{s:{s:{s:s, s:i, s:{s:i, s:i, s:s}}, s:s, s:i, s:i, s:i}}", "vocabulary", "features",
+          "descriptor", &descriptor, "keypoints", &keypoints, "resized", "width", &width, "height", &height, "resize",
+          &resize, "start", &start, "mini_batch", &mini_batch, "seed", &seed, "pictures", &pictures),
+      0);
+  assert_string_equal(descriptor, "orb");
+  assert_int_equal(keypoints, 25);
+  assert_true(width == 80 && height == 80 && strcmp(resize, "nearest") == 0 && strcmp(start, "random") == 0);
+  assert_true(mini_batch == 60 && seed == 5 && pictures == PICTURES);
+  json_decref(record);
+  pmn_summary_destroy(summary);
+  options = words_of("orb", training, "second.csv");
+  options.words = 0;
+  options.vocabulary = vocabulary;
+  extract_counts(&options);
+  check_same_file(in_folder("second.csv"), first);
+  assert_null(strstr(seen.text, "learnt from"));
+  options.overwrite = true;
+  options.keypoints = 9;
+  options.width = options.height = 70;
+  extract_counts(&options);
+  check_other_file(in_folder("second.csv"), first);
+  assert_non_null(strstr(seen.text, "0 the words were learnt from 25 keypoints a picture at most, here it is 9\n"));
+  assert_non_null(
+      strstr(seen.text, "0 the words were learnt from pictures in 80 x 80, nearest, here they are 70 x 70, bicubic\n"));
+}
+
 /* SIFT takes 1.76 MB for 100 x 100 pixels: with 2 MB no two threads describe at once, and with 1 MB none does. */
 static void little_memory(void **state) {
   (void)state;
@@ -435,6 +482,7 @@ int main(void) {
       in_fresh_folder(words_from_elsewhere),
       in_fresh_folder(wrong_words),
       in_fresh_folder(little_memory),
+      in_fresh_folder(words_say_how_to_describe),
       in_fresh_folder(damaged_vocabulary),
       cmocka_unit_test(runs_of_the_sample_cover_all),
       in_fresh_folder(interrupted),
