@@ -148,7 +148,8 @@ PMN_API PMN_MUST_USE pmn_status pmn_networks_list(
 /* What is to be looked at. Start from PMN_INSPECT_OPTIONS_INIT. */
 typedef struct pmn_inspect_options {
   size_t struct_size;    /* set by the INIT macro */
-  const char *target;    /* a network's name, an .onnx file, or a safetensors file */
+  const char *target;    /* a network's name, an .onnx file, a safetensors file, or what a run has kept: a projection,
+                            moments, a vocabulary, a model */
   const char *network;   /* of a safetensors file that does not say whose weights it holds; may be NULL */
   int32_t width, height; /* of the input; 0: the network's own */
 } pmn_inspect_options;
@@ -167,7 +168,7 @@ typedef struct pmn_inspection pmn_inspection;
 
 /* What is known of the whole; texts are borrowed, NULL for what there is not. */
 typedef struct pmn_inspection_info {
-  const char *kind; /* "network", "ONNX" or "safetensors" */
+  const char *kind; /* "network", "ONNX", "safetensors"; "pomona.projection", ".moments", ".vocabulary", ".model" */
   const char *name;
   const char *sha256;     /* of the file, in hex */
   const char *preprocess; /* formula; NULL if the file says nothing: it must then be named for a run */
@@ -176,6 +177,7 @@ typedef struct pmn_inspection_info {
   int32_t width, height;  /* of the input that shapes and operations are given for */
   bool any_size;          /* the input's size may be chosen */
   int64_t parameters, operations;
+  const char *made; /* of what a run has kept: its record of how that was made, as JSON */
 } pmn_inspection_info;
 
 /* A file that can be read but not run, for its operators, is no error: see pmn_inspection_unsupported. Errors:
@@ -447,7 +449,8 @@ typedef struct pmn_classify_options {
 #define PMN_CLASSIFY_OPTIONS_INIT                                                                                      \
   { .struct_size = sizeof(pmn_classify_options), .rows = PMN_EXTRACT_OPTIONS_INIT }
 
-/* Writes path, label, class and its probability of every picture to the .csv file `output`. Status and *summary as of
+/* Writes path, label, class and its probability of every picture, and its number of keypoints where the model counts
+ * words, to the .csv file `output`. Status and *summary as of
  * pmn_extract; PMN_STATUS_MODEL: the file is no model, or damaged; PMN_STATUS_ARGUMENT: the weights are others than
  * those that it was trained with. */
 PMN_API PMN_MUST_USE pmn_status pmn_predict(const pmn_classify_options *options, pmn_summary **summary, pmn_err *err);
@@ -458,21 +461,24 @@ typedef struct pmn_evaluation pmn_evaluation;
 typedef struct pmn_class_scores {
   const char *label; /* any bytes, as in the path */
   int64_t rows, predicted, correct;
+  int64_t blank; /* of rows, those without a keypoint where the model counts words: all they tell is that */
   double precision, recall;
 } pmn_class_scores;
 
 typedef struct pmn_evaluation_totals {
   int64_t rows, correct; /* whose label the training knew, and of these the ones that got it */
   int64_t unseen_rows;   /* whose label it did not know, or that have none: they are in no other number */
+  int64_t blank_rows;    /* of rows, those without a keypoint */
   double accuracy;       /* correct / rows */
 } pmn_evaluation_totals;
 
 /* Predicts the class of every picture and holds it against its label. `output`, if it is not NULL, becomes a .csv file
- * measure,label,class,value: "accuracy"; "pictures", "precision" and "recall" of each label; "confusion" of each label
- * and class, the pictures with that label and that prediction; "unseen", the pictures of a label that the training did
- * not know. What does not apply is empty, and so is 0 / 0. Without it and without `rejects` no list of rejects is
- * written. Status and *summary as of pmn_predict; *evaluation is NULL when *summary is. PMN_STATUS_NOT_FOUND: no
- * picture has a label that the training knew; PMN_STATUS_REJECTED: none that could be read has. */
+ * measure,label,class,value: "accuracy"; "pictures", "precision" and "recall" of each label, and "blank" where the
+ * model counts words; "confusion" of each label and class, the pictures with that label and that prediction; "unseen",
+ * the pictures of a label that the training did not know. What does not apply is empty, and so is 0 / 0. Without it and
+ * without `rejects` no list of rejects is written. Status and *summary as of pmn_predict; *evaluation is NULL when
+ * *summary is. PMN_STATUS_NOT_FOUND: no picture has a label that the training knew; PMN_STATUS_REJECTED: none that
+ * could be read has. */
 PMN_API PMN_MUST_USE pmn_status pmn_evaluate(
     const pmn_classify_options *options, pmn_evaluation **evaluation, pmn_summary **summary, pmn_err *err);
 PMN_API pmn_evaluation_totals pmn_evaluation_get(const pmn_evaluation *evaluation);
@@ -480,7 +486,7 @@ PMN_API pmn_evaluation_totals pmn_evaluation_get(const pmn_evaluation *evaluatio
 PMN_API const pmn_class_scores *pmn_evaluation_classes(const pmn_evaluation *evaluation, int32_t *count);
 /* [classes, classes] rows of each label, by what was predicted. */
 PMN_API const int64_t *pmn_evaluation_confusion(const pmn_evaluation *evaluation);
-/* The labels that the training did not know, with `rows` alone. */
+/* The labels that the training did not know, with `rows` and `blank` alone. */
 PMN_API const pmn_class_scores *pmn_evaluation_unseen(const pmn_evaluation *evaluation, int32_t *count);
 PMN_API void pmn_evaluation_destroy(pmn_evaluation *evaluation);
 

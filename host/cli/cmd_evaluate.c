@@ -16,9 +16,10 @@ static const char help_output[] =
     "Output:\n"
     "      --csv FILE          write all of it there: measure,label,class,value; measure is accuracy; pictures, "
     "precision\n"
-    "                          or recall of a label; confusion: pictures of a label that were taken for a class; "
-    "unseen:\n"
-    "                          pictures of a label that the training did not know\n"
+    "                          or recall of a label; blank: those of its pictures without a keypoint, where words are\n"
+    "                          counted; confusion: pictures of a label that were taken for a class; unseen: pictures "
+    "of a\n"
+    "                          label that the training did not know\n"
     "      --rejects FILE      where to list pictures that cannot be read (default FILE.rejects.csv of --csv; without\n"
     "                          that they are only counted)\n"
     "      --overwrite         replace FILE if it is there\n\n";
@@ -96,8 +97,12 @@ static void print_evaluation(const pmn_evaluation *evaluation) {
   const pmn_class_scores *classes = pmn_evaluation_classes(evaluation, &count);
   printf("accuracy");
   print_share(totals.accuracy);
-  printf(": %lld of %lld pictures\n\n pictures precision   recall  label\n", (long long)totals.correct,
-      (long long)totals.rows);
+  printf(": %lld of %lld pictures\n", (long long)totals.correct, (long long)totals.rows);
+  if (totals.blank_rows > 0) {
+    printf("%lld of these pictures have no keypoint: the model was asked with words that are all 0\n",
+        (long long)totals.blank_rows);
+  }
+  printf("\n pictures precision   recall  label\n");
   for (int32_t i = 0; i < count; i++) {
     printf("%9lld ", (long long)classes[i].rows);
     print_share(classes[i].precision);

@@ -5,8 +5,8 @@
 
 static const char help_head[] = "Usage: pomona predict SOURCE... --model MODEL -o OUT.csv [OPTION]...\n"
                                 "Asks a model for the class of every picture and writes a table: path, label, class, "
-                                "probability. The label is what\n"
-                                "the path says, and is not needed.\n\n"
+                                "probability, and of words the\n"
+                                "number of keypoints. The label is what the path says, and is not needed.\n\n"
                                 "Example:\n"
                                 "  pomona predict pictures/ --model fruit.model -o classes.csv\n\n";
 static const char help_output[] =

@@ -25,7 +25,7 @@ struct pmn_evaluation {
 typedef struct assessment {
   pmn_classify classify; /* first: it is given to the calls below */
   pmn_evaluation *made;
-  const char **unseen; /* [totals.unseen_rows] labels, borrowed from the listing */
+  int64_t *unseen; /* [totals.unseen_rows] indices in the listing */
 } assessment;
 
 void pmn_evaluation_destroy(pmn_evaluation *evaluation) {
@@ -87,20 +87,25 @@ static pmn_status begin(pmn_classify *classify, pmn_err *err) {
   return PMN_STATUS_OK;
 }
 
+/* No keypoint was found where words are counted. */
+static bool is_blank(const pmn_run *run, int64_t index) {
+  return run->keypoint_counts != NULL && run->keypoint_counts[index] == 0;
+}
+
 static pmn_status took(pmn_classify *classify, int64_t index, int32_t class_number, double probability, pmn_err *err) {
   (void)probability, (void)err;
   assessment *self = (assessment *)classify;
   pmn_evaluation *made = self->made;
-  const char *label = pmn_listing_item(classify->run.listing, index).label;
-  int32_t truth = pmn_classes_find(&made->known, label);
+  int32_t truth = pmn_classes_find(&made->known, pmn_listing_item(classify->run.listing, index).label);
   if (truth < 0) {
-    self->unseen[made->totals.unseen_rows++] = label;
+    self->unseen[made->totals.unseen_rows++] = index;
     return PMN_STATUS_OK;
   }
   made->confusion[(size_t)truth * (size_t)made->known.count + (size_t)class_number]++;
   made->classes[truth].rows++;
   made->classes[class_number].predicted++;
   made->classes[truth].correct += truth == class_number;
+  made->classes[truth].blank += is_blank(&classify->run, index);
   return PMN_STATUS_OK;
 }
 
@@ -116,6 +121,7 @@ static void score(pmn_evaluation *made) {
     c->recall = ratio(c->correct, c->rows);
     totals->rows += c->rows;
     totals->correct += c->correct;
+    totals->blank_rows += c->blank;
   }
   totals->accuracy = ratio(totals->correct, totals->rows);
 }
@@ -123,20 +129,29 @@ static void score(pmn_evaluation *made) {
 static pmn_status list_unseen(assessment *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_evaluation *made = self->made;
+  const pmn_run *run = &self->classify.run;
   int64_t rows = made->totals.unseen_rows;
-  PMN_TRY(pmn_classes_collect(self->unseen, rows, &made->unknown, err));
+  const char **labels = pmn_alloc((size_t)rows, sizeof *labels);
+  if (labels == NULL) PMN_TRY(pmn_err_memory(err, (size_t)rows * sizeof *labels, "labels"));
+  for (int64_t i = 0; i < rows; i++) labels[i] = pmn_listing_item(run->listing, self->unseen[i]).label;
+  PMN_TRY(pmn_classes_collect(labels, rows, &made->unknown, err));
   size_t count = (size_t)made->unknown.count;
   made->unseen = pmn_calloc(count, sizeof *made->unseen);
   if (made->unseen == NULL) PMN_TRY(pmn_err_memory(err, count * sizeof *made->unseen, "labels"));
   for (size_t i = 0; i < count; i++)
     made->unseen[i] = (pmn_class_scores){.label = made->unknown.names[i], .precision = NAN, .recall = NAN};
-  for (int64_t i = 0; i < rows; i++) made->unseen[pmn_classes_find(&made->unknown, self->unseen[i])].rows++;
+  for (int64_t i = 0; i < rows; i++) {
+    pmn_class_scores *c = &made->unseen[pmn_classes_find(&made->unknown, labels[i])];
+    c->rows++;
+    c->blank += is_blank(run, self->unseen[i]);
+  }
   if (rows > 0) {
     pmn_run_message(&self->classify.run, PMN_LEVEL_WARNING,
         "%lld pictures have one of %d labels that the training did not know: they are counted apart", (long long)rows,
         made->unknown.count);
   }
 done:
+  pmn_free(labels);
   return st;
 }
 
@@ -183,6 +198,7 @@ static pmn_status write_table(assessment *self, pmn_err *err) {
   static const char head[] = "measure,label,class,value\n";
   pmn_status st = PMN_STATUS_OK;
   const pmn_evaluation *made = self->made;
+  const pmn_run *run = &self->classify.run;
   int32_t count = made->known.count;
   table to = {.file = NULL};
   pmn_buf_init(&to.line, SIZE_MAX); /* a class is a name of a file, and each was in memory before */
@@ -192,6 +208,7 @@ static pmn_status write_table(assessment *self, pmn_err *err) {
   for (int32_t i = 0; i < count; i++) {
     const pmn_class_scores *c = &made->classes[i];
     PMN_TRY(put_count(&to, "pictures", c->label, NULL, c->rows, err));
+    if (pmn_run_counts_keypoints(run)) PMN_TRY(put_count(&to, "blank", c->label, NULL, c->blank, err));
     PMN_TRY(put_share(&to, "precision", c->label, c->precision, err));
     PMN_TRY(put_share(&to, "recall", c->label, c->recall, err));
   }
@@ -222,10 +239,10 @@ static json_t *evaluation_json(const pmn_evaluation *e) {
   json_t *classes = json_array(), *confusion = json_array(), *unseen = json_array();
   for (int32_t i = 0; i < e->known.count; i++) {
     const pmn_class_scores *c = &e->classes[i];
-    good = good && append(classes, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "label", pmn_json_name(c->label), "rows",
-                                       (json_int_t)c->rows, "predicted", (json_int_t)c->predicted, "correct",
-                                       (json_int_t)c->correct, "precision", real_json(c->precision), "recall",
-                                       real_json(c->recall)));
+    good = good && append(classes, json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "label", pmn_json_name(c->label),
+                                       "rows", (json_int_t)c->rows, "blank", (json_int_t)c->blank, "predicted",
+                                       (json_int_t)c->predicted, "correct", (json_int_t)c->correct, "precision",
+                                       real_json(c->precision), "recall", real_json(c->recall)));
     json_t *row = json_array();
     for (int32_t j = 0; j < e->known.count; j++)
       good =
@@ -234,12 +251,13 @@ static json_t *evaluation_json(const pmn_evaluation *e) {
   }
   for (int32_t i = 0; i < e->unknown.count; i++) {
     const pmn_class_scores *c = &e->unseen[i];
-    good =
-        good && append(unseen, json_pack("{s:o, s:I}", "label", pmn_json_name(c->label), "rows", (json_int_t)c->rows));
+    good = good && append(unseen, json_pack("{s:o, s:I, s:I}", "label", pmn_json_name(c->label), "rows",
+                                      (json_int_t)c->rows, "blank", (json_int_t)c->blank));
   }
-  json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "accuracy", real_json(e->totals.accuracy), "rows",
-      (json_int_t)e->totals.rows, "correct", (json_int_t)e->totals.correct, "unseen_rows",
-      (json_int_t)e->totals.unseen_rows, "classes", classes, "confusion", confusion, "unseen", unseen);
+  json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "accuracy", real_json(e->totals.accuracy),
+      "rows", (json_int_t)e->totals.rows, "correct", (json_int_t)e->totals.correct, "unseen_rows",
+      (json_int_t)e->totals.unseen_rows, "blank_rows", (json_int_t)e->totals.blank_rows, "classes", classes,
+      "confusion", confusion, "unseen", unseen);
   if (good) return json;
   json_decref(json);
   return NULL;

@@ -4,6 +4,8 @@
 #include "pmn_csv_text.h"
 #include "pmn_float.h"
 
+#include <string.h>
+
 typedef struct prediction {
   pmn_classify classify; /* first: it is given to the calls below */
   pmn_outfile *file;     /* the run's own */
@@ -12,10 +14,11 @@ typedef struct prediction {
 
 static pmn_status begin(pmn_classify *classify, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  static const char header[] = "path,label,class,probability\n";
   prediction *self = (prediction *)classify;
+  const char *header = pmn_run_counts_keypoints(&classify->run) ? "path,label,class,probability,keypoints\n"
+                                                                : "path,label,class,probability\n";
   PMN_TRY(pmn_classify_open(classify, &self->file, err));
-  PMN_TRY(pmn_outfile_write(self->file, header, sizeof header - 1, err));
+  PMN_TRY(pmn_outfile_write(self->file, header, strlen(header), err));
 done:
   return st;
 }
@@ -32,6 +35,8 @@ static pmn_status took(pmn_classify *classify, int64_t index, int32_t class_numb
     PMN_TRY(pmn_buf_append(&self->line, ",", 1, err));
   }
   PMN_TRY(pmn_buf_append(&self->line, number, pmn_float_print((float)probability, number), err));
+  if (pmn_run_counts_keypoints(&classify->run))
+    PMN_TRY(pmn_buf_printf(&self->line, err, ",%d", classify->run.keypoint_counts[index]));
   PMN_TRY(pmn_buf_append(&self->line, "\n", 1, err));
   PMN_TRY(pmn_outfile_write(self->file, self->line.data, self->line.size, err));
 done:

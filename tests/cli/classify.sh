@@ -21,3 +21,7 @@ try train "$MIXED" -o mixed.model $small -q --on-error stop
 try predict "$MIXED" --model kinds.model -o mixed.csv --backend cpu
 wc -l <mixed.csv
 ls -A
+pomona inspect kinds.model | grep -E '^(weights|biases|pomona|made)|^  "solver"'
+[ "$(pomona inspect kinds.model | sed -n 's/^sha256 *//p')" = "$(sha256sum <kinds.model | cut -c1-64)" ] && echo its hash
+printf 'x' >>kinds.model
+try inspect kinds.model

@@ -95,6 +95,8 @@ def check_scores(model, predictions):
     for i, label in enumerate(classes):
         theirs |= {("precision", label, ""): scores[0][i], ("recall", label, ""): scores[1][i],
                    ("pictures", label, ""): scores[3][i]}
+        if "keypoints" in rows[0]:
+            theirs["blank", label, ""] = sum(row["label"] == label and row["keypoints"] == "0" for row in rows)
         theirs |= {("confusion", label, other): matrix[i, j] for j, other in enumerate(classes)}
     wrong = [key for key in ours.keys() | theirs.keys()
              if not np.array_equal(np.float32(ours.get(key, "-1") or "nan"), np.float32(theirs.get(key, -2)), equal_nan=True)]
