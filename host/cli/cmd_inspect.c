@@ -1,4 +1,4 @@
-/* cmd_inspect.c - pomona inspect: what is in a network or a model file. */
+/* cmd_inspect.c - pomona inspect: what is in a network or a file. */
 #include "cli.h"
 
 #include <stdio.h>
@@ -11,7 +11,9 @@ static const char help[] =
     "and the file's hash, and what must be done to a picture before it goes in. Layers can be taken by --layer NAME.\n"
     "FILE is an .onnx or .safetensors file. Of an .onnx file that cannot be computed, every operator that stands in "
     "the\n"
-    "way is listed, and the exit code is 7.\n\n"
+    "way is listed, and the exit code is 7. Of a projection, moments, a vocabulary or a trained model it shows how it "
+    "was\n"
+    "made and what is in it.\n\n"
     "Options:\n"
     "      --network NAME   whose weights a safetensors file holds, when the file itself does not say\n"
     "      --size W[xH]     for pictures of this size\n"
@@ -47,8 +49,9 @@ static void print_text(const pmn_inspection *inspection) {
   printf(
       "\n%s%s%s", info.kind, info.name != NULL && info.name[0] != '\0' ? " " : "", info.name != NULL ? info.name : "");
   if (info.opset > 0) printf(", opset %d", info.opset);
-  printf(
-      ": %lld parameters, %lld multiply-adds for a picture\n", (long long)info.parameters, (long long)info.operations);
+  printf(": %lld parameters", (long long)info.parameters);
+  if (info.operations > 0) printf(", %lld multiply-adds for a picture", (long long)info.operations);
+  putchar('\n');
   if (info.sha256 != NULL) printf("sha256      %s\n", info.sha256);
   if (info.width > 0) {
     printf("input       %d x %d%s\n", info.width, info.height, info.any_size ? ", other sizes with --size" : "");
@@ -57,6 +60,7 @@ static void print_text(const pmn_inspection *inspection) {
                                    : "not in the file: say how with --preprocess (tf, caffe, torch, ...)");
   }
   if (info.features != NULL) printf("features    %s\n", info.features);
+  if (info.made != NULL) printf("made        %s\n", info.made);
 }
 
 static int run(const pmn_inspect_options *options, bool json) {

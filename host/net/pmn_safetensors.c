@@ -260,7 +260,7 @@ pmn_status pmn_safetensors_hash(
     goto done;
   }
   PMN_TRY(read_at(file, 0, buffer, file->data_begin, err));
-  char *found = memmem(buffer, file->data_begin, blank, strlen(blank));
+  char *found = blank != NULL ? memmem(buffer, file->data_begin, blank, strlen(blank)) : NULL;
   if (found != NULL) memset(found, '0', strlen(blank));
   bool good = pmn_digest_update(digest, buffer, file->data_begin);
   for (size_t i = 0; i < file->count; i++) data_size += file->tensors[i].size; /* there are no holes */

@@ -36,8 +36,8 @@ PMN_MUST_USE pmn_status pmn_safetensors_open(const char *path, pmn_safetensors *
 /* Bytes [from, from + size) of a tensor of an opened file. PMN_STATUS_NOT_FOUND: they cannot be read (any more). */
 PMN_MUST_USE pmn_status pmn_safetensors_read(
     const pmn_safetensors *file, const pmn_weight *tensor, size_t from, void *bytes, size_t size, pmn_err *err);
-/* In hex, of all bytes of an opened file, header and all; where the header first holds the text `blank`, as many '0'
- * are counted for it. PMN_STATUS_NOT_FOUND: they cannot be read (any more); PMN_STATUS_NO_MEMORY. */
+/* In hex, of all bytes of an opened file, header and all; where the header first holds the text `blank`, which may be
+ * NULL, as many '0' are counted for it. PMN_STATUS_NOT_FOUND: they cannot be read (any more); PMN_STATUS_NO_MEMORY. */
 PMN_MUST_USE pmn_status pmn_safetensors_hash(
     const pmn_safetensors *file, const char *blank, char sha256[PMN_SHA256_HEX_SIZE], pmn_err *err);
 void pmn_safetensors_destroy(pmn_safetensors *file);

@@ -1,12 +1,15 @@
-/* pmn_inspect.c - pmn_inspect of pomona.h: what a network or a model file holds, before anything is computed with it.
+/* pmn_inspect.c - pmn_inspect of pomona.h: what a network or a file holds, before anything is computed with it.
  *
  * A network of the zoo is described without weights; a safetensors file with the network whose weights it holds, or
- * tensor by tensor if it names none; an ONNX file even if it cannot be run, so that all that stands in the way is seen.
+ * tensor by tensor if it names none; an ONNX file even if it cannot be run, so that all that stands in the way is seen;
+ * what a run has kept, projections and models, by tensors and the record of how it was made.
  */
 #include "pmn_file.h"
+#include "pmn_json.h"
 #include "pmn_mem.h"
 #include "pmn_model.h"
 #include "pmn_onnx.h"
+#include "pmn_store_file.h"
 #include "pmn_text.h"
 
 #include <jansson.h>
@@ -26,7 +29,7 @@ struct pmn_inspection {
   int32_t unsupported_count;
   char **texts; /* owned */
   int32_t text_count, text_capacity;
-  char *record;
+  char *made, *record;
 };
 
 void pmn_inspection_destroy(pmn_inspection *inspection) {
@@ -35,6 +38,7 @@ void pmn_inspection_destroy(pmn_inspection *inspection) {
   pmn_free(inspection->texts);
   pmn_free(inspection->layers);
   pmn_free(inspection->unsupported);
+  pmn_free(inspection->made);
   pmn_free(inspection->record);
   pmn_free(inspection);
 }
@@ -193,6 +197,46 @@ static pmn_status add_tensor(pmn_inspection *self, const pmn_weight *weight, pmn
   return add_layer(self, weight->name, weight->type, shape, numbers, 0, err);
 }
 
+/* A projection, moments, a vocabulary or a trained model. *ours: it is one. */
+static pmn_status inspect_stored(pmn_inspection *self, const char *path, bool *ours, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  pmn_stored stored = {.path = path};
+  const pmn_weight *weight;
+  const char *format;
+  char *text = NULL, sha256[PMN_SHA256_HEX_SIZE];
+  PMN_TRY(pmn_stored_open_any(&stored, &format, err));
+  *ours = format != NULL;
+  if (!*ours) goto done;
+  text = pmn_json_text(stored.record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  PMN_TRY(pmn_safetensors_hash(stored.file, NULL, sha256, err));
+  self->info.kind = keep(self, format);
+  self->info.sha256 = keep(self, sha256);
+  self->info.made = self->made = text;
+  if (text == NULL || self->info.kind == NULL || self->info.sha256 == NULL)
+    PMN_TRY(pmn_err_memory(err, 1, "the record of a file"));
+  for (int32_t i = 0; (weight = pmn_safetensors_at(stored.file, i)) != NULL; i++)
+    PMN_TRY(add_tensor(self, weight, err));
+done:
+  pmn_stored_reset(&stored);
+  return st;
+}
+
+/* A file whose name says nothing. */
+static pmn_status inspect_kept(pmn_inspection *self, const char *path, pmn_err *err) {
+  pmn_err why = PMN_ERR_INIT;
+  bool ours = false;
+  pmn_status st = inspect_stored(self, path, &ours, &why);
+  if (st == PMN_STATUS_OK && ours) return st;
+  if (st == PMN_STATUS_NOT_FOUND) {
+    return pmn_err_set(err, PMN_STATUS_ARGUMENT, why.foreign,
+        "no network is called \"%.200s\" (see pomona models), and it is no file either: %.200s", path, why.message);
+  }
+  return pmn_err_set(err, st != PMN_STATUS_OK ? st : PMN_STATUS_ARGUMENT, why.foreign,
+      "%.200s: neither an .onnx or .safetensors file nor what a run has kept%s%.240s; other weights are converted by "
+      "pomona weights convert first",
+      path, st != PMN_STATUS_OK ? ": " : "", st != PMN_STATUS_OK ? why.message : "");
+}
+
 static pmn_status inspect_safetensors(pmn_inspection *self, const pmn_inspect_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   pmn_safetensors *file = NULL;
@@ -309,19 +353,15 @@ static pmn_status make_record(pmn_inspection *self, pmn_err *err) {
   for (int32_t k = 0; good && k < self->unsupported_count; k++) {
     good = json_array_append_new(unsupported, json_string(self->unsupported[k])) == 0;
   }
-  json_t *record = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:b, s:I, s:I, s:o, s:o}", "kind", i->kind,
+  json_t *made = i->made != NULL ? json_loads(i->made, 0, NULL) : json_null();
+  json_t *record = json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:b, s:I, s:I, s:o, s:o, s:o}", "kind", i->kind,
       "name", text_json(i->name), "sha256", text_json(i->sha256), "preprocess", text_json(i->preprocess), "features",
       text_json(i->features), "opset", i->opset, "width", i->width, "height", i->height, "any_size", i->any_size,
-      "parameters", (json_int_t)i->parameters, "operations", (json_int_t)i->operations, "unsupported", unsupported,
-      "layers", layers);
-  size_t size = good && record != NULL ? json_dumpb(record, NULL, 0, JSON_INDENT(1)) : 0;
-  if (size > 0) self->record = pmn_alloc(size + 1, 1);
-  if (self->record != NULL) {
-    json_dumpb(record, self->record, size, JSON_INDENT(1));
-    self->record[size] = '\0';
-  }
+      "parameters", (json_int_t)i->parameters, "operations", (json_int_t)i->operations, "made", made, "unsupported",
+      unsupported, "layers", layers);
+  if (good) self->record = pmn_json_text(record, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   json_decref(record);
-  return self->record != NULL ? PMN_STATUS_OK : pmn_err_memory(err, size, "the record of an inspection");
+  return self->record != NULL ? PMN_STATUS_OK : pmn_err_memory(err, 1, "the record of an inspection");
 }
 
 pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **inspection, pmn_err *err) {
@@ -333,6 +373,7 @@ pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **insp
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to inspect: name a network or a file");
   }
   const pmn_architecture *architecture = pmn_architecture_find(options->target);
+  bool ours = false;
   if (options->network != NULL && !pmn_text_ends(options->target, ".safetensors")) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: a network is named for .safetensors files only", options->target);
   }
@@ -341,12 +382,10 @@ pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **insp
   } else if (pmn_text_ends(options->target, ".onnx")) {
     PMN_TRY(inspect_onnx(self, options, err));
   } else if (pmn_text_ends(options->target, ".safetensors")) {
-    PMN_TRY(inspect_safetensors(self, options, err));
+    if (options->network == NULL) PMN_TRY(inspect_stored(self, options->target, &ours, err));
+    if (!ours) PMN_TRY(inspect_safetensors(self, options, err));
   } else {
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "%s: neither a network (see pomona models) nor an .onnx or .safetensors file; other weights are converted by "
-        "pomona weights convert first",
-        options->target);
+    PMN_TRY(inspect_kept(self, options->target, err));
   }
   PMN_TRY(make_record(self, err));
   *inspection = self;

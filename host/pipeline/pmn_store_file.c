@@ -29,6 +29,7 @@ static const struct {
     [PMN_STORE_MOMENTS] = {"pomona.moments", "moments", "use pomona merge"},
     [PMN_STORE_VOCABULARY] = {"pomona.vocabulary", "a vocabulary", "give it to --vocabulary"},
     [PMN_STORE_MODEL] = {"pomona.model", "a model", "use pomona evaluate or pomona predict"}};
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
 
 static int32_t row_count(const pmn_store_tensor *t) {
   return t->rows > 0 ? t->rows : 1;
@@ -195,20 +196,29 @@ void pmn_stored_reset(pmn_stored *self) {
   pmn_free(self->features);
 }
 
-static pmn_status check_format(const pmn_stored *self, pmn_store_kind wanted, pmn_err *err) {
+/* KIND_COUNT for what is no file of ours. */
+static size_t find_kind(const pmn_safetensors *file) {
+  const char *format = pmn_safetensors_metadata(file, "format");
+  size_t kind = 0;
+  while (kind < KIND_COUNT && (format == NULL || strcmp(format, kinds[kind].format) != 0)) kind++;
+  return kind;
+}
+
+static pmn_status check_kind(const pmn_stored *self, pmn_store_kind wanted, pmn_err *err) {
+  size_t kind = find_kind(self->file);
+  if (kind == wanted) return PMN_STATUS_OK;
+  if (kind < KIND_COUNT) {
+    return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s holds %s, not %s; %s", self->path, kinds[kind].name,
+        kinds[wanted].name, kinds[kind].use);
+  }
+  return pmn_err_set(err, PMN_STATUS_MODEL, 0, "%s does not hold %s: its metadata have no \"format\" \"%s\"",
+      self->path, kinds[wanted].name, kinds[wanted].format);
+}
+
+static pmn_status check_version(const pmn_stored *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   int64_t version;
-  const char *format = pmn_safetensors_metadata(self->file, "format");
   const char *version_text = pmn_safetensors_metadata(self->file, "version");
-  for (size_t other = 0; format != NULL && other < sizeof kinds / sizeof *kinds; other++) {
-    if (other == wanted || strcmp(format, kinds[other].format) != 0) continue;
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s holds %s, not %s; %s", self->path, kinds[other].name, kinds[wanted].name,
-        kinds[other].use);
-  }
-  if (format == NULL || strcmp(format, kinds[wanted].format) != 0) {
-    PMN_FAIL(err, PMN_STATUS_MODEL, "%s does not hold %s: its metadata have no \"format\" \"%s\"", self->path,
-        kinds[wanted].name, kinds[wanted].format);
-  }
   if (version_text == NULL || !pmn_text_int64(version_text, 1, INT32_MAX, &version)) {
     PMN_FAIL(err, PMN_STATUS_MODEL, "%s: its metadata have no \"version\"", self->path);
   }
@@ -260,11 +270,9 @@ static pmn_status open_file(pmn_stored *self, pmn_store_kind kind, pmn_err *err)
   return st;
 }
 
-/* Opens the file, checks what it is and parses its record. To be reset also after an error. */
-pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
+static pmn_status read_record(pmn_stored *self, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(open_file(self, kind, err));
-  PMN_TRY(check_format(self, kind, err));
+  PMN_TRY(check_version(self, err));
   PMN_TRY(check_hash(self, err));
   const char *text = pmn_safetensors_metadata(self->file, "record");
   PMN_TRY(pmn_store_parse(text, self->path, "record", PMN_STATUS_MODEL, &self->record, err));
@@ -275,6 +283,25 @@ pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) 
   }
   self->features = pmn_store_text(features);
   if (self->features == NULL) st = pmn_err_memory(err, strlen(text), "what is known of features");
+done:
+  return st;
+}
+
+pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(open_file(self, kind, err));
+  PMN_TRY(check_kind(self, kind, err));
+  PMN_TRY(read_record(self, err));
+done:
+  return st;
+}
+
+pmn_status pmn_stored_open_any(pmn_stored *self, const char **format, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_safetensors_open(self->path, &self->file, err));
+  size_t kind = find_kind(self->file);
+  *format = kind < KIND_COUNT ? kinds[kind].format : NULL;
+  if (*format != NULL) PMN_TRY(read_record(self, err));
 done:
   return st;
 }

@@ -57,6 +57,9 @@ typedef struct pmn_stored {
 /* Opens the file, checks what it is and parses its record. To be reset also after an error. PMN_STATUS_NOT_FOUND: it
  * cannot be read. PMN_STATUS_ARGUMENT: it is in a bucket. PMN_STATUS_MODEL: it is no such file, or damaged. */
 PMN_MUST_USE pmn_status pmn_stored_open(pmn_stored *self, pmn_store_kind kind, pmn_err *err);
+/* The same for whatever kind it is; *format is its name, "pomona.model", or NULL: it is a safetensors file of others,
+ * and has no record. PMN_STATUS_MODEL: it is no safetensors file, or damaged. */
+PMN_MUST_USE pmn_status pmn_stored_open_any(pmn_stored *self, const char **format, pmn_err *err);
 void pmn_stored_reset(pmn_stored *self);
 /* Values are read from the record's object `key` from now on, or, for NULL, from the record itself. */
 PMN_MUST_USE pmn_status pmn_stored_enter(pmn_stored *self, const char *key, pmn_err *err);
