@@ -278,7 +278,7 @@ typedef struct pmn_extract_options {
   uint64_t seed;               /* of what is drawn for `words`; where none are learnt it is 0 */
   const char *save_vocabulary; /* a file to keep the words in */
   /* A .csv, .parquet or .npy file: a row for each keypoint, x, y (pixels), size, angle (degrees), response, octave and
-   * the numbers of the descriptor. */
+   * the numbers of the descriptor. With it `output` may be NULL: then there is no table, no word and no statistic. */
   const char *save_keypoints;
   bool gray; /* of "pixels": one channel, Pillow's convert("L"), made before resizing */
 
@@ -335,6 +335,7 @@ typedef struct pmn_counts {
   int64_t skipped;    /* files in the folders that were not listed, by their names */
   int64_t duplicates; /* pictures named twice by the sources and taken once */
   int64_t restored;   /* of listed: done by a run that was broken off, or finished before */
+  int64_t keypoints;  /* of all rows, where the features are of them */
   int64_t blank;      /* rows without a keypoint, 0 in the column keypoints: all words 0; the run record names them */
 } pmn_counts;
 

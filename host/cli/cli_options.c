@@ -261,7 +261,8 @@ int cli_rows_end(cli_rows *rows, pmn_status status, pmn_summary *summary, const 
   cli_report_end(&rows->report);
   if (status != PMN_STATUS_OK) return cli_fail(status, err);
   int code = pmn_summary_counts(summary).rejects > 0 ? EXIT_SOME_REJECTED : EXIT_ALL_ROWS;
-  cli_report_summary(&rows->report, summary, rows->options.output);
+  const pmn_extract_options *o = &rows->options;
+  cli_report_summary(&rows->report, summary, o->output != NULL ? o->output : o->save_keypoints);
   if (rows->json) printf("%s\n", pmn_summary_record(summary));
   pmn_summary_destroy(summary);
   return code;

@@ -110,15 +110,19 @@ void cli_report_summary(const cli_report *report, const pmn_summary *summary, co
   }
   fprintf(stderr, "\nbound by: %s\n", pmn_summary_bound(summary));
   const char *what = report->of_rows ? "rows" : "pictures";
-  fprintf(stderr, "%lld %s: %lld rows of %lld columns%s%s, %lld rejected; ", (long long)counts.listed, what,
-      (long long)counts.rows, (long long)counts.width, output != NULL ? " in " : "", output != NULL ? output : "",
+  fprintf(stderr, "%lld %s: ", (long long)counts.listed, what);
+  if (counts.width > 0)
+    fprintf(stderr, "%lld rows of %lld columns", (long long)counts.rows, (long long)counts.width);
+  else
+    fprintf(stderr, "%lld keypoints", (long long)counts.keypoints);
+  fprintf(stderr, "%s%s, %lld rejected; ", output != NULL ? " in " : "", output != NULL ? output : "",
       (long long)counts.rejects);
   if (counts.restored > 0) fprintf(stderr, "%lld of them were done before; ", (long long)counts.restored);
   fprintf(stderr, "%.2f s, %.0f %s/s\n", seconds, seconds > 0 ? (double)(counts.listed - counts.restored) / seconds : 0,
       report->of_rows ? "rows" : "images");
   if (counts.blank > 0) {
-    fprintf(stderr, "%lld pictures have no keypoint: their words are all 0%s\n", (long long)counts.blank,
-        output != NULL ? ", and the run record names them" : "");
+    fprintf(stderr, "%lld pictures have no keypoint%s%s\n", (long long)counts.blank,
+        counts.width > 0 ? ": their words are all 0" : "", output != NULL ? ", and the run record names them" : "");
   }
   const char *rejects = pmn_summary_rejects_path(summary);
   if (rejects != NULL) fprintf(stderr, "rejected %s and reasons: %s\n", what, rejects);

@@ -20,7 +20,7 @@ static const char help_save[] =
     "                          keep the words that were learnt\n"
     "      --save-keypoints FILE\n"
     "                          a .csv, .parquet or .npy table of every keypoint: x, y, size, angle, response, octave,\n"
-    "                          descriptor\n\n";
+    "                          descriptor; without -o it is all that is made, and needs no words\n\n";
 static const char help_fit_on[] =
     "      --fit-on SOURCE     fit on the pictures of another source, all of them, which give no rows\n"
     "      --spool DIR         where rows wait for the fit (default: the folder of OUT)\n\n";
@@ -81,7 +81,8 @@ static bool take(cli_pictures *pictures, int option, const char *name) {
 }
 
 static bool check(const cli_pictures *pictures) {
-  if (pictures->rows.options.output != NULL) return true;
+  const pmn_extract_options *o = &pictures->rows.options;
+  if (o->output != NULL || o->save_keypoints != NULL) return true;
   return cli_usage("extract", "no output: name a file with -o"), false;
 }
 

@@ -21,6 +21,19 @@ static pmn_status check_seed(const pmn_extract_options *o, pmn_err *err) {
       "a seed is of words that are learnt (--words): nothing else of a table is drawn at random");
 }
 
+/* Without a table there are keypoints, and nothing is made of them. */
+static pmn_status check_bare(const pmn_extract_options *o, pmn_err *err) {
+  const pmn_statistics *s = &o->statistics;
+  bool table = o->words > 0 || o->vocabulary != NULL || o->save_vocabulary != NULL || o->weighting != NULL ||
+               o->norm != NULL || o->start != NULL || o->mini_batch > 0 || o->seed != 0 || o->fit_on != NULL ||
+               o->format != NULL || o->parts != 0 || o->resume || pmn_statistics_need_fit(s) || s->projection != NULL ||
+               s->save_projection != NULL || s->save_moments != NULL;
+  if (!table) return PMN_STATUS_OK;
+  return pmn_err_set(err, PMN_STATUS_ARGUMENT, 0,
+      "no output: without one %.300s is written, and neither words nor statistics are made of the keypoints",
+      o->save_keypoints);
+}
+
 /* ------------------------------------------------------------------------------------------------------- run -- */
 
 static pmn_rows spooled_rows(const pmn_run *run) {
@@ -100,7 +113,30 @@ done:
   return st;
 }
 
+static pmn_status drop_rows(void *arg, const int64_t *indices, const float *rows, int32_t n, pmn_err *err) {
+  (void)arg, (void)indices, (void)rows, (void)n, (void)err;
+  return PMN_STATUS_OK;
+}
+
+static pmn_status take_keypoints(pmn_run *run, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  const pmn_extract_options *o = run->options;
+  PMN_TRY(pmn_pictures_check(o, err));
+  PMN_TRY(check_bare(o, err));
+  PMN_TRY(pmn_pictures_open_maker(run, err));
+  PMN_TRY(pmn_run_open_outputs(run, err));
+  PMN_TRY(pmn_pictures_list(run, o->sources, o->source_count, o->limit, err));
+  PMN_TRY(pmn_pictures_open_device(run, err));
+  PMN_TRY(pmn_features_run(run, err));
+done:
+  return st;
+}
+
 pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err) {
   pmn_run run = {.options = options};
-  return pmn_run_execute(&run, take_steps, summary, err);
+  if (options->output != NULL || options->save_keypoints == NULL)
+    return pmn_run_execute(&run, take_steps, summary, err);
+  run.product = "the keypoints";
+  run.taker.take = drop_rows;
+  return pmn_run_execute(&run, take_keypoints, summary, err);
 }

@@ -12,7 +12,7 @@ enum { KEYPOINTS = 500 /* of a picture, if nothing is said */ };
 
 typedef struct bag {
   pmn_maker maker;
-  pmn_lexicon words; /* without a vocabulary until they are learnt */
+  pmn_lexicon words; /* without a vocabulary until they are learnt, and where keypoints alone are wanted */
   bool idf;
   pmn_word_norm norm;
   pmn_device *device;
@@ -45,6 +45,7 @@ static pmn_status collect(pmn_maker *maker, int32_t slot, int32_t n, float *rows
   const uint8_t *descriptors = NULL; /* of the batch, picture after picture */
   PMN_TRY(pmn_describing_run(self->describing, &self->described, err));
   const pmn_described *described = self->described;
+  if (v == NULL) goto done; /* keypoints alone are wanted */
   for (int32_t i = 0; i < n; i++) {
     if (count == 0) descriptors = described[i].descriptors;
     count += (size_t)described[i].count;
@@ -124,6 +125,11 @@ pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *e
 
 /* ---------------------------------------------------------------------------------------------------- options -- */
 
+/* Keypoints alone are wanted, without a table: a row has no columns. */
+static bool is_bare(const pmn_extract_options *o) {
+  return o->output == NULL && o->save_keypoints != NULL;
+}
+
 static pmn_status check(const pmn_extract_options *o, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   if (o->weights != NULL || o->layer_count > 0 || o->pool != NULL || o->preprocess != NULL)
@@ -138,6 +144,7 @@ static pmn_status check(const pmn_extract_options *o, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: words to %d, keypoints to %d, a mini-batch from 0",
         PMN_WORDS_MAX, PMN_KEYPOINTS_MAX);
   }
+  if (is_bare(o)) goto done;
   if ((o->words > 0) == (o->vocabulary != NULL)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "%s counts words: say how many are to be learnt (--words 30), or give those of another run (--vocabulary "
@@ -172,8 +179,10 @@ static pmn_status take_counting(bag *self, const pmn_extract_options *o, pmn_err
   self->norm = (pmn_word_norm)i;
   pmn_maker *maker = &self->maker;
   const pmn_prepare_options *p = &maker->prepare;
-  maker->features = json_pack("{s:s, s:i, s:i, s:s, s:s}", "words", o->features, "width", maker->width, "keypoints",
-      p->keypoints_max, "weighting", weighting, "norm", norm);
+  maker->features =
+      is_bare(o) ? json_pack("{s:s, s:i, s:i}", "descriptors", o->features, "width", 0, "keypoints", p->keypoints_max)
+                 : json_pack("{s:s, s:i, s:i, s:s, s:s}", "words", o->features, "width", maker->width, "keypoints",
+                       p->keypoints_max, "weighting", weighting, "norm", norm);
   if (maker->features == NULL) PMN_TRY(pmn_err_memory(err, 1, "the run record"));
   if (p->width > 0) {
     json_t *size =

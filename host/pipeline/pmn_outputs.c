@@ -206,21 +206,22 @@ static pmn_status guard_output(pmn_run *run, pmn_err *err) {
   return st == PMN_STATUS_OK ? pmn_outfile_check(run->s3, o->output, "", o->overwrite, err) : st;
 }
 
-/* The list of rejects of a folder is in it, unless the user wants it elsewhere. */
+/* The list of rejects of a folder is in it, that of a file beside it, unless the user wants it elsewhere. */
 static pmn_status name_rejects(pmn_run *run, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_extract_options *o = run->options;
-  size_t size = o->output != NULL ? strlen(o->output) : 0;
+  const char *output = o->output != NULL ? o->output : o->save_keypoints;
+  size_t size = output != NULL ? strlen(output) : 0;
   pmn_buf path;
   pmn_buf_init(&path, 1 << 16);
-  if (o->output == NULL && o->rejects == NULL) return PMN_STATUS_OK; /* they are counted, and told as they come */
+  if (output == NULL && o->rejects == NULL) return PMN_STATUS_OK; /* they are counted, and told as they come */
   run->rejects_inside = run->job != NULL && o->rejects == NULL;
-  while (run->rejects_inside && size > 0 && o->output[size - 1] == '/') size--;
+  while (run->rejects_inside && size > 0 && output[size - 1] == '/') size--;
   if (o->rejects != NULL)
     PMN_TRY(pmn_buf_printf(&path, err, "%s", o->rejects));
   else
     PMN_TRY(pmn_buf_printf(
-        &path, err, "%.*s%s", (int)size, o->output, run->rejects_inside ? "/_rejects.csv" : ".rejects.csv"));
+        &path, err, "%.*s%s", (int)size, output, run->rejects_inside ? "/_rejects.csv" : ".rejects.csv"));
   run->rejects_path = pmn_buf_take(&path);
 done:
   pmn_buf_reset(&path);
@@ -395,5 +396,6 @@ pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err) {
 
 void pmn_run_take_keypoints(pmn_run *run, int64_t index, int32_t count) {
   run->keypoint_counts[index] = count;
+  run->counts.keypoints += count;
   run->counts.blank += count == 0;
 }

@@ -115,7 +115,10 @@ static json_t *counts_json(const pmn_run *run) {
   json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "listed", (json_int_t)c->listed, "rows",
       (json_int_t)c->rows, "rejects", (json_int_t)c->rejects, "width", (json_int_t)c->width, "skipped",
       (json_int_t)c->skipped, "duplicates", (json_int_t)c->duplicates);
-  if (pmn_run_counts_keypoints(run)) set(&json, "blank", json_integer((json_int_t)c->blank));
+  if (pmn_run_counts_keypoints(run)) {
+    set(&json, "keypoints", json_integer((json_int_t)c->keypoints));
+    set(&json, "blank", json_integer((json_int_t)c->blank));
+  }
   return json;
 }
 
@@ -242,17 +245,19 @@ char *pmn_record_create(const pmn_run *run, const char *bound, double seconds, c
 }
 
 pmn_status pmn_record_counts(const char *record, pmn_counts *counts, char **rejects_path, pmn_err *err) {
-  json_int_t listed, rows, rejects, width, skipped, duplicates, blank = 0;
+  json_int_t listed, rows, rejects, width, skipped, duplicates, keypoints = 0, blank = 0;
   json_t *json = json_loads(record, 0, NULL);
   const char *path = json_string_value(json_object_get(json, "rejects"));
   *rejects_path = path != NULL ? pmn_strdup(path) : NULL;
   bool copied = path == NULL || *rejects_path != NULL;
-  int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I, s?I}}", "counts", "listed", &listed, "rows", &rows,
-      "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates, "blank", &blank);
+  int failed = json_unpack(json, "{s:{s:I, s:I, s:I, s:I, s:I, s:I, s?I, s?I}}", "counts", "listed", &listed, "rows",
+      &rows, "rejects", &rejects, "width", &width, "skipped", &skipped, "duplicates", &duplicates, "keypoints",
+      &keypoints, "blank", &blank);
   json_decref(json);
   if (!copied) return pmn_err_memory(err, 1, "the summary");
   if (failed) return pmn_err_set(err, PMN_STATUS_MODEL, 0, "the run record of the output holds no counts");
-  *counts = (pmn_counts){listed, rows, rejects, width, skipped, duplicates, .restored = listed, .blank = blank};
+  *counts = (pmn_counts){
+      listed, rows, rejects, width, skipped, duplicates, .restored = listed, .keypoints = keypoints, .blank = blank};
   return PMN_STATUS_OK;
 }
 

@@ -204,6 +204,37 @@ static void words_from_elsewhere(void **state) {
   check_same_file(second, first);
 }
 
+/* Without a table: the same keypoints, and nothing that only a table has. */
+static void keypoints_alone(void **state) {
+  (void)state;
+  char first[512], second[512], rejects[512];
+  copy_to(first, in_folder("first.npy"));
+  copy_to(second, in_folder("second.npy"));
+  copy_to(rejects, in_folder("second.npy.rejects.csv"));
+  pmn_extract_options options = words_of("orb", mixed, "words.csv");
+  options.save_keypoints = first;
+  extract_counts(&options);
+  options.output = NULL;
+  options.save_keypoints = second;
+  pmn_summary *summary;
+  pmn_err err;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "neither words nor statistics");
+  options.words = 0;
+  options.statistics.with_mean = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "neither words nor statistics");
+  options.statistics.with_mean = false;
+  pmn_counts counts = extract_counts(&options);
+  assert_int_equal(counts.width, 0);
+  assert_int_equal(counts.rejects, MIXED_BAD);
+  check_same_file(second, first);
+  check_same_file(rejects, in_folder("words.csv.rejects.csv"));
+  check_npy table = check_npy_read(second);
+  assert_int_equal(table.shape[0], counts.keypoints);
+  free(table.data);
+  options.overwrite = false;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_EXISTS, "second.npy");
+}
+
 /* Pictures are described as for the words that are given, where nothing else is said; where it is, both are told. */
 static void words_say_how_to_describe(void **state) {
   (void)state;
@@ -482,6 +513,7 @@ int main(void) {
       in_fresh_folder(words_from_elsewhere),
       in_fresh_folder(wrong_words),
       in_fresh_folder(little_memory),
+      in_fresh_folder(keypoints_alone),
       in_fresh_folder(words_say_how_to_describe),
       in_fresh_folder(damaged_vocabulary),
       cmocka_unit_test(runs_of_the_sample_cover_all),
