@@ -225,8 +225,11 @@ static void nothing_to_inspect(void **state) {
   pmn_err err;
   pmn_inspect_options options = PMN_INSPECT_OPTIONS_INIT;
   check_fails(pmn_inspect(&options, &inspection, &err), PMN_STATUS_ARGUMENT, "nothing to inspect");
-  options.target = "weights.h5";
-  check_fails(pmn_inspect(&options, &inspection, &err), PMN_STATUS_ARGUMENT, "convert");
+  options.target = "mobilenet";
+  check_fails(pmn_inspect(&options, &inspection, &err), PMN_STATUS_ARGUMENT, "no network is called \"mobilenet\"");
+  options.target = in_folder("weights.h5");
+  put_text(options.target, "Keras's, it says");
+  check_fails(pmn_inspect(&options, &inspection, &err), PMN_STATUS_MODEL, "convert");
   options.target = "missing.safetensors";
   check_fails(pmn_inspect(&options, &inspection, &err), PMN_STATUS_NOT_FOUND, "missing");
   options.target = "missing.onnx";
@@ -266,7 +269,7 @@ int main(void) {
       in_fresh_folder(wrong_names),
       in_fresh_folder(wrong_pixels),
       cmocka_unit_test(inspected_network),
-      cmocka_unit_test(nothing_to_inspect),
+      in_fresh_folder(nothing_to_inspect),
       cmocka_unit_test(listed_networks),
   };
   return check_exit(cmocka_run_group_tests(tests, make_orchard, remove_orchard));
