@@ -88,7 +88,12 @@ void check_ops_sweep(void **state) {
         {"sweep_resize", RESIZE, 3, 4, s, s, 1, 1, 1, 1, 0, 0, 6, 8, "taps=half"},
         {"sweep_silu", CONV, 2, s, 3, s, 1, 1, 1, 1, 0, 0, 2, s, "act=silu scale=4"},
     };
-    for (size_t j = 0; j < sizeof sweep / sizeof sweep[0]; j++, count++) worst = fmax(worst, case_check(&sweep[j]));
+    for (size_t j = 0; j < sizeof sweep / sizeof sweep[0]; j++) {
+      /* With fp16 loads and stores are others, and each pair of size and kind takes PoCL a second to compile. */
+      if (compute_configs[0].has_fp16 && (j + (size_t)i) % 3 != 0) continue;
+      worst = fmax(worst, case_check(&sweep[j]));
+      count++;
+    }
   }
   print_message("%d cases; largest error %.4f of its bound\n", count, worst);
   assert_true(count > 0 && compute_config_count > 0);

@@ -60,7 +60,8 @@ static float *case_run(pmn_device *device, const case_program *p, const compute_
 
 /* ------------------------------------------------------------------------------------------------- candidates -- */
 
-/* Every `step`-th tuning of a kernel on every case, held against what the rule gives. */
+/* Every `step`-th tuning of a kernel on every case, held against what the rule gives: on the next case the one behind
+ * it, for each takes PoCL a second to compile. */
 static int tunings_check(const char *family, const compute_case *cases, size_t count, size_t step) {
   pmn_err err = PMN_ERR_INIT;
   pmn_device *device = device_open(family);
@@ -75,7 +76,7 @@ static int tunings_check(const char *family, const compute_case *cases, size_t c
     const pmn_ocl_tuning *table = pmn_ocl_tuning_table(ocl, layer.kernel, &tunings);
     size_t bytes = pmn_tensor_size(&p.tensors[1]) * PICTURES * sizeof(float);
     float *expected = case_run(device, &p, &cases[i]);
-    for (size_t t = 0; t < tunings; t += step, checked++) {
+    for (size_t t = i % step; t < tunings; t += step, checked++) {
       char text[96];
       assert_true(pmn_ocl_tuning_fits(ocl, layer.kernel, &table[t]));
       check_ok(pmn_ocl_tuned_keep(ocl, &shape, &table[t], &err));
@@ -97,22 +98,22 @@ static int tunings_check(const char *family, const compute_case *cases, size_t c
 
 static void test_tile(void **state) {
   (void)state;
-  assert_true(tunings_check("tile", ALL(convolutions), 1) == 4 * 25);
+  assert_true(tunings_check("tile", ALL(convolutions), 2) == 2 * 25);
   assert_true(tunings_check("tile", ALL(stems), 9) == 3);
   assert_true(tunings_check("tile", ALL(activated), 9) == 3);
 }
 
 static void test_vector(void **state) {
   (void)state;
-  assert_true(tunings_check("vector", ALL(convolutions), 1) == 4 * 18);
+  assert_true(tunings_check("vector", ALL(convolutions), 2) == 2 * 18);
   assert_true(tunings_check("vector", ALL(stems), 7) == 3);
   assert_true(tunings_check("vector", ALL(activated), 7) == 3);
 }
 
 static void test_depthwise(void **state) {
   (void)state;
-  assert_true(tunings_check("tile", ALL(depthwise), 1) == 4 * 27);
-  assert_true(tunings_check("vector", ALL(depthwise), 1) == 4 * 15);
+  assert_true(tunings_check("tile", ALL(depthwise), 2) == 2 * 27);
+  assert_true(tunings_check("vector", ALL(depthwise), 2) == 2 * 15);
   assert_true(tunings_check("tile", ALL(depthwise_activated), 8) == 4);
   assert_true(tunings_check("vector", ALL(depthwise_activated), 4) == 4);
 }
