@@ -15,7 +15,8 @@ PMN_MUST_USE pmn_status pmn_keypoints_create(const pmn_run *run, pmn_keypoints *
 /* Those of picture `index` of the listing. */
 PMN_MUST_USE pmn_status pmn_keypoints_put(
     pmn_keypoints *keypoints, int64_t index, const pmn_described *described, pmn_err *err);
-/* Makes the table visible. `record` is JSON text. */
+/* Makes the table visible. `record`, the run's as JSON text, becomes that of the table: "counts" are of keypoints, and
+ * those of pictures are under "pictures". */
 PMN_MUST_USE pmn_status pmn_keypoints_commit(pmn_keypoints *keypoints, const char *record, pmn_err *err);
 void pmn_keypoints_destroy(pmn_keypoints *keypoints); /* NULL is fine */
 

@@ -69,7 +69,7 @@ static pmn_status describe(lesson *self, pmn_err *err) {
       PMN_TRY(pmn_describing_put(describing, waiting++, &picture, err));
     } else {
       self->unread++;
-      pmn_run_note_reject(run, picture.index, picture.stage, picture.reason);
+      PMN_TRY(pmn_run_bear_reject(run, picture.index, picture.stage, picture.reason, self->unread, err));
     }
     if (waiting == run->batch || i + 1 == run->counts.listed) {
       PMN_TRY(take_batch(self, describing, waiting, err));

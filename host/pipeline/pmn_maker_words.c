@@ -137,8 +137,6 @@ static pmn_status check(const pmn_extract_options *o, pmn_err *err) {
         o->features);
   if (o->gray)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s looks at grey pictures in any case: gray is of pixels", o->features);
-  if (o->resize != NULL && o->width == 0)
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pictures are described as they are: a filter to resize them goes with --size");
   if (o->words < 0 || o->words > PMN_WORDS_MAX || o->keypoints < 0 || o->keypoints > PMN_KEYPOINTS_MAX ||
       o->mini_batch < 0) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: words to %d, keypoints to %d, a mini-batch from 0",
@@ -207,10 +205,11 @@ static pmn_status prepare_words(bag *self, const pmn_extract_options *o, pmn_lex
     learning = loaded->learning;
   }
   p->keypoints_max = o->keypoints > 0 ? o->keypoints : learning.keypoints_max;
-  if (o->width > 0) learning = (pmn_learning){.width = o->width, .height = o->height, .filter = PMN_FILTER_BICUBIC};
-  p->width = learning.width;
-  p->height = learning.height;
-  p->filter = learning.filter;
+  p->width = o->width > 0 ? o->width : learning.width;
+  p->height = o->width > 0 ? o->height : learning.height;
+  p->filter = learning.width > 0 ? learning.filter : PMN_FILTER_BICUBIC;
+  if (o->resize != NULL && p->width == 0)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "pictures are described as they are: a filter to resize them goes with --size");
   if (o->resize != NULL) (void)pmn_filter_find(o->resize, &p->filter); /* it has been checked */
 done:
   return st;

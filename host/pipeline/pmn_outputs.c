@@ -350,7 +350,8 @@ void pmn_run_forget_rejects(pmn_run *run) {
   run->waiting_capacity = 0;
 }
 
-void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const char *reason) {
+/* For run->first_reject and last_reject. */
+static void note_reject(pmn_run *run, int64_t index, const char *stage, const char *reason) {
   char number[PMN_OUTLET_NUMBER];
   const char *key, *label;
   name_row(run, index, number, &key, &label);
@@ -360,20 +361,28 @@ void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const c
   run->first_rejected = index;
 }
 
-pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+pmn_status pmn_run_bear_reject(
+    pmn_run *run, int64_t index, const char *stage, const char *reason, int64_t count, pmn_err *err) {
   const pmn_extract_options *o = run->options;
-  pmn_run_note_reject(run, index, stage, reason);
+  note_reject(run, index, stage, reason);
   if (o->stop_on_error) {
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "stopped at the first bad %s: %s",
         run->matrix != NULL ? "row" : "picture", run->last_reject.message);
   }
-  run->counts.rejects++;
-  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s", run->last_reject.message);
-  if (o->max_rejects >= 0 && run->counts.rejects > o->max_rejects) {
+  if (o->max_rejects >= 0 && count > o->max_rejects) {
     return pmn_err_set(err, PMN_STATUS_REJECTED, 0, "more rejects than the %lld allowed; the last is %s",
         (long long)o->max_rejects, run->last_reject.message);
   }
-  return keep_waiting(run, index, stage, reason, err);
+  return PMN_STATUS_OK;
+}
+
+pmn_status pmn_run_reject(pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  PMN_TRY(pmn_run_bear_reject(run, index, stage, reason, ++run->counts.rejects, err));
+  pmn_run_message(run, PMN_LEVEL_DETAIL, "rejected %s", run->last_reject.message);
+  PMN_TRY(keep_waiting(run, index, stage, reason, err));
+done:
+  return st;
 }
 
 pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err) {

@@ -96,8 +96,8 @@ static void stored_text(const pmn_item *item, char text[STORED_SIZE]) {
         info.st_mtim.tv_nsec);
 }
 
-/* Of every key and label, in order; and of what is stored under them, if a broken run can be taken up again: half of
- * the rows may then be of older pictures than the others. */
+/* Of every key and label, in order; and of what is stored under them: of a run that is taken up again half of the rows
+ * would else be of older pictures than the others. */
 static pmn_status hash_listing(
     const pmn_run *run, char listing[PMN_SHA256_HEX_SIZE], char contents[PMN_SHA256_HEX_SIZE], pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -107,7 +107,7 @@ static pmn_status hash_listing(
     char text[STORED_SIZE] = "";
     pmn_item item = pmn_listing_item(run->listing, i);
     PMN_TRY(pmn_run_check_stop(run, err));
-    if (run->journals) stored_text(&item, text);
+    stored_text(&item, text);
     good = pmn_digest_update(names, item.key, strlen(item.key) + 1) &&
            pmn_digest_update(names, item.label, strlen(item.label) + 1) &&
            pmn_digest_update(stored, text, strlen(text) + 1);
@@ -154,7 +154,7 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
         run->options->parts, (long long)run->counts.listed);
   }
   if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
-  run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->journals ? contents : NULL);
+  run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->listing != NULL ? contents : NULL);
   run->files = json_array();
   run->rejected = json_array();
   if (run->plan == NULL || run->files == NULL || run->rejected == NULL) {
@@ -162,6 +162,12 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
     goto done;
   }
   PMN_TRY(pmn_job_begin(run->job, run->plan, &run->finished, err));
+  if (run->finished != NULL && run->keypoints != NULL) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s is finished already, and keypoints are made while it is: start anew with --overwrite, or make them "
+        "alone, without an output",
+        run->options->output);
+  }
   if (!run->journals && run->options->resume && run->finished == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a run that saves %s keeps no rows, so there is nothing to go on with: %s",
         run->keypoints != NULL ? "keypoints" : "moments without fitting anything",

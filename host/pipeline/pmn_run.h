@@ -137,8 +137,9 @@ PMN_MUST_USE pmn_status pmn_run_open_outlet(pmn_run *run, const char *path, pmn_
  * and `reason` as in the list. */
 PMN_MUST_USE pmn_status pmn_run_reject(
     pmn_run *run, int64_t index, const char *stage, const char *reason, pmn_err *err);
-/* For run->first_reject and last_reject. */
-void pmn_run_note_reject(pmn_run *run, int64_t index, const char *stage, const char *reason);
+/* The same before there are rows, as the `count`-th of its pass: neither counted nor listed. */
+PMN_MUST_USE pmn_status pmn_run_bear_reject(
+    pmn_run *run, int64_t index, const char *stage, const char *reason, int64_t count, pmn_err *err);
 /* After a pass over all that was listed. PMN_STATUS_REJECTED: nothing became a row, or too little for the fit that
  * comes; the journal, which would lead here again, is dropped. */
 PMN_MUST_USE pmn_status pmn_run_check_rows(pmn_run *run, pmn_err *err);

@@ -144,7 +144,7 @@ static pmn_status check_listing(training *self, pmn_err *err) {
   }
   if (self->learner.held_out > 0 && (most < 2 || llround((double)most * self->learner.held_out) < 1)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-        "no label has more than %lld pictures, too few to hold a share of %g of them out: give a larger share, or 0",
+        "no label has more than %lld pictures, too few to hold a share of %g of them out: give another share, or 0",
         (long long)most, self->learner.held_out);
   }
   int32_t width = s->pca_ratio > 0 ? 1 : s->pca_components > 0 ? s->pca_components : run->width;

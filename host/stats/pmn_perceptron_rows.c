@@ -109,7 +109,7 @@ pmn_status pmn_lessons_init(pmn_lessons *lessons, const pmn_rows *rows, const in
     lessons->held_count = choose(labels, rows->count, classes, held_out, random, counts, by_class, held);
     if (lessons->held_count == 0)
       PMN_FAIL(err, PMN_STATUS_ARGUMENT,
-          "no class has rows enough to hold a share of %g of them out: give a larger share, or 0", held_out);
+          "no class has rows enough to hold a share of %g of them out: give another share, or 0", held_out);
   }
   lessons->count = rows->count - lessons->held_count;
   if (pmn_size_mul(count, width, &values)) lessons->x = pmn_alloc_aligned(values, sizeof *lessons->x);

@@ -204,6 +204,52 @@ static void words_from_elsewhere(void **state) {
   check_same_file(second, first);
 }
 
+/* A table of keypoints is one that pmn_verify knows: its record counts keypoints, and pictures apart. */
+static void keypoints_are_verified(void **state) {
+  (void)state;
+  static const char *const names[] = {"k.csv", "k.npy", "k.parquet"};
+  for (size_t i = 0; i < 6; i++) {
+    char path[512];
+    pmn_err err = PMN_ERR_INIT;
+    pmn_verified found;
+    copy_to(path, in_folder(names[i / 2]));
+    pmn_extract_options options = words_of("orb", mixed, "words.csv");
+    options.save_keypoints = path;
+    if (i % 2 == 1) options.words = 0;
+    if (i % 2 == 1) options.output = NULL;
+    pmn_counts counts = extract_counts(&options);
+    pmn_verify_options asked = PMN_VERIFY_OPTIONS_INIT;
+    asked.output = path;
+    check_ok(pmn_verify(&asked, &found, &err));
+    assert_int_equal(found.rows, counts.keypoints);
+    assert_int_equal(found.rejects, 0);
+  }
+  char path[512];
+  snprintf(path, sizeof path, "%s", in_folder("k.npy.record.json"));
+  json_t *record = json_load_file(path, 0, NULL), *pictures = json_object_get(record, "pictures");
+  assert_int_equal(json_integer_value(json_object_get(pictures, "rows")), PICTURES);
+  assert_int_equal(json_integer_value(json_object_get(pictures, "rejects")), MIXED_BAD);
+  json_decref(record);
+}
+
+/* A folder that is finished is not said to be of other pictures; and no keypoints are promised that nobody makes. */
+static void keypoints_of_a_finished_folder(void **state) {
+  (void)state;
+  char keypoints[512];
+  pmn_summary *summary;
+  pmn_err err;
+  copy_to(keypoints, in_folder("k.npy"));
+  pmn_extract_options options = words_of("orb", training, "out/");
+  options.overwrite = false;
+  options.save_keypoints = keypoints;
+  extract_counts(&options);
+  options.resume = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_ARGUMENT, "is finished already, and keypoints are made");
+  options.save_keypoints = NULL;
+  assert_int_equal(extract_counts(&options).rows, PICTURES);
+  assert_non_null(strstr(seen.text, "finished already: nothing is left to do"));
+}
+
 /* Without a table: the same keypoints, and nothing that only a table has. */
 static void keypoints_alone(void **state) {
   (void)state;
@@ -279,7 +325,34 @@ static void words_say_how_to_describe(void **state) {
   check_other_file(in_folder("second.csv"), first);
   assert_non_null(strstr(seen.text, "0 the words were learnt from 25 keypoints a picture at most, here it is 9\n"));
   assert_non_null(
-      strstr(seen.text, "0 the words were learnt from pictures in 80 x 80, nearest, here they are 70 x 70, bicubic\n"));
+      strstr(seen.text, "0 the words were learnt from pictures in 80 x 80, nearest, here they are 70 x 70, nearest\n"));
+  options.keypoints = 0;
+  options.width = options.height = 80;
+  extract_counts(&options);
+  check_same_file(in_folder("second.csv"), first);
+  assert_null(strstr(seen.text, "learnt from"));
+  options.width = options.height = 0;
+  options.resize = "bilinear";
+  extract_counts(&options);
+  check_other_file(in_folder("second.csv"), first);
+  assert_non_null(strstr(seen.text, "80 x 80, nearest, here they are 80 x 80, bilinear\n"));
+}
+
+/* Bad pictures end a run while its words are learnt, not behind that. */
+static void rejects_while_learning(void **state) {
+  (void)state;
+  pmn_summary *summary;
+  pmn_err err;
+  pmn_extract_options options = words_of("orb", mixed, "x.csv");
+  options.max_rejects = MIXED_BAD - 1;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "more rejects than the 7 allowed");
+  assert_string_equal(seen.phases, "describe");
+  options.stop_on_error = true;
+  check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "stopped at the first bad picture: 00_a.jpg");
+  assert_string_equal(seen.phases, "describe");
+  options.stop_on_error = false;
+  options.max_rejects = MIXED_BAD;
+  assert_int_equal(extract_counts(&options).rejects, MIXED_BAD);
 }
 
 /* SIFT takes 1.76 MB for 100 x 100 pixels: with 2 MB no two threads describe at once, and with 1 MB none does. */
@@ -448,12 +521,14 @@ static void damaged_entry(const pmn_extract_options *options, const char *name) 
   json_decref(entry);
 }
 
-/* Blank pictures, one of them first, with a bad one at the end, whose run stops there and is taken up again without it:
- * the same parts, with the same keypoints, and the same blank rows as of a run that was never broken. */
+/* Blank pictures, one of them first, with a bad one at the end, whose run stops there (with words that are there: else
+ * it would stop while they are learnt) and is taken up again without it: the same parts, with the same keypoints, and
+ * the same blank rows as of a run that was never broken. */
 static void taken_up(bool fits) {
-  char source[512];
+  char source[512], vocabulary[512];
   json_t *blank[2];
   copy_to(source, in_folder("pictures"));
+  copy_to(vocabulary, in_folder("words.vocabulary"));
   shell("cp -r %s %s && for i in 0 zz1 zz3; do cp %s/tests/golden/image_solid.jpg %s/$i.jpg; done && echo >%s/zz2.jpg",
       training, source, PMN_SOURCE_DIR, source, source);
   for (int broken = 0; broken < 2; broken++) {
@@ -465,7 +540,10 @@ static void taken_up(bool fits) {
     options.parts = 5;
     options.stop_on_error = broken;
     options.statistics.with_mean = options.statistics.with_std = fits;
+    if (!broken) options.save_vocabulary = vocabulary;
     if (broken) {
+      options.words = 0;
+      options.vocabulary = vocabulary;
       check_fails(extract(&options, &summary, &err), PMN_STATUS_REJECTED, "zz2.jpg");
       options.stop_on_error = false;
       options.resume = true;
@@ -514,6 +592,9 @@ int main(void) {
       in_fresh_folder(wrong_words),
       in_fresh_folder(little_memory),
       in_fresh_folder(keypoints_alone),
+      in_fresh_folder(keypoints_are_verified),
+      in_fresh_folder(keypoints_of_a_finished_folder),
+      in_fresh_folder(rejects_while_learning),
       in_fresh_folder(words_say_how_to_describe),
       in_fresh_folder(damaged_vocabulary),
       cmocka_unit_test(runs_of_the_sample_cover_all),

@@ -353,7 +353,7 @@ static void bad_options(void **state) {
       {{.rate = INFINITY}, "rate"},
       {{.held_out = 1.0}, "held out"},
       {{.held_out = NAN}, "held out"},
-      {{.held_out = 0.01}, "larger share"},
+      {{.held_out = 0.01}, "another share"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     fails(&t, &cases[i].options, PMN_STATUS_ARGUMENT, cases[i].text);
