@@ -13,16 +13,12 @@
 
 #include "pmn_backends.h"
 #include "pmn_err.h"
-#include "pmn_file.h"
 #include "pmn_mem.h"
 #include "pmn_numbers.h"
-#include "pmn_sha256.h"
-#include "pmn_text.h"
+#include "pmn_selfcheck_parts.h"
 
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct check_layer {
@@ -85,18 +81,6 @@ enum {
   COMPONENTS = 77
 };
 
-/* A fixed sequence of numbers in [-1, 1): any would do, the same everywhere. */
-static float number_next(uint32_t *state) {
-  *state = *state * 1664525u + 1013904223u; /* Numerical Recipes, 2nd ed., section 7.1 */
-  return (float)((int32_t)(*state >> 8) - (1 << 23)) / (float)(1 << 23);
-}
-
-static float *numbers_create(uint32_t seed, size_t count) {
-  float *v = pmn_alloc(count, sizeof(float));
-  for (size_t i = 0; v != NULL && i < count; i++) v[i] = number_next(&seed);
-  return v;
-}
-
 static float *absolute_create(const float *v, size_t count) {
   float *a = pmn_alloc(count, sizeof(float));
   for (size_t i = 0; a != NULL && i < count; i++) a[i] = fabsf(v[i]);
@@ -120,17 +104,6 @@ static pmn_status value_compare(
   }
   if (bound > 0.0 && difference / bound > v->ratio) v->ratio = difference / bound;
   return PMN_STATUS_OK;
-}
-
-static pmn_status program_run(
-    pmn_device *device, const pmn_program *program, const void *input, int32_t n, float *output, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_network *network = NULL;
-  PMN_TRY(pmn_network_create(device, program, n, &network, err));
-  PMN_TRY(pmn_network_run(network, input, n, output, err));
-done:
-  pmn_network_destroy(network);
-  return st;
 }
 
 /* -------------------------------------------------------------------------------------------------- one layer -- */
@@ -219,9 +192,9 @@ static pmn_status layer_work_init(layer_work *w, const check_layer *l, pmn_err *
   w->out_size = pmn_tensor_size(&l->out) * PICTURES;
   w->weights_size = pmn_op_weights_size(w->op, &l->in, &l->out);
   w->bias_size = pmn_op_bias_size(w->op, &l->out);
-  w->numbers = numbers_create(1, w->in_size);
-  w->weights = numbers_create(2, w->weights_size);
-  w->bias = numbers_create(3, w->bias_size);
+  w->numbers = pmn_selfcheck_numbers(1, w->in_size);
+  w->weights = pmn_selfcheck_numbers(2, w->weights_size);
+  w->bias = pmn_selfcheck_numbers(3, w->bias_size);
   w->bytes = pmn_alloc(w->in_size, 1);
   w->y = pmn_alloc(w->out_size, sizeof(float));
   w->expected = pmn_alloc(w->out_size, sizeof(float));
@@ -299,15 +272,15 @@ static pmn_status layer_check(verdict *v, pmn_device *reference, const check_lay
   layer_work w = {0};
   PMN_TRY(layer_work_init(&w, l, err));
   const void *input = l->end == BYTES ? (const void *)w.bytes : w.numbers;
-  PMN_TRY(program_run(v->device, &w.program, input, PICTURES, w.y, err));
-  PMN_TRY(program_run(reference, &w.program, input, PICTURES, w.expected, err));
+  PMN_TRY(pmn_selfcheck_apply(v->device, &w.program, input, PICTURES, w.y, err));
+  PMN_TRY(pmn_selfcheck_apply(reference, &w.program, input, PICTURES, w.expected, err));
   w.op->weights = w.weights_abs;
   w.op->bias = w.bias_abs;
   w.op->activation = PMN_ACTIVATION_NONE;
   w.op->clamp_min = -INFINITY;
   w.op->clamp_max = INFINITY;
   w.program.input_type = PMN_INPUT_F32;
-  PMN_TRY(program_run(reference, &w.program, w.magnitudes, PICTURES, w.magnitude, err));
+  PMN_TRY(pmn_selfcheck_apply(reference, &w.program, w.magnitudes, PICTURES, w.magnitude, err));
   for (size_t i = 0; i < w.out_size; i++) {
     double expected = (double)w.expected[i];
     double bound = bound_of(l, v->device->precision, expected, (double)w.magnitude[i]);
@@ -366,9 +339,9 @@ static bool block_add(block_work *w, const check_block *b, pmn_op_kind kind, pmn
     op->pad_top = op->pad_left = b->kernel / 2;
   }
   size_t size = pmn_op_weights_size(op, out - 1, out);
-  float *weights = w->parameters[2 * index] = numbers_create((uint32_t)index + 7, size);
+  float *weights = w->parameters[2 * index] = pmn_selfcheck_numbers((uint32_t)index + 7, size);
   op->weights = weights;
-  op->bias = w->parameters[2 * index + 1] = numbers_create((uint32_t)index + 10, (size_t)out->c);
+  op->bias = w->parameters[2 * index + 1] = pmn_selfcheck_numbers((uint32_t)index + 10, (size_t)out->c);
   for (size_t i = 0; weights != NULL && i < size; i++) weights[i] *= 4.0f * (float)out->c / (float)size;
   return op->weights != NULL && op->bias != NULL;
 }
@@ -378,7 +351,7 @@ static pmn_status block_work_init(block_work *w, const check_block *b, pmn_err *
   w->program = (pmn_program){.tensors = w->tensors, .ops = w->ops, .tensor_count = 1, .input_type = PMN_INPUT_F32};
   w->in_size = pmn_tensor_size(&b->in) * PICTURES;
   w->out_size = pmn_tensor_size(&b->out) * PICTURES;
-  w->input = numbers_create(1, w->in_size);
+  w->input = pmn_selfcheck_numbers(1, w->in_size);
   w->rows = pmn_alloc(3 * w->out_size, sizeof *w->rows);
   pmn_tensor narrow = {b->out.h, b->out.w, b->wide.c, 0};
   if (w->input == NULL || w->rows == NULL || (b->widens && !block_add(w, b, CONV, b->wide)) ||
@@ -424,10 +397,10 @@ static pmn_status block_check(verdict *v, pmn_device *reference, const check_blo
   block_work w = {0};
   PMN_TRY(block_work_init(&w, b, err));
   float *y = w.rows, *expected = y + w.out_size, *magnitude = expected + w.out_size;
-  PMN_TRY(program_run(v->device, &w.program, w.input, PICTURES, y, err));
-  PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, expected, err));
+  PMN_TRY(pmn_selfcheck_apply(v->device, &w.program, w.input, PICTURES, y, err));
+  PMN_TRY(pmn_selfcheck_apply(reference, &w.program, w.input, PICTURES, expected, err));
   int32_t terms = block_work_magnify(&w);
-  PMN_TRY(program_run(reference, &w.program, w.input, PICTURES, magnitude, err));
+  PMN_TRY(pmn_selfcheck_apply(reference, &w.program, w.input, PICTURES, magnitude, err));
   for (size_t i = 0; i < w.out_size; i++) {
     double bound = block_bound(v->device->precision, w.program.op_count, terms, (double)magnitude[i]);
     PMN_TRY(value_compare(v, b->name, (double)y[i], (double)expected[i], bound, err));
@@ -442,7 +415,7 @@ done:
 static pmn_status syrk_check(verdict *v, pmn_device *reference, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   enum { SIZE = SYRK_COLUMNS * SYRK_COLUMNS, COUNT = SYRK_ROWS * SYRK_COLUMNS };
-  float *numbers = numbers_create(4, COUNT);
+  float *numbers = pmn_selfcheck_numbers(4, COUNT);
   double *sums = pmn_calloc(3 * SIZE, sizeof(double)), *x = pmn_calloc(2 * COUNT, sizeof(double));
   if (numbers == NULL || x == NULL || sums == NULL) {
     st = pmn_err_memory(err, (3 * SIZE + 2 * COUNT) * sizeof(double), "the check of a device");
@@ -471,7 +444,7 @@ done:
 static pmn_status gemm_check(verdict *v, pmn_device *reference, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   enum { A = GEMM_ROWS * GEMM_INNER, B = GEMM_INNER * GEMM_COLUMNS, Y = GEMM_ROWS * GEMM_COLUMNS };
-  float *numbers = numbers_create(5, A + B);
+  float *numbers = pmn_selfcheck_numbers(5, A + B);
   double *a = pmn_calloc(2 * (A + B) + 3 * Y, sizeof *a);
   if (numbers == NULL || a == NULL) {
     st = pmn_err_memory(err, (2 * (A + B) + 3 * Y) * sizeof *a, "the check of a device");
@@ -533,7 +506,7 @@ static pmn_status projection_check(verdict *v, pmn_err *err) {
   enum { VALUES = (2 + COMPONENTS) * PROJECTED };
   pmn_network *network = NULL;
   bool taken = false;
-  float *numbers = numbers_create(6, VALUES + 2 * PROJECTED), *x = numbers != NULL ? numbers + VALUES : NULL;
+  float *numbers = pmn_selfcheck_numbers(6, VALUES + 2 * PROJECTED), *x = numbers != NULL ? numbers + VALUES : NULL;
   double *values = pmn_alloc(VALUES, sizeof *values);
   float y[2 * (COMPONENTS + 1)];
   if (numbers == NULL || values == NULL) {
@@ -565,45 +538,7 @@ done:
   return st;
 }
 
-/* ------------------------------------------------------------------------------------------------------ cache -- */
-
-#define CACHE_TITLE "pomona check 4 passed "
-
-/* Where a success of this device in what was checked is remembered; false when there is nowhere, or nothing that names
- * its code. */
-static bool cache_path(const pmn_device *device, const char *checked, pmn_buf *path) {
-  const pmn_device_info *info = &device->info;
-  const char *texts[] = {PMN_VERSION, info->backend, info->name, info->driver, device->kernels_hash, checked};
-  enum { TEXTS = sizeof texts / sizeof *texts };
-  const void *parts[TEXTS];
-  size_t sizes[TEXTS];
-  char hex[PMN_SHA256_HEX_SIZE], name[PMN_SHA256_HEX_SIZE + 16];
-  if (device->kernels_hash[0] == '\0') return false;
-  for (size_t i = 0; i < TEXTS; i++) {
-    parts[i] = texts[i];
-    sizes[i] = strlen(texts[i]) + 1;
-  }
-  if (pmn_sha256_hex(parts, sizes, TEXTS, hex, NULL) != PMN_STATUS_OK) return false;
-  snprintf(name, sizeof name, "check-%s.txt", hex);
-  return pmn_file_cache_path(name, path, NULL) == PMN_STATUS_OK;
-}
-
-static bool cache_load(const char *path, double *ratio) {
-  pmn_buf file;
-  pmn_buf_init(&file, 256);
-  bool good = pmn_file_read(path, &file, NULL) == PMN_STATUS_OK &&
-              strncmp(file.data, CACHE_TITLE, strlen(CACHE_TITLE)) == 0 &&
-              pmn_text_double(file.data + strlen(CACHE_TITLE), ratio) && *ratio >= 0.0 && *ratio <= 1.0;
-  pmn_buf_reset(&file);
-  return good;
-}
-
-/* A cache that cannot be written costs the next run a second and nothing else. */
-static void cache_store(const char *path, double ratio) {
-  char text[64];
-  snprintf(text, sizeof text, CACHE_TITLE "%.6f", ratio);
-  if (pmn_file_write_cached(path, text, strlen(text), NULL) != PMN_STATUS_OK) return;
-}
+/* -------------------------------------------------------------------------------------------------------- all -- */
 
 pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_ratio, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -611,8 +546,8 @@ pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_rat
   verdict v = {.device = device};
   pmn_buf path;
   pmn_buf_init(&path, 4096);
-  bool cache = cache_path(device, "layers", &path);
-  *cached = cache && cache_load(path.data, error_ratio);
+  bool cache = pmn_selfcheck_place(device, "layers", &path);
+  *cached = cache && pmn_selfcheck_recall(path.data, error_ratio);
   if (*cached) goto done;
   PMN_TRY(pmn_device_open(&pmn_backend_ref, &(pmn_device_options){.index = -1, .threads = 1}, &reference, err));
   for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) PMN_TRY(layer_check(&v, reference, &layers[i], err));
@@ -621,176 +556,9 @@ pmn_status pmn_selfcheck_run(pmn_device *device, bool *cached, double *error_rat
   PMN_TRY(gemm_check(&v, reference, err));
   PMN_TRY(projection_check(&v, err));
   *error_ratio = v.ratio;
-  if (cache) cache_store(path.data, v.ratio);
+  if (cache) pmn_selfcheck_keep(path.data, v.ratio);
 done:
   pmn_device_close(reference);
   pmn_buf_reset(&path);
-  return st;
-}
-
-/* --------------------------------------------------------------------------------------------------- pictures -- */
-
-/* Squares of one colour, as edges and surfaces are in pictures, under a little noise. */
-static void picture_fill(const pmn_tensor *in, const float *numbers, uint8_t *bytes) {
-  enum { SQUARE = 16 };
-  size_t c = (size_t)in->c, w = (size_t)in->w, size = pmn_tensor_size(in);
-  for (size_t i = 0; i < size; i++) {
-    size_t y = i / c / w, x = i / c % w, square = (y / SQUARE * w + x / SQUARE) * c + i % c;
-    bytes[i] = (uint8_t)(128.0f + 112.0f * numbers[square] + 15.0f * numbers[i]);
-  }
-}
-
-/* ------------------------------------------------------------------------------------------------- describing -- */
-
-/* Every sum has one order and nothing is fused: devices differ from the host only in quotients and roots, 2e-7 of
- * themselves where they are not IEEE's. Places then move by 0.001 pixels of the octave, angles by 0.1 degrees, and
- * bytes by one; one keypoint of a thousand may come or go, and one byte of a thousand differ
- * (tests/compute/test_ocl_sift.c). Of some hundred keypoints ten times as many are allowed here. ORB's kernels do not
- * divide. */
-static bool is_same_keypoint(pmn_descriptor_kind kind, const pmn_keypoint *a, const pmn_keypoint *b) {
-  bool exact = kind == PMN_DESCRIPTOR_ORB;
-  double place = exact ? 0.0 : ldexp(0.001, a->octave),
-         turn = fabs(remainder((double)a->angle - (double)b->angle, 360));
-  return a->octave == b->octave && fabs((double)a->x - (double)b->x) <= place &&
-         fabs((double)a->y - (double)b->y) <= place && turn <= (exact ? 0.0 : 0.1);
-}
-
-/* Bytes of two descriptors that are not the same, or -1: one of them is farther off than rounding explains. */
-static int32_t bytes_off(pmn_descriptor_kind kind, const uint8_t *a, const uint8_t *b) {
-  int32_t off = 0;
-  for (int32_t i = 0; i < pmn_descriptor_bytes(kind); i++) {
-    if (abs(a[i] - b[i]) > (kind == PMN_DESCRIPTOR_ORB ? 0 : 1)) return -1;
-    off += a[i] != b[i];
-  }
-  return off;
-}
-
-/* Each keypoint of the host's is looked for among the device's. */
-static pmn_status describing_compare(const pmn_device *device, pmn_descriptor_kind kind, const pmn_described *expected,
-    const pmn_described *found, pmn_err *err) {
-  int32_t bytes = pmn_descriptor_bytes(kind), same = 0, off = 0;
-  int32_t allowed = kind == PMN_DESCRIPTOR_ORB ? 0 : expected->count / 100 + 1;
-  for (int32_t i = 0; i < expected->count; i++) {
-    for (int32_t j = 0; j < found->count; j++) {
-      if (!is_same_keypoint(kind, &expected->keypoints[i], &found->keypoints[j])) continue;
-      int32_t here = bytes_off(
-          kind, expected->descriptors + (size_t)i * (size_t)bytes, found->descriptors + (size_t)j * (size_t)bytes);
-      if (here < 0) continue;
-      same++;
-      off += here;
-      break;
-    }
-  }
-  int32_t most = found->count > expected->count ? found->count : expected->count;
-  if (most - same <= allowed && off <= allowed * bytes) return PMN_STATUS_OK;
-  return pmn_err_set(err, PMN_STATUS_DEVICE, 0,
-      "%s (%s) computes wrong: of %d keypoints of %s that the host finds in a picture it finds %d, among %d, and %d "
-      "bytes of them differ; choose another --device or --backend cpu",
-      device->info.name, device->info.driver, expected->count, pmn_descriptor_name(kind), same, found->count, off);
-}
-
-/* In one batch, so that it is seen whether their places in it are kept apart. */
-static const pmn_tensor described_pictures[] = {{168, 200, 1, 0}, {121, 151, 1, 0}};
-enum { DESCRIBED = sizeof described_pictures / sizeof *described_pictures, KEYPOINTS = 300 };
-
-static pmn_status describing_check(
-    pmn_device_describer *describer, pmn_descriptor_kind kind, uint8_t *bytes[DESCRIBED], pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  pmn_gray_picture pictures[DESCRIBED];
-  pmn_described expected, found[DESCRIBED];
-  pmn_describer *host = NULL;
-  PMN_TRY(pmn_describer_create(kind, KEYPOINTS, &host, err));
-  for (int i = 0; i < DESCRIBED; i++) {
-    const pmn_tensor *size = &described_pictures[i];
-    float *numbers = numbers_create(7 + (uint32_t)i, pmn_tensor_size(size));
-    bytes[i] = pmn_alloc(pmn_tensor_size(size), 1);
-    if (numbers != NULL && bytes[i] != NULL) picture_fill(size, numbers, bytes[i]);
-    bool good = numbers != NULL && bytes[i] != NULL;
-    pmn_free(numbers);
-    if (!good) PMN_TRY(pmn_err_memory(err, pmn_tensor_size(size) * sizeof *numbers, "the check of a device"));
-    pictures[i] = (pmn_gray_picture){.gray = bytes[i], .width = size->w, .height = size->h};
-  }
-  PMN_TRY(pmn_device_describer_run(describer, pictures, DESCRIBED, found, err));
-  for (int i = 0; i < DESCRIBED; i++) {
-    PMN_TRY(pmn_describer_run(host, bytes[i], pictures[i].width, pictures[i].height, &expected, err));
-    PMN_TRY(describing_compare(describer->device, kind, &expected, &found[i], err));
-  }
-done:
-  pmn_describer_destroy(host);
-  return st;
-}
-
-pmn_status pmn_selfcheck_describe(pmn_device *device, pmn_descriptor_kind kind, bool *cached, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  uint8_t *bytes[DESCRIBED] = {NULL};
-  pmn_device_describer *describer = NULL;
-  double ratio;
-  pmn_buf path;
-  pmn_buf_init(&path, 4096);
-  bool cache = cache_path(device, pmn_descriptor_name(kind), &path);
-  *cached = cache && cache_load(path.data, &ratio);
-  if (*cached) goto done;
-  PMN_TRY(pmn_device_describer_create(device, kind, KEYPOINTS, &describer, err));
-  if (describer == NULL) goto done;
-  PMN_TRY(describing_check(describer, kind, bytes, err));
-  if (cache) cache_store(path.data, 0.0);
-done:
-  pmn_device_describer_destroy(describer);
-  for (int i = 0; i < DESCRIBED; i++) pmn_free(bytes[i]);
-  pmn_buf_reset(&path);
-  return st;
-}
-
-/* -------------------------------------------------------------------------------------------------- precision -- */
-
-static pmn_precision_error compare_rows(const float *y, const float *expected, size_t width) {
-  double product = 0, norm = 0, expected_norm = 0, most = 0, difference = 0;
-  for (size_t i = 0; i < width; i++) {
-    double a = (double)y[i], b = (double)expected[i];
-    product += a * b;
-    norm += a * a;
-    expected_norm += b * b;
-    most = fmax(most, fabs(b));
-    difference = fmax(difference, fabs(a - b));
-  }
-  double lengths = sqrt(norm) * sqrt(expected_norm);
-  return (pmn_precision_error){.cosine = lengths > 0             ? product / lengths
-                                         : norm == expected_norm ? 1
-                                                                 : 0,
-      .difference = most > 0 ? difference / most : difference};
-}
-
-pmn_status pmn_selfcheck_precision(
-    pmn_network *network, const pmn_program *program, pmn_precision_error *error, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  const pmn_tensor *in = &program->tensors[program->input];
-  size_t size = pmn_tensor_size(in), width = pmn_tensor_size(&program->tensors[program->output]);
-  const pmn_backend *backend = network->device->backend;
-  const pmn_device_info *info = &network->device->info;
-  pmn_device *device = NULL;
-  float *numbers = numbers_create(6, size), *rows = pmn_alloc(2 * width, sizeof *rows);
-  uint8_t *bytes = pmn_alloc(size, 1);
-  if (numbers == NULL || rows == NULL || bytes == NULL) {
-    st = pmn_err_memory(err, size * sizeof *numbers + 2 * width * sizeof *rows, "the check of a precision");
-    goto done;
-  }
-  picture_fill(in, numbers, bytes);
-  PMN_TRY(pmn_device_open(backend, &(pmn_device_options){.index = info->index, .threads = 1, .isa = ""}, &device, err));
-  PMN_TRY(pmn_network_run(network, bytes, 1, rows, err));
-  PMN_TRY(program_run(device, program, bytes, 1, rows + width, err));
-  bool finite = pmn_nonfinite_find(rows, width) == width,
-       expected_finite = pmn_nonfinite_find(rows + width, width) == width;
-  if (!finite && expected_finite) {
-    PMN_FAIL(err, PMN_STATUS_MODEL,
-        "%s does not hold this network's values: features of a probe are finite in fp32 only; use --precision fp32",
-        pmn_precision_name(network->device->precision));
-  }
-  *error = (pmn_precision_error){.cosine = 0, .difference = 1}; /* where not even fp32 has features */
-  if (finite && expected_finite) *error = compare_rows(rows, rows + width, width);
-done:
-  pmn_device_close(device);
-  pmn_free(numbers);
-  pmn_free(rows);
-  pmn_free(bytes);
   return st;
 }
