@@ -14,7 +14,6 @@
 #include "pmn_backends.h"
 #include "pmn_err.h"
 #include "pmn_mem.h"
-#include "pmn_numbers.h"
 #include "pmn_selfcheck_parts.h"
 
 #include <float.h>
