@@ -9,6 +9,7 @@
 #include "pmn_mem.h"
 #include "pmn_model.h"
 #include "pmn_onnx.h"
+#include "pmn_s3.h"
 #include "pmn_store_file.h"
 #include "pmn_text.h"
 
@@ -371,6 +372,11 @@ pmn_status pmn_inspect(const pmn_inspect_options *options, pmn_inspection **insp
   if (self == NULL) return pmn_err_memory(err, sizeof *self, "an inspection");
   if (options->struct_size != sizeof *options || options->target == NULL) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "nothing to inspect: name a network or a file");
+  }
+  if (pmn_s3_is_uri(options->target)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT,
+        "%.300s: only a file on a disk can be inspected: copy it first (aws s3 cp), and name the copy",
+        options->target);
   }
   const pmn_architecture *architecture = pmn_architecture_find(options->target);
   bool ours = false;
