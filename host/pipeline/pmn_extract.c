@@ -6,6 +6,7 @@
 #include "pmn_run.h"
 
 #include "pmn_learn.h"
+#include "pmn_maker_words.h"
 #include "pmn_parts.h"
 
 static pmn_status check_fit_on(const pmn_extract_options *o, pmn_err *err) {
@@ -134,8 +135,7 @@ done:
 
 pmn_status pmn_extract(const pmn_extract_options *options, pmn_summary **summary, pmn_err *err) {
   pmn_run run = {.options = options};
-  if (options->output != NULL || options->save_keypoints == NULL)
-    return pmn_run_execute(&run, take_steps, summary, err);
+  if (!pmn_maker_is_bare(options)) return pmn_run_execute(&run, take_steps, summary, err);
   run.product = "the keypoints";
   run.taker.take = drop_rows;
   return pmn_run_execute(&run, take_keypoints, summary, err);

@@ -8,18 +8,14 @@
 #include <jansson.h>
 #include <string.h>
 
-static const char *const without_network[] = {"pixels", "sift", "orb"};
-enum { WITHOUT_NETWORK = sizeof without_network / sizeof *without_network };
-
-static pmn_status check_name(const char *name, pmn_err *err) {
+/* What is none of the other features is a network's, and mistyped if there is none of that name. */
+static pmn_status check_network(const char *name, pmn_err *err) {
+  static const char *const others[] = {"pixels", "sift", "orb"};
   char near[256];
   pmn_nearest nearest = pmn_nearest_init(name);
   const pmn_architecture *architecture;
   if (pmn_text_ends(name, ".onnx") || pmn_architecture_find(name) != NULL) return PMN_STATUS_OK;
-  for (size_t i = 0; i < WITHOUT_NETWORK; i++) {
-    if (strcmp(name, without_network[i]) == 0) return PMN_STATUS_OK;
-    pmn_nearest_offer(&nearest, without_network[i]);
-  }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) pmn_nearest_offer(&nearest, others[i]);
   for (int32_t i = 0; (architecture = pmn_architecture_at(i)) != NULL; i++)
     pmn_nearest_offer(&nearest, architecture->name);
   pmn_nearest_text(&nearest, near, sizeof near);
@@ -58,7 +54,8 @@ pmn_status pmn_maker_create(const pmn_extract_options *options, pmn_maker **make
   if (strcmp(name, "pixels") == 0) make = pmn_maker_pixels;
   if (pmn_descriptor_find(name, &descriptor)) make = pmn_maker_words;
   *maker = NULL;
-  pmn_status st = name[0] != '\0' ? check_name(name, err) : PMN_STATUS_OK;
+  pmn_status st = PMN_STATUS_OK;
+  if (make == pmn_maker_network && name[0] != '\0') st = check_network(name, err);
   if (st == PMN_STATUS_OK) st = check_words(options, make == pmn_maker_words, err);
   if (st == PMN_STATUS_OK) st = check_precision(options, make == pmn_maker_network, err);
   if (st == PMN_STATUS_OK) st = make(options, maker, err);

@@ -125,8 +125,7 @@ pmn_status pmn_maker_take_words(pmn_maker *maker, pmn_lexicon *words, pmn_err *e
 
 /* ---------------------------------------------------------------------------------------------------- options -- */
 
-/* Keypoints alone are wanted, without a table: a row has no columns. */
-static bool is_bare(const pmn_extract_options *o) {
+bool pmn_maker_is_bare(const pmn_extract_options *o) {
   return o->output == NULL && o->save_keypoints != NULL;
 }
 
@@ -142,7 +141,7 @@ static pmn_status check(const pmn_extract_options *o, pmn_err *err) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "a number is out of range: words to %d, keypoints to %d, a mini-batch from 0",
         PMN_WORDS_MAX, PMN_KEYPOINTS_MAX);
   }
-  if (is_bare(o)) goto done;
+  if (pmn_maker_is_bare(o)) goto done;
   if ((o->words > 0) == (o->vocabulary != NULL)) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT,
         "%s counts words: say how many are to be learnt (--words 30), or give those of another run (--vocabulary "
@@ -178,9 +177,10 @@ static pmn_status take_counting(bag *self, const pmn_extract_options *o, pmn_err
   pmn_maker *maker = &self->maker;
   const pmn_prepare_options *p = &maker->prepare;
   maker->features =
-      is_bare(o) ? json_pack("{s:s, s:i, s:i}", "descriptors", o->features, "width", 0, "keypoints", p->keypoints_max)
-                 : json_pack("{s:s, s:i, s:i, s:s, s:s}", "words", o->features, "width", maker->width, "keypoints",
-                       p->keypoints_max, "weighting", weighting, "norm", norm);
+      pmn_maker_is_bare(o)
+          ? json_pack("{s:s, s:i, s:i}", "descriptors", o->features, "width", 0, "keypoints", p->keypoints_max)
+          : json_pack("{s:s, s:i, s:i, s:s, s:s}", "words", o->features, "width", maker->width, "keypoints",
+                p->keypoints_max, "weighting", weighting, "norm", norm);
   if (maker->features == NULL) PMN_TRY(pmn_err_memory(err, 1, "the run record"));
   if (p->width > 0) {
     json_t *size =

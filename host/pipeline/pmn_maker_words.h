@@ -6,6 +6,8 @@
 #include "pmn_lexicon.h"
 #include "pmn_maker.h"
 
+/* Are keypoints alone wanted, without a table? A row of such a maker has no columns. */
+bool pmn_maker_is_bare(const pmn_extract_options *options);
 /* Is this a maker of words that has no vocabulary yet? */
 bool pmn_maker_wants_words(const pmn_maker *maker);
 /* The words of a maker of words, which has them; NULL for any other. */

@@ -120,6 +120,7 @@ done:
   return st;
 }
 
+/* The hashes are of run->listing, if there is one. */
 static json_t *plan_json(const pmn_run *run, const char *listing, const char *contents) {
   const pmn_extract_options *o = run->options;
   const pmn_statistics *s = &o->statistics;
@@ -134,8 +135,10 @@ static json_t *plan_json(const pmn_run *run, const char *listing, const char *co
       run->projected, "fit_on", o->fit_on != NULL);
   bool good = json_object_set_new(plan, "statistics", statistics) == 0 &&
               json_object_set_new(plan, "table", pmn_record_table(run)) == 0;
-  if (listing != NULL) good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0;
-  if (contents != NULL) good = good && json_object_set_new(plan, "contents", json_string(contents)) == 0;
+  if (run->listing != NULL) {
+    good = good && json_object_set_new(plan, "listing", json_string(listing)) == 0 &&
+           json_object_set_new(plan, "contents", json_string(contents)) == 0;
+  }
   if (good) return plan;
   json_decref(plan);
   return NULL;
@@ -154,7 +157,7 @@ pmn_status pmn_parts_begin(pmn_run *run, bool fits, pmn_err *err) {
         run->options->parts, (long long)run->counts.listed);
   }
   if (run->listing != NULL) PMN_TRY(hash_listing(run, listing, contents, err));
-  run->plan = plan_json(run, run->listing != NULL ? listing : NULL, run->listing != NULL ? contents : NULL);
+  run->plan = plan_json(run, listing, contents);
   run->files = json_array();
   run->rejected = json_array();
   if (run->plan == NULL || run->files == NULL || run->rejected == NULL) {
