@@ -36,6 +36,24 @@ static void replace(bytes *b, const char *from, const char *to) {
   memcpy(b->data, &length, sizeof length);
 }
 
+/* `b`, signed, as bad.model of this test's folder. */
+static void write_signed(const bytes *b) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/bad.model", folder);
+  check_sign(b->data, b->size);
+  write_bytes(path, b, b->size);
+}
+
+/* The same of `good` with one change. */
+static void write_changed(const bytes *good, const char *from, const char *to) {
+  bytes b = {good->size, malloc(good->size)};
+  assert_non_null(b.data);
+  memcpy(b.data, good->data, good->size);
+  replace(&b, from, to);
+  write_signed(&b);
+  free(b.data);
+}
+
 static const struct {
   const char *from, *to, *text;
 } lies[] = {
@@ -110,18 +128,12 @@ static void damaged_models_are_refused(void **state) {
   const bytes good = small_model();
   snprintf(path, sizeof path, "%s/bad.model", folder);
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-    bytes b = {good.size, malloc(good.size)};
-    assert_non_null(b.data);
-    memcpy(b.data, good.data, good.size);
-    replace(&b, lies[i].from, lies[i].to);
-    check_sign(b.data, b.size);
-    write_bytes(path, &b, b.size);
+    write_changed(&good, lies[i].from, lies[i].to);
     model = (pmn_classifier *)path;
     pmn_status st = pmn_classifier_load(path, &model, &err);
     if (st != PMN_STATUS_MODEL || strstr(err.message, lies[i].text) == NULL || strstr(err.message, path) == NULL)
       fail_msg("%s: %d %s", lies[i].to, (int)st, err.message);
     assert_null(model);
-    free(b.data);
   }
   for (size_t size = 0; size < good.size; size += size < 64 ? 1 : 97) {
     write_bytes(path, &good, size);
@@ -164,20 +176,12 @@ static const struct {
 
 static void contradictions_are_the_models(void **state) {
   (void)state;
-  char path[512];
   const bytes good = small_model();
-  snprintf(path, sizeof path, "%s/bad.model", folder);
   for (size_t i = 0; i < sizeof contradictions / sizeof *contradictions; i++) {
-    bytes b = {good.size, malloc(good.size)};
-    assert_non_null(b.data);
-    memcpy(b.data, good.data, good.size);
-    replace(&b, contradictions[i].from, contradictions[i].to);
-    check_sign(b.data, b.size);
-    write_bytes(path, &b, b.size);
+    write_changed(&good, contradictions[i].from, contradictions[i].to);
     pmn_classify_options asked = classify_options(training, "bad.model", "out.csv");
     predict_fails(&asked, PMN_STATUS_MODEL, contradictions[i].text);
     predict_fails(&asked, PMN_STATUS_MODEL, "bad.model is damaged, or of another pomona");
-    free(b.data);
   }
   free(good.data);
 }
@@ -185,7 +189,6 @@ static void contradictions_are_the_models(void **state) {
 /* A model of a network belongs to its weights, and to what else its features were. */
 static void other_weights_are_refused(void **state) {
   (void)state;
-  char path[512];
   bytes b;
   pmn_train_options options = train_options(training, "good.model");
   options.rows.features = NULL;
@@ -195,21 +198,17 @@ static void other_weights_are_refused(void **state) {
   pmn_classify_options asked = classify_options(training, "good.model", "out.csv");
   predicted(&asked);
   b.data = read_all(in_folder("good.model"), &b.size);
-  snprintf(path, sizeof path, "%s/bad.model", folder);
   replace(&b, "\\\"weights_sha256\\\":\\\"", "\\\"weights_sha256\\\":\\\"0");
-  check_sign(b.data, b.size);
-  write_bytes(path, &b, b.size);
+  write_signed(&b);
   asked = classify_options(training, "bad.model", "other.csv");
   predict_fails(&asked, PMN_STATUS_ARGUMENT, "efficientnet_lite0 with other weights");
   replace(&b, "\\\"options\\\":{\\\"width\\\":64", "\\\"options\\\":{\\\"width\\\":96");
   replace(&b, "\\\"weights_sha256\\\":\\\"0", "\\\"weights_sha256\\\":\\\"");
-  check_sign(b.data, b.size);
-  write_bytes(path, &b, b.size);
+  write_signed(&b);
   predict_fails(&asked, PMN_STATUS_ARGUMENT, "preprocess.width 64, here 96");
   replace(&b, "\\\"options\\\":{\\\"width\\\":96", "\\\"options\\\":{\\\"precision\\\":\\\"bf16\\\",\\\"width\\\":64");
   replace(&b, "\\\"features\\\":{", "\\\"features\\\":{\\\"precision\\\":\\\"bf16\\\",");
-  check_sign(b.data, b.size);
-  write_bytes(path, &b, b.size);
+  write_signed(&b);
   asked.rows.backend = "opencl";
   predict_fails(&asked, PMN_STATUS_DEVICE, "bad.model was trained with --precision bf16, and must be asked with such");
   predict_fails(&asked, PMN_STATUS_DEVICE, "wants --backend cpu, or a model trained without --precision");
