@@ -10,12 +10,17 @@
 #include "pmn_mem.h"
 #include "pmn_numbers.h"
 #include "pmn_sha256.h"
+#include "pmn_slab.h"
 #include "pmn_text.h"
 
 #include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <time.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 /* -------------------------------------------------------------------------------------------------- errors -- */
 
@@ -111,6 +116,54 @@ static void test_memory_fails_on_request(void **state) {
 }
 
 /* ------------------------------------------------------------------------------------------------- buffers -- */
+
+/* Pieces of many sizes, some larger than a chunk: each its own, on a cache line, as it was written. */
+static void test_slab(void **state) {
+  (void)state;
+  enum { PIECES = 64 };
+  pmn_slab slab = {0};
+  unsigned char *pieces[PIECES];
+  size_t sizes[PIECES];
+  for (size_t i = 0; i < PIECES; i++) {
+    sizes[i] = i % 16 == 7 ? ((size_t)9 << 20) + i : i * i * i;
+    pieces[i] = i % 2 == 0 ? pmn_slab_alloc(&slab, sizes[i], 1) : pmn_slab_calloc(&slab, 1, sizes[i]);
+    assert_non_null(pieces[i]);
+    assert_int_equal((uintptr_t)pieces[i] % 64, 0);
+    for (size_t at = 0; i % 2 == 1 && at < sizes[i]; at++) {
+      if (pieces[i][at] != 0) fail_msg("piece %zu has %d at %zu", i, pieces[i][at], at);
+    }
+    memset(pieces[i], (int)i + 1, sizes[i]);
+  }
+  for (size_t i = 0; i < PIECES; i++) {
+    for (size_t at = 0; at < sizes[i]; at++) {
+      if (pieces[i][at] != i + 1) fail_msg("piece %zu has %d at %zu", i, pieces[i][at], at);
+    }
+  }
+#ifdef __SANITIZE_ADDRESS__
+  assert_true(__asan_address_is_poisoned(pieces[5] + sizes[5]));
+#endif
+  pmn_slab_reset(&slab);
+  assert_null(slab.chunks);
+  pmn_slab_reset(&slab);
+}
+
+static void test_slab_without_memory(void **state) {
+  (void)state;
+  pmn_slab slab = {0};
+  assert_null(pmn_slab_alloc(&slab, SIZE_MAX, 2));
+  assert_null(pmn_slab_alloc(&slab, SIZE_MAX - 1, 1));
+  pmn_mem_fail_after(0);
+  assert_null(pmn_slab_alloc(&slab, 8, 1));
+  pmn_mem_fail_after(1);
+  assert_null(pmn_slab_calloc(&slab, 8, 1));
+  pmn_mem_fail_after(2);
+  void *first = pmn_slab_alloc(&slab, 8, 1), *second = pmn_slab_alloc(&slab, 8, 1);
+  assert_true(first != NULL && second != NULL && first != second); /* a chunk for both */
+  assert_null(pmn_slab_alloc(&slab, (size_t)16 << 20, 1));
+  pmn_mem_fail_after(-1);
+  assert_non_null(pmn_slab_alloc(&slab, (size_t)16 << 20, 1));
+  pmn_slab_reset(&slab);
+}
 
 static void test_buf_grows_to_its_maximum_and_no_further(void **state) {
   (void)state;
@@ -565,6 +618,8 @@ int main(void) {
       cmocka_unit_test(test_sizes_are_checked),
       cmocka_unit_test(test_memory_is_zeroed_and_aligned),
       cmocka_unit_test(test_memory_fails_on_request),
+      cmocka_unit_test(test_slab),
+      cmocka_unit_test(test_slab_without_memory),
       cmocka_unit_test(test_buf_grows_to_its_maximum_and_no_further),
       cmocka_unit_test(test_buf_sizes_do_not_wrap),
       cmocka_unit_test(test_buf_survives_failed_growth),

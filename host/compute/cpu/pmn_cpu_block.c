@@ -89,7 +89,7 @@ static pmn_status pack_last(
 }
 
 pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    int32_t index, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   layer->form = PMN_CPU_BLOCK;
   layer->op_count = 3;
   layer->middle = program->ops[index + 1];
@@ -100,10 +100,10 @@ pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
   layer->plan = make_plan(kernels, &layer->middle, wide, out);
   int32_t k = op->kernel_h * op->kernel_w * in->c, slices = (wide->c + layer->plan.slice - 1) / layer->plan.slice;
   size_t slice = (size_t)layer->plan.slice, taps = (size_t)(layer->middle.kernel_h * layer->middle.kernel_w);
-  layer->packed = pmn_alloc_aligned(kernels->packed_size(k, wide->c), sizeof(float));
-  layer->packed_middle = pmn_alloc_aligned((size_t)slices * slice * (taps + 1), sizeof(float));
+  layer->packed = pmn_slab_alloc(slab, kernels->packed_size(k, wide->c), sizeof(float));
+  layer->packed_middle = pmn_slab_alloc(slab, (size_t)slices * slice * (taps + 1), sizeof(float));
   layer->packed_last =
-      pmn_alloc_aligned((size_t)slices * kernels->packed_size(layer->plan.slice, out->c), sizeof(float));
+      pmn_slab_alloc(slab, (size_t)slices * kernels->packed_size(layer->plan.slice, out->c), sizeof(float));
   layer->weight_bytes = (kernels->packed_size(k, wide->c) +
                             (size_t)slices * (slice * (taps + 1) + kernels->packed_size(layer->plan.slice, out->c))) *
                         sizeof(float);

@@ -13,13 +13,13 @@ enum { RUN_FLOATS = 48 * 1024, RUN_PIXELS_MIN = 64 };
 /* A group's columns of weights, [k, n] of [k, groups * n], lie apart in memory; each group is packed as its own matrix.
  */
 static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
   int32_t k = op->kernel_h * op->kernel_w * (in->c / op->groups), n = out->c / op->groups;
   size_t size = kernels->packed_size(k, n), groups = (size_t)op->groups, count, columns = (size_t)n;
   if (!pmn_size_mul(size, groups, &count)) return pmn_err_memory(err, SIZE_MAX, op->name);
-  layer->packed = pmn_alloc_aligned(count, sizeof(float));
+  layer->packed = pmn_slab_alloc(slab, count, sizeof(float));
   float *own = pmn_alloc((size_t)k * columns, sizeof *own);
   layer->weight_bytes = count * sizeof(float);
   if (layer->packed == NULL || own == NULL) {
@@ -38,11 +38,11 @@ static pmn_status init_conv2d(pmn_cpu_layer *layer, const pmn_cpu_kernels *kerne
 }
 
 static pmn_status init_depthwise(
-    pmn_cpu_layer *layer, const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    pmn_cpu_layer *layer, const pmn_program *program, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &program->tensors[op->input];
   size_t c = (size_t)in->c, taps = (size_t)(op->kernel_h * op->kernel_w) * c;
-  layer->packed = pmn_alloc_aligned(taps + c, sizeof(float));
+  layer->packed = pmn_slab_alloc(slab, taps + c, sizeof(float));
   layer->weight_bytes = (taps + c) * sizeof(float);
   if (layer->packed == NULL) return pmn_err_memory(err, (taps + c) * sizeof(float), op->name);
   memcpy(layer->packed, op->weights, taps * sizeof(float));
@@ -53,22 +53,17 @@ static pmn_status init_depthwise(
 }
 
 pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    int32_t index, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   layer->op = program->ops[index];
   layer->op_count = 1;
-  if (pmn_block_length(program, index) == 3) return pmn_cpu_block_init(layer, kernels, program, index, sizes, err);
+  if (pmn_block_length(program, index) == 3)
+    return pmn_cpu_block_init(layer, kernels, program, index, slab, sizes, err);
   if (kernels->transforms != NULL && pmn_cpu_winograd_matches(program, &layer->op)) {
-    return pmn_cpu_winograd_init(layer, kernels, program, sizes, err);
+    return pmn_cpu_winograd_init(layer, kernels, program, slab, sizes, err);
   }
-  if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, sizes, err);
-  if (layer->op.kind == PMN_OP_DEPTHWISE_CONV2D) return init_depthwise(layer, program, sizes, err);
-  return pmn_cpu_plain_init(layer, kernels, program, sizes, err);
-}
-
-void pmn_cpu_layer_reset(pmn_cpu_layer *layer) {
-  pmn_free(layer->packed);
-  pmn_free(layer->packed_middle);
-  pmn_free(layer->packed_last);
+  if (layer->op.kind == PMN_OP_CONV2D) return init_conv2d(layer, kernels, program, slab, sizes, err);
+  if (layer->op.kind == PMN_OP_DEPTHWISE_CONV2D) return init_depthwise(layer, program, slab, sizes, err);
+  return pmn_cpu_plain_init(layer, kernels, program, slab, sizes, err);
 }
 
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer) {

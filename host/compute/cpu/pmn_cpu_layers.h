@@ -8,6 +8,7 @@
 
 #include "pmn_cpu_conv.h"
 #include "pmn_err.h"
+#include "pmn_slab.h"
 
 #include <math.h>
 
@@ -31,8 +32,8 @@ typedef struct pmn_cpu_layer {
   int32_t chain;    /* layers from here on that run in strips together: 1 for most (pmn_cpu_plan.c) */
   int32_t strip;    /* pixels of a chain's strip */
   pmn_cpu_block_plan plan;
-  float *packed, *packed_middle, *packed_last;
-  size_t weight_bytes; /* of what is packed */
+  float *packed, *packed_middle, *packed_last; /* in the network's slab */
+  size_t weight_bytes;                         /* of what is packed */
 } pmn_cpu_layer;
 
 /* Pictures that a layer runs for at once, at most. */
@@ -44,11 +45,10 @@ typedef struct pmn_cpu_operands {
   float *y;
 } pmn_cpu_operands;
 
-/* Fills `layer` from the operation at ops[index] (and its successors, when they make a block), packs weights, raises
- * *sizes to what it needs. On failure destroy what was packed. */
+/* Fills `layer` from the operation at ops[index] (and its successors, when they make a block), packs weights into the
+ * slab, raises *sizes to what it needs. */
 PMN_MUST_USE pmn_status pmn_cpu_layer_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
-    const pmn_program *program, int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
-void pmn_cpu_layer_reset(pmn_cpu_layer *layer);
+    const pmn_program *program, int32_t index, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 /* The tensor that the layer writes, and the one it adds (or PMN_NO_TENSOR). */
 const pmn_op *pmn_cpu_layer_end(const pmn_cpu_layer *layer);
 /* Does it read `tensor`, as its input, residual or factor? */
@@ -68,20 +68,20 @@ static inline pmn_cpu_epilogue pmn_cpu_epilogue_of(const pmn_op *op, const float
 
 /* pmn_cpu_plain.c: every kind that is no convolution. */
 PMN_MUST_USE pmn_status pmn_cpu_plain_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
-    const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+    const pmn_program *program, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_plain_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const pmn_cpu_operands *operands, pmn_cpu_scratch *scratch);
 
 /* pmn_cpu_winograd.c: 3x3 convolutions of stride 1. */
 bool pmn_cpu_winograd_matches(const pmn_program *program, const pmn_op *op);
 PMN_MUST_USE pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
-    const pmn_program *program, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+    const pmn_program *program, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_winograd_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *in,
     const pmn_tensor *out, const pmn_cpu_operands *operands, int32_t count, pmn_cpu_scratch *scratch);
 
 /* pmn_cpu_block.c: a block of three operations as one layer (pmn_block.h). */
 PMN_MUST_USE pmn_status pmn_cpu_block_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels,
-    const pmn_program *program, int32_t index, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
+    const pmn_program *program, int32_t index, pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err);
 void pmn_cpu_block_run(const pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_tensor *tensors,
     const float *x, float *y, const float *residual, pmn_cpu_scratch *scratch);
 

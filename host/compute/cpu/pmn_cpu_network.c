@@ -40,32 +40,16 @@ typedef struct cpu_network {
   float input_scale[3], input_shift[3];
   size_t input_size, output_size, arena_size;
   workspace *workspaces;
+  pmn_slab slab; /* of packed weights and what workspaces point to */
   /* of the call in flight */
   int32_t batch, group_now;
   const void *batch_input;
   float *batch_output;
 } cpu_network;
 
-static void workspace_reset(workspace *w) {
-  pmn_free(w->arena);
-  pmn_free(w->late);
-  pmn_free(w->input);
-  pmn_free(w->seconds);
-  pmn_free(w->scratch.patches);
-  pmn_free(w->scratch.zeros);
-  pmn_free(w->scratch.wide);
-  pmn_free(w->scratch.narrow);
-  pmn_free(w->scratch.sums);
-  pmn_free(w->scratch.spectrum);
-  pmn_free(w->scratch.products);
-  pmn_free(w->scratch.squares);
-  pmn_free(w->scratch.rows);
-}
-
 void pmn_cpu_network_destroy(pmn_network *network) {
   cpu_network *self = (cpu_network *)network;
-  for (int32_t i = 0; self->layers != NULL && i < self->layer_count; i++) pmn_cpu_layer_reset(&self->layers[i]);
-  for (int32_t i = 0; self->workspaces != NULL && i < self->thread_count; i++) workspace_reset(&self->workspaces[i]);
+  pmn_slab_reset(&self->slab);
   pmn_free(self->workspaces);
   pmn_free(self->layers);
   pmn_free(self->crossing);
@@ -73,22 +57,22 @@ void pmn_cpu_network_destroy(pmn_network *network) {
   pmn_free(self);
 }
 
-static pmn_status workspace_init(
-    const cpu_network *self, const pmn_cpu_scratch_sizes *sizes, workspace *w, pmn_err *err) {
+static pmn_status workspace_init(cpu_network *self, const pmn_cpu_scratch_sizes *sizes, workspace *w, pmn_err *err) {
+  pmn_slab *slab = &self->slab;
   pmn_cpu_scratch *s = &w->scratch;
-  w->arena = pmn_alloc_aligned(self->arena_size + PMN_CPU_SLACK, sizeof(float));
-  w->late = pmn_alloc_aligned((size_t)self->group * self->late_size + PMN_CPU_SLACK, sizeof(float));
-  w->input = pmn_alloc_aligned(self->input_size + PMN_CPU_SLACK, sizeof(float));
-  w->seconds = pmn_calloc((size_t)self->layer_count, sizeof *w->seconds);
-  s->patches = pmn_alloc_aligned(sizes->patches + PMN_CPU_SLACK, sizeof(float));
-  s->zeros = pmn_calloc(sizes->zeros, sizeof(float));
-  s->wide = pmn_alloc_aligned(sizes->wide, sizeof(float));
-  s->narrow = pmn_alloc_aligned(sizes->narrow, sizeof(float));
-  s->sums = pmn_alloc_aligned(sizes->sums, sizeof(float));
-  s->spectrum = pmn_alloc_aligned(sizes->spectrum, sizeof(float));
-  s->products = pmn_alloc_aligned(sizes->products, sizeof(float));
-  s->squares = pmn_alloc_aligned(sizes->squares, sizeof(float));
-  s->rows = pmn_calloc(sizes->rows, sizeof *s->rows);
+  w->arena = pmn_slab_alloc(slab, self->arena_size + PMN_CPU_SLACK, sizeof(float));
+  w->late = pmn_slab_alloc(slab, (size_t)self->group * self->late_size + PMN_CPU_SLACK, sizeof(float));
+  w->input = pmn_slab_alloc(slab, self->input_size + PMN_CPU_SLACK, sizeof(float));
+  w->seconds = pmn_slab_calloc(slab, (size_t)self->layer_count, sizeof *w->seconds);
+  s->patches = pmn_slab_alloc(slab, sizes->patches + PMN_CPU_SLACK, sizeof(float));
+  s->zeros = pmn_slab_calloc(slab, sizes->zeros, sizeof(float));
+  s->wide = pmn_slab_alloc(slab, sizes->wide, sizeof(float));
+  s->narrow = pmn_slab_alloc(slab, sizes->narrow, sizeof(float));
+  s->sums = pmn_slab_alloc(slab, sizes->sums, sizeof(float));
+  s->spectrum = pmn_slab_alloc(slab, sizes->spectrum, sizeof(float));
+  s->products = pmn_slab_alloc(slab, sizes->products, sizeof(float));
+  s->squares = pmn_slab_alloc(slab, sizes->squares, sizeof(float));
+  s->rows = pmn_slab_calloc(slab, sizes->rows, sizeof *s->rows);
   bool good = w->arena != NULL && w->late != NULL && w->input != NULL && w->seconds != NULL && s->patches != NULL &&
               s->zeros != NULL && s->wide != NULL && s->narrow != NULL && s->sums != NULL && s->spectrum != NULL &&
               s->products != NULL && s->squares != NULL && s->rows != NULL;
@@ -170,7 +154,7 @@ pmn_status pmn_cpu_network_create(
   pmn_cpu_scratch_sizes sizes = {0};
   for (int32_t op = 0; op < program->op_count;) {
     pmn_cpu_layer *layer = &self->layers[self->layer_count++];
-    PMN_TRY(pmn_cpu_layer_init(layer, &cpu->kernels, program, op, &sizes, err));
+    PMN_TRY(pmn_cpu_layer_init(layer, &cpu->kernels, program, op, &self->slab, &sizes, err));
     op += layer->op_count;
   }
   self->group = (batch_max + self->thread_count - 1) / self->thread_count;

@@ -5,8 +5,6 @@
  */
 #include "pmn_cpu_layers.h"
 
-#include "pmn_mem.h"
-
 #include <string.h>
 
 enum { VECTOR_MAX = 16 }; /* floats of the widest vector that parameters are padded to */
@@ -16,11 +14,12 @@ static size_t padded(int32_t c) {
 }
 
 /* Weights, then the bias, each readable to whole vectors. */
-static pmn_status copy_parameters(pmn_cpu_layer *layer, const pmn_tensor *in, const pmn_tensor *out, pmn_err *err) {
+static pmn_status copy_parameters(
+    pmn_cpu_layer *layer, const pmn_tensor *in, const pmn_tensor *out, pmn_slab *slab, pmn_err *err) {
   const pmn_op *op = &layer->op;
   size_t weights = pmn_op_weights_size(op, in, out), bias = pmn_op_bias_size(op, out);
   size_t count = weights + bias + 2 * VECTOR_MAX;
-  layer->packed = pmn_calloc(count, sizeof(float));
+  layer->packed = pmn_slab_calloc(slab, count, sizeof(float));
   if (layer->packed == NULL) return pmn_err_memory(err, count * sizeof(float), op->name);
   memcpy(layer->packed, op->weights, weights * sizeof(float));
   if (bias > 0) memcpy(layer->packed + padded(out->c), op->bias, bias * sizeof(float));
@@ -28,11 +27,11 @@ static pmn_status copy_parameters(pmn_cpu_layer *layer, const pmn_tensor *in, co
 }
 
 pmn_status pmn_cpu_plain_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
   if (op->kind == PMN_OP_LRN) pmn_cpu_raise(&sizes->squares, 3 * (size_t)in->c + 2 * (size_t)kernels->lanes);
-  if (op->kind == PMN_OP_LAYER_NORM || op->kind == PMN_OP_RESIZE) return copy_parameters(layer, in, out, err);
+  if (op->kind == PMN_OP_LAYER_NORM || op->kind == PMN_OP_RESIZE) return copy_parameters(layer, in, out, slab, err);
   return PMN_STATUS_OK;
 }
 

@@ -83,7 +83,7 @@ static void transform_taps(const float *g, size_t step, int32_t side, double *u)
 }
 
 pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *kernels, const pmn_program *program,
-    pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
+    pmn_slab *slab, pmn_cpu_scratch_sizes *sizes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_op *op = &layer->op;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
@@ -91,7 +91,7 @@ pmn_status pmn_cpu_winograd_init(pmn_cpu_layer *layer, const pmn_cpu_kernels *ke
   int32_t size = size_for(out);
   size_t positions = (size_t)positions_of(size);
   float *spectrum = pmn_alloc(positions * k * n, sizeof *spectrum), *zeros = pmn_calloc(n, sizeof *zeros);
-  layer->packed = pmn_alloc_aligned(positions * packed_size + n, sizeof(float));
+  layer->packed = pmn_slab_alloc(slab, positions * packed_size + n, sizeof(float));
   if (spectrum == NULL || zeros == NULL || layer->packed == NULL) {
     st = pmn_err_memory(err, positions * k * n * sizeof *spectrum, op->name);
     goto done;
