@@ -172,7 +172,7 @@ static void depthwise(sweep *s, int32_t out_row, float *y) {
 /* Output rows [first, first + rows) from the narrow rows in the scratch. */
 static void project(const sweep *s, int32_t first, int32_t rows) {
   const pmn_op *op = &s->layer->last;
-  size_t channels = (size_t)s->out->c, sums_stride = (size_t)round_up(s->out->c, s->kernels->lanes);
+  size_t channels = (size_t)s->out->c, sums_stride = (size_t)round_up(s->out->c, s->kernels->lanes / 2);
   size_t pixel = (size_t)first * (size_t)s->out->w;
   float *sums = s->scratch->sums + pixel * sums_stride;
   pmn_cpu_gemm gemm = {.m = rows * s->out->w,
@@ -193,7 +193,7 @@ static void project(const sweep *s, int32_t first, int32_t rows) {
     gemm.y_stride = channels;
     gemm.epilogue = (pmn_cpu_epilogue){residual, op->clamp_min, op->clamp_max};
   } else {
-    gemm.n = (int32_t)sums_stride; /* whole vectors: the padding of the weights is zero */
+    gemm.n = (int32_t)sums_stride; /* whole vectors, or half of one: the padding of the weights is zero */
   }
   s->kernels->gemm(&gemm);
 }

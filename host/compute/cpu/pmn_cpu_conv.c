@@ -4,12 +4,16 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Windows gathered for one matrix product: as many as fit a level-1 cache; but every product brings the weights, and if
- * those come from beyond level 2, as many as fit there of what is used at a time: a part of each, of long sums. */
+/* Windows for one matrix product, gathered or as a strip of the picture: as many as fit a level-1 cache; but every
+ * product brings the weights, and if those come from beyond level 2, as many as fit there of what is used at a time: a
+ * part of each, of long sums. */
 enum {
   PATCH_BYTES_BF16 = 512 * 1024,
   PATCH_BYTES = 16 * 1024,
-  PATCH_BYTES_FAR = 384 * 1024,
+  STRIP_BYTES_BF16 = 256 * 1024,
+  STRIP_BYTES_FAR_BF16 = 1024 * 1024,
+  STRIP_BYTES = 32 * 1024,
+  BYTES_FAR = 384 * 1024,
   WEIGHT_BYTES_NEAR = 1024 * 1024,
   PATCHES_MAX = 256,
   PATCHES_MIN = 16
@@ -29,16 +33,17 @@ static int32_t patches_at_once(
   int64_t patch = patch_length(op, in);
   bool near = 4 * patch * (out->c / op->groups) <= WEIGHT_BYTES_NEAR;
   int64_t part = patch < PMN_CPU_DEPTH_MAX ? patch : PMN_CPU_DEPTH_MAX;
-  int32_t fitting = (int32_t)(near ? PATCH_BYTES / (4 * patch) : PATCH_BYTES_FAR / (4 * part));
+  int32_t fitting = (int32_t)(near ? PATCH_BYTES / (4 * patch) : BYTES_FAR / (4 * part));
   if (kernels->round != NULL) fitting = (int32_t)(PATCH_BYTES_BF16 / patch_bytes(kernels, (int32_t)patch));
   int32_t pieces = fitting < PATCHES_MIN ? PATCHES_MIN : fitting > PATCHES_MAX ? PATCHES_MAX : fitting;
   return pieces < out->h * out->w ? pieces : out->h * out->w;
 }
 
-/* A convolution of bf16 whose windows need not be gathered: they overlap, and their rows are whole cache lines in the
- * rounded picture. Output rows are taken some at a time, with what they see of the picture in level 2. */
+/* A convolution whose windows need not be gathered: they overlap, and their rows are runs of numbers in the picture,
+ * once it has its padding; with bf16 whole cache lines of the rounded picture. Output rows are taken some at a time,
+ * with what they see of the picture in level 2. */
 typedef struct strip_plan {
-  int32_t width; /* pixels across the rounded picture, its padding included */
+  int32_t width; /* pixels across the picture, its padding included */
   int32_t rows;  /* of output, at once */
   int32_t reach; /* rows of input for one of output */
 } strip_plan;
@@ -49,15 +54,16 @@ static int32_t strip_height(const strip_plan *plan, const pmn_op *op, int32_t ou
 
 static bool plan_strips(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out, strip_plan *plan) {
-  enum { NEAR_BYTES = 256 * 1024, FAR_BYTES = 1024 * 1024, WEIGHT_BYTES = 1024 * 1024 };
-  if (kernels->round == NULL || op->groups > 1 || op->dilation_w > 1 || in->c % PMN_CPU_BF16_LINE != 0) return false;
+  bool rounds = kernels->round != NULL;
+  int64_t number = rounds ? sizeof(pmn_bf16) : sizeof(float);
+  if (op->groups > 1 || op->dilation_w > 1 || (rounds && in->c % PMN_CPU_BF16_LINE != 0)) return false;
   if (op->kernel_w < op->stride_w) return false;
   plan->width = (out->w - 1) * op->stride_w + op->kernel_w;
   plan->reach = (op->kernel_h - 1) * op->dilation_h + 1;
-  int64_t row_bytes = (int64_t)plan->width * in->c * (int64_t)sizeof(pmn_bf16);
-  int64_t weights = (int64_t)patch_length(op, in) * out->c * (int64_t)sizeof(pmn_bf16);
-  int64_t fitting = (weights > WEIGHT_BYTES ? FAR_BYTES : NEAR_BYTES) / row_bytes;
-  int64_t rows = (fitting - plan->reach) / op->stride_h + 1;
+  bool far = patch_length(op, in) * number * out->c > WEIGHT_BYTES_NEAR;
+  int64_t room = far ? BYTES_FAR : STRIP_BYTES;
+  if (rounds) room = far ? STRIP_BYTES_FAR_BF16 : STRIP_BYTES_BF16;
+  int64_t rows = (room / (plan->width * number * in->c) - plan->reach) / op->stride_h + 1;
   plan->rows = rows < 1 ? 1 : rows < out->h ? (int32_t)rows : out->h;
   return true;
 }
@@ -67,8 +73,9 @@ size_t pmn_cpu_patches_size(
   if (pmn_op_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
   strip_plan plan;
   if (plan_strips(kernels, op, in, out, &plan)) {
-    size_t rows = (size_t)strip_height(&plan, op, plan.rows) + 1; /* tiles read behind the last, less than one */
-    return rows * (size_t)plan.width * (size_t)in->c * sizeof(pmn_bf16) / sizeof(float);
+    size_t rows = (size_t)strip_height(&plan, op, plan.rows), row = (size_t)plan.width * (size_t)in->c;
+    if (kernels->round == NULL) return rows * row;
+    return (rows + 1) * row * sizeof(pmn_bf16) / sizeof(float); /* its tiles read less than a row behind the last */
   }
   size_t count = (size_t)patches_at_once(kernels, op, in, out);
   if (kernels->round != NULL) count += count / 16 + 1; /* its tiles read so many rows behind the last */
@@ -167,21 +174,25 @@ pmn_cpu_depthwise pmn_cpu_depthwise_args(
       .epilogue = {NULL, op->clamp_min, op->clamp_max}};
 }
 
-/* Input rows from `first` on, in and beside the picture, rounded. */
-static void round_strip(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const strip_plan *plan,
-    const float *x, int32_t first, int32_t rows, pmn_bf16 *to) {
-  size_t c = (size_t)in->c, width = (size_t)plan->width * c, row_size = (size_t)in->w * c;
-  size_t before = (size_t)op->pad_left * c;
+/* Input rows from `first` on, in and beside the picture, of numbers as wide as g says. */
+static void fill_strip(const gather *g, const strip_plan *plan, const float *x, int32_t first, int32_t rows, char *to) {
+  size_t c = (size_t)g->in->c, width = (size_t)plan->width * c, row_size = (size_t)g->in->w * c;
+  size_t before = (size_t)g->op->pad_left * c;
   if (before > width) before = width;
-  size_t inside = width - before < row_size ? width - before : row_size;
-  for (int32_t y = first; y < first + rows; y++, to += width) {
-    if (y < 0 || y >= in->h) {
-      memset(to, 0, width * sizeof *to);
+  size_t inside = width - before < row_size ? width - before : row_size, after = width - before - inside;
+  for (int32_t y = first; y < first + rows; y++, to += width * g->width) {
+    if (y < 0 || y >= g->in->h) {
+      memset(to, 0, width * g->width);
       continue;
     }
-    memset(to, 0, before * sizeof *to);
-    kernels->round(x + (size_t)y * row_size, inside, to + before);
-    memset(to + before + inside, 0, (width - before - inside) * sizeof *to);
+    const float *from = x + (size_t)y * row_size;
+    char *begin = to + before * g->width;
+    memset(to, 0, before * g->width);
+    if (g->round != NULL)
+      g->round(from, inside, (pmn_bf16 *)(void *)begin);
+    else
+      memcpy(begin, from, inside * sizeof(float));
+    memset(begin + inside * g->width, 0, after * g->width);
   }
 }
 
@@ -191,20 +202,23 @@ static void advance(pmn_cpu_gemm *gemm) {
 }
 
 /* Output rows [first, first + count). */
-static void run_strips(const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out,
-    const strip_plan *plan, const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, pmn_bf16 *strip) {
-  size_t c = (size_t)in->c, row = (size_t)plan->width * c;
-  const pmn_cpu_rounded rounded = {.a = strip,
-      .across = out->w,
-      .line = (size_t)op->stride_h * row,
-      .step = (size_t)op->stride_w * c,
-      .runs = op->kernel_h,
-      .run = (size_t)op->dilation_h * row};
-  gemm.rounded = &rounded;
+static void run_strips(const pmn_cpu_kernels *kernels, const gather *g, const pmn_tensor *out, const strip_plan *plan,
+    const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *strip) {
+  const pmn_op *op = g->op;
+  size_t c = (size_t)g->in->c, row = (size_t)plan->width * c;
+  size_t line = (size_t)op->stride_h * row, step = (size_t)op->stride_w * c, run = (size_t)op->dilation_h * row;
+  const pmn_cpu_rounded rounded = {(const pmn_bf16 *)(const void *)strip, out->w, line, step, op->kernel_h, run};
+  const pmn_cpu_windows windows = {out->w, op->kernel_w * g->in->c, line, step, run};
+  if (g->round != NULL) {
+    gemm.rounded = &rounded;
+  } else {
+    gemm.a = strip;
+    gemm.windows = &windows;
+  }
   for (int32_t done = 0; done < count; done += plan->rows) {
     int32_t rows = count - done < plan->rows ? count - done : plan->rows;
     int32_t top = (first + done) * op->stride_h - op->pad_top;
-    round_strip(kernels, op, in, plan, x, top, strip_height(plan, op, rows), strip);
+    fill_strip(g, plan, x, top, strip_height(plan, op, rows), (char *)strip);
     gemm.m = rows * out->w;
     kernels->gemm(&gemm);
     advance(&gemm);
@@ -225,17 +239,15 @@ void pmn_cpu_conv2d_pixels(const pmn_cpu_kernels *kernels, const pmn_op *op, con
     kernels->gemm(&gemm);
     return;
   }
+  gather g = {.op = op, .in = in, .round = kernels->round, .width = sizeof(float)};
+  if (kernels->round != NULL) g.width = sizeof(pmn_bf16);
   strip_plan plan;
   if (plan_strips(kernels, op, in, out, &plan)) {
-    run_strips(kernels, op, in, out, &plan, x, first / out->w, count / out->w, gemm, (pmn_bf16 *)patches);
+    run_strips(kernels, &g, out, &plan, x, first / out->w, count / out->w, gemm, patches);
     return;
   }
-  gather g = {.op = op, .in = in, .round = kernels->round, .width = sizeof(float)};
   pmn_cpu_rounded rounded = {.a = (const pmn_bf16 *)patches, .step = pmn_cpu_bf16_row(gemm.k), .runs = 1};
-  if (kernels->round != NULL) {
-    g.width = sizeof(pmn_bf16);
-    gemm.rounded = &rounded;
-  }
+  if (kernels->round != NULL) gemm.rounded = &rounded;
   int32_t piece = patches_at_once(kernels, op, in, out);
   gemm.a = patches;
   gemm.a_stride = (size_t)gemm.k;

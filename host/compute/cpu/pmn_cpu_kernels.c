@@ -9,6 +9,8 @@
  *   avx2      16 x 256 bit   8       6 x 2           12
  *   avx512    32 x 512 bit  16       8 x 3           24
  *
+ * A last vector of which half is in use is computed as half a vector: 24 channels cost a Zen 4 what they should.
+ *
  * Matrix kernel: y[i][v] = clamp(bias[v] + sum over kk of a[i][kk] * w[kk][v] + residual[i][v]). acc[i][v] starts as
  * the bias and takes its products for kk = 0 .. k-1 in that order, whatever the shape of the tile around it; so the
  * bits of an element do not depend on how rows were shared out. Per kk it issues ROWS x VECTORS multiply-adds for ROWS
@@ -54,36 +56,66 @@ static void pack_weights(const float *w, const float *bias, int32_t k, int32_t n
 /* Where a tile is, and what to bring into level 2 meanwhile: `step` floats with every row of weights. */
 typedef struct gemm_place {
   int32_t row, column;
+  int32_t done; /* numbers of the first run of a window that were summed before */
   const float *w, *coming;
   int step;
 } gemm_place;
 
-INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const gemm_place *at) {
+/* Where the windows of a tile's rows begin. */
+INLINE void find_windows(const int rows, const pmn_cpu_gemm *g, int32_t row, const float **a) {
+  const pmn_cpu_windows *windows = g->windows;
+  int32_t line = row / windows->across, x = row % windows->across;
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; i++) {
+    a[i] = g->a + (size_t)line * windows->line + (size_t)x * windows->step;
+    if (++x < windows->across) continue;
+    x = 0;
+    line++;
+  }
+}
+
+/* is_half: of the last vector only the lower half is computed. is_windowed: rows of a are windows. */
+INLINE void tile(const int rows, const int vectors, const bool is_half, const bool is_windowed, const pmn_cpu_gemm *g,
+    const gemm_place *at) {
+  const int whole = is_half ? vectors - 1 : vectors;
   int32_t row = at->row, column = at->column;
   const float *w = at->w, *coming = at->coming;
   vec acc[ROWS][VECTORS];
+  half_vec last[ROWS];
   const float *a[ROWS];
+  if (is_windowed) find_windows(rows, g, row, a);
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++) {
-    a[i] = g->a + (size_t)(row + i) * g->a_stride;
+    if (!is_windowed) a[i] = g->a + (size_t)(row + i) * g->a_stride;
     const float *start = g->start == NULL ? w : g->start + (size_t)(row + i) * g->start_stride + (size_t)column;
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) acc[i][v] = load(start + v * LANES);
+    for (int v = 0; v < whole; v++) acc[i][v] = load(start + v * LANES);
+    if (is_half) last[i] = *(const half_vec *)(start + whole * LANES);
   }
-  int32_t k = g->k;
-  for (int32_t kk = 0; kk < k; kk++) {
-    w += vectors * LANES;
-    __builtin_prefetch(coming, 0, 2);
-    coming += at->step;
-    vec b[VECTORS];
+  int32_t left = g->k, k = is_windowed ? g->windows->length - at->done : left;
+  for (;;) {
+    if (is_windowed && k > left) k = left;
+    for (int32_t kk = 0; kk < k; kk++) {
+      w += vectors * LANES;
+      __builtin_prefetch(coming, 0, 2);
+      coming += at->step;
+      vec b[VECTORS];
+      half_vec b_last = {0};
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) b[v] = load(w + v * LANES);
+      for (int v = 0; v < whole; v++) b[v] = load(w + v * LANES);
+      if (is_half) b_last = *(const half_vec *)(w + whole * LANES);
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-      vec value = splat(a[i][kk]);
+      for (int i = 0; i < rows; i++) {
+        vec value = splat(a[i][kk]);
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; v++) acc[i][v] += value * b[v];
+        for (int v = 0; v < whole; v++) acc[i][v] += value * b[v];
+        if (is_half) last[i] += low_half(value) * b_last;
+      }
     }
+    if (!is_windowed || (left -= k) == 0) break;
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) a[i] += g->windows->run - (size_t)(g->windows->length - k);
+    k = g->windows->length;
   }
   bounds b = bounds_of(&g->epilogue);
   const float *residual = g->epilogue.residual;
@@ -94,42 +126,46 @@ INLINE void tile(const int rows, const int vectors, const pmn_cpu_gemm *g, const
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) {
+    for (int v = 0; v < whole; v++) {
       size_t offset = (size_t)i * stride + (size_t)(v * LANES);
       finish(y + offset, acc[i][v], count - v * LANES, residual == NULL ? NULL : residual + offset, &b);
     }
+    if (!is_half) continue;
+    size_t offset = (size_t)i * stride + (size_t)(whole * LANES);
+    finish_half(y + offset, last[i], residual == NULL ? NULL : residual + offset, &b);
   }
 }
 
 /* Every height of tile is its own straight code: a short last tile costs no more than its rows. */
-INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
+INLINE void tile_rows(const int vectors, const bool is_half, const bool is_windowed, int rows, const pmn_cpu_gemm *g,
+    const gemm_place *at) {
   switch (rows) {
   case 1:
-    tile(1, vectors, g, at);
+    tile(1, vectors, is_half, is_windowed, g, at);
     break;
   case 2:
-    tile(2, vectors, g, at);
+    tile(2, vectors, is_half, is_windowed, g, at);
     break;
   case 3:
-    tile(3, vectors, g, at);
+    tile(3, vectors, is_half, is_windowed, g, at);
     break;
   case 4:
-    tile(4, vectors, g, at);
+    tile(4, vectors, is_half, is_windowed, g, at);
     break;
 #if ROWS > 4
   case 5:
-    tile(5, vectors, g, at);
+    tile(5, vectors, is_half, is_windowed, g, at);
     break;
   case 6:
-    tile(6, vectors, g, at);
+    tile(6, vectors, is_half, is_windowed, g, at);
     break;
 #endif
 #if ROWS > 6
   case 7:
-    tile(7, vectors, g, at);
+    tile(7, vectors, is_half, is_windowed, g, at);
     break;
   case 8:
-    tile(8, vectors, g, at);
+    tile(8, vectors, is_half, is_windowed, g, at);
     break;
 #endif
   default:
@@ -137,33 +173,47 @@ INLINE void tile_rows(const int vectors, int rows, const pmn_cpu_gemm *g, const 
   }
 }
 
-static void tile_1(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
-  tile_rows(1, rows, g, at);
-}
-static void tile_2(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
-  tile_rows(2, rows, g, at);
-}
+#define TILES(vectors)                                                                                                 \
+  static void tile_##vectors(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {                                  \
+    tile_rows(vectors, false, false, rows, g, at);                                                                     \
+  }                                                                                                                    \
+  static void half_##vectors(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {                                  \
+    tile_rows(vectors, true, false, rows, g, at);                                                                      \
+  }                                                                                                                    \
+  static void windows_##vectors(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {                               \
+    tile_rows(vectors, false, true, rows, g, at);                                                                      \
+  }
+#define TILES_OF(kind)                                                                                                 \
+  { kind##_1, kind##_2, kind##_3 }
+TILES(1)
+TILES(2)
 #if VECTORS > 2
-static void tile_3(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
-  tile_rows(3, rows, g, at);
-}
+TILES(3)
+#else
+#undef TILES_OF
+#define TILES_OF(kind)                                                                                                 \
+  { kind##_1, kind##_2 }
 #endif
 
 static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
-  if (vectors == 1) {
-    tile_1(rows, g, at);
-  } else if (vectors == 2) {
-    tile_2(rows, g, at);
-  } else {
-#if VECTORS > 2
-    tile_3(rows, g, at);
-#endif
-  }
+  static void (*const plain[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(tile);
+  static void (*const halves[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(half);
+  static void (*const windows[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(windows);
+  bool is_half = g->n - at->column == vectors * LANES - LANES / 2;
+  (g->windows != NULL ? windows : is_half ? halves : plain)[vectors - 1](rows, g, at);
 }
 
 /* Where panel `column` of weights [depth, n] has its row `first`; `panel` is its bias. */
 INLINE const float *panel_row(const float *panel, int32_t column, int32_t n, int32_t first) {
   return panel + (size_t)first * (size_t)(panel_vectors(column, n) * LANES);
+}
+
+/* Asks for the residual of a tile, which comes while the tile is summed up. */
+static void fetch_residual(const pmn_cpu_gemm *g, int32_t row, int32_t column, int rows, int vectors) {
+  for (int32_t i = row; i < row + rows; i++) {
+    const float *line = g->epilogue.residual + (size_t)i * g->y_stride + (size_t)column;
+    for (int v = 0; v < vectors; v++) __builtin_prefetch(line + v * LANES, 1, 3);
+  }
 }
 
 /* All rows and columns, for rows [depth_first, depth_first + g->k) of weights that have `depth` of them. Rows of a are
@@ -188,12 +238,14 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
         coming = panel_row(g->w, 0, g->n, depth_first);
       gemm_place at = {.row = start,
           .column = column,
+          .done = g->windows == NULL ? 0 : depth_first % g->windows->length,
           .w = panel_row(panel, column, g->n, depth_first),
           .coming = coming,
           .step = (PANEL + tiles - 1) / tiles};
       size_t share = (size_t)g->k * (size_t)at.step, left = (size_t)g->k * row_size;
       for (int32_t t = 0; t < tiles; t++) {
         int tile_height = height + (t < taller);
+        if (g->epilogue.residual != NULL) fetch_residual(g, at.row, column, tile_height, vectors);
         run_tile(vectors, tile_height, g, &at);
         at.row += tile_height;
         left -= share < left ? share : left;
@@ -207,6 +259,11 @@ static void gemm_part(const pmn_cpu_gemm *g, int32_t depth, int32_t depth_first)
   }
 }
 
+/* Where number k of a window is. */
+INLINE size_t window_offset(const pmn_cpu_windows *windows, int32_t k) {
+  return (size_t)(k / windows->length) * windows->run + (size_t)(k % windows->length);
+}
+
 /* y holds the partial sums of long ones. */
 static void gemm(const pmn_cpu_gemm *g) {
   int32_t parts = (g->k + PMN_CPU_DEPTH_MAX - 1) / PMN_CPU_DEPTH_MAX;
@@ -215,7 +272,7 @@ static void gemm(const pmn_cpu_gemm *g) {
     int32_t first = (int32_t)((int64_t)g->k * i / parts), end = (int32_t)((int64_t)g->k * (i + 1) / parts);
     bool is_last = i + 1 == parts;
     part.k = end - first;
-    part.a = g->a + first;
+    part.a = g->a + (g->windows == NULL ? (size_t)first : window_offset(g->windows, first));
     part.ahead = is_last ? g->ahead : panel_row(g->w, 0, g->n, end);
     part.epilogue = is_last ? g->epilogue : (pmn_cpu_epilogue){NULL, -INFINITY, INFINITY};
     gemm_part(&part, g->k, first);

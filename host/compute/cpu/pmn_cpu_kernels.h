@@ -38,11 +38,19 @@ typedef struct pmn_cpu_rounded {
   size_t run;
 } pmn_cpu_rounded;
 
+/* The same of floats: row i begins at a + i / across * line + i % across * step and has runs of `length` numbers, `run`
+ * apart, of which the last may be shorter. */
+typedef struct pmn_cpu_windows {
+  int32_t across, length;
+  size_t line, step, run;
+} pmn_cpu_windows;
+
 /* y[m, n] = epilogue(start + a[m, k] w[k, n]), start being the bias that is packed with w, or earlier partial sums. */
 typedef struct pmn_cpu_gemm {
   int32_t m, k, n;
   const float *a;
   size_t a_stride;                /* floats from row to row */
+  const pmn_cpu_windows *windows; /* instead of a_stride; or NULL */
   const pmn_cpu_rounded *rounded; /* bf16: instead of the two; NULL: a is rounded here, into `room` */
   void *room;                     /* bf16: `room_bytes` on a cache line */
   const float *w;                 /* packed by pack_weights */

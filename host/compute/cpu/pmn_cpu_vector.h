@@ -16,8 +16,18 @@
 #define TEXT(a) TEXT2(a)
 
 typedef float vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef float half_vec __attribute__((vector_size(LANES * 2), aligned(4), may_alias));
 typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
+
+/* The numbers of the lanes of half a vector. */
+#if LANES == 16
+#define HALF_LANES 0, 1, 2, 3, 4, 5, 6, 7
+#elif LANES == 8
+#define HALF_LANES 0, 1, 2, 3
+#else
+#define HALF_LANES 0, 1
+#endif
 
 /* The parts of the table that have sources of their own. */
 extern const pmn_cpu_pixel_kernels PASTE(pmn_cpu_pixels_, ISA);
@@ -28,6 +38,9 @@ INLINE vec load(const float *p) {
 }
 INLINE void store(float *p, vec v) {
   *(vec *)p = v;
+}
+INLINE half_vec low_half(vec v) {
+  return __builtin_shufflevector(v, v, HALF_LANES);
 }
 INLINE vec splat(float x) {
   return x - (vec){0};
@@ -76,6 +89,13 @@ INLINE void store_some(float *p, vec v, int count) {
     memcpy(p + at, lanes + at, (size_t)piece * 4);
     at += piece;
   }
+}
+
+/* y = clamp(v + residual) of half a vector, which the upper half of v has nothing to do with. */
+INLINE void finish_half(float *y, half_vec v, const float *residual, const bounds *b) {
+  if (residual != NULL) v += *(const half_vec *)residual;
+  vec whole = __builtin_shufflevector(v, v, HALF_LANES, HALF_LANES);
+  *(half_vec *)y = low_half(clamp(whole, b));
 }
 
 /* Not inlined: the vector must have an address here, and may then stay in its register on the other path. */
