@@ -1,7 +1,7 @@
 /* pmn_slab.h - many pieces of memory that end together, side by side on large pages.
  *
- * For what is read again and again from beyond the caches, such as the weights of a network: a piece of less than two
- * megabytes has no large page of its own. A slab is one thread's until it is full; its pieces are anybody's.
+ * For what is read again and again from beyond the caches, such as the weights of a network: most pieces are too small
+ * to get large pages of their own. One thread fills a slab; its pieces are anybody's.
  */
 #ifndef PMN_SLAB_H
 #define PMN_SLAB_H

@@ -6,7 +6,7 @@
 
 /* Windows for one matrix product, gathered or as a strip of the picture: as many as fit a level-1 cache; but every
  * product brings the weights, and if those come from beyond level 2, as many as fit there of what is used at a time: a
- * part of each, of long sums. */
+ * part of each, of long sums. Strips of bf16 stay in level 2. */
 enum {
   PATCH_BYTES_BF16 = 512 * 1024,
   PATCH_BYTES = 16 * 1024,
@@ -39,32 +39,33 @@ static int32_t patches_at_once(
   return pieces < out->h * out->w ? pieces : out->h * out->w;
 }
 
-/* A convolution whose windows need not be gathered: they overlap, and their rows are runs of numbers in the picture,
- * once it has its padding; with bf16 whole cache lines of the rounded picture. Output rows are taken some at a time,
- * with what they see of the picture in level 2. */
+/* A convolution whose windows need not be gathered: they lie side by side or overlap, and their rows are runs of
+ * numbers in the picture, once it has its padding; with bf16 whole cache lines of the rounded picture. Output rows are
+ * taken some at a time, with what they see of the picture. */
 typedef struct strip_plan {
   int32_t width; /* pixels across the picture, its padding included */
   int32_t rows;  /* of output, at once */
-  int32_t reach; /* rows of input for one of output */
 } strip_plan;
 
-static int32_t strip_height(const strip_plan *plan, const pmn_op *op, int32_t out_rows) {
-  return (out_rows - 1) * op->stride_h + plan->reach;
+static int32_t strip_height(const pmn_op *op, int32_t out_rows) {
+  return (out_rows - 1) * op->stride_h + op->kernel_h;
 }
 
 static bool plan_strips(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out, strip_plan *plan) {
   bool rounds = kernels->round != NULL;
-  int64_t number = rounds ? sizeof(pmn_bf16) : sizeof(float);
-  if (op->groups > 1 || op->dilation_w > 1 || (rounds && in->c % PMN_CPU_BF16_LINE != 0)) return false;
-  if (op->kernel_w < op->stride_w) return false;
+  int64_t number = rounds ? sizeof(pmn_bf16) : sizeof(float), length = patch_length(op, in);
+  if (op->groups > 1 || op->dilation_w > 1 || op->dilation_h > 1) return false;
+  if (op->kernel_w < op->stride_w || op->kernel_h < op->stride_h) return false;
+  if (rounds && in->c % PMN_CPU_BF16_LINE != 0) return false;
   plan->width = (out->w - 1) * op->stride_w + op->kernel_w;
-  plan->reach = (op->kernel_h - 1) * op->dilation_h + 1;
-  bool far = patch_length(op, in) * number * out->c > WEIGHT_BYTES_NEAR;
-  int64_t room = far ? BYTES_FAR : STRIP_BYTES;
+  bool far = length * number * out->c > WEIGHT_BYTES_NEAR;
+  int64_t room = far ? BYTES_FAR * ((length + PMN_CPU_DEPTH_MAX - 1) / PMN_CPU_DEPTH_MAX) : STRIP_BYTES;
   if (rounds) room = far ? STRIP_BYTES_FAR_BF16 : STRIP_BYTES_BF16;
-  int64_t rows = (room / (plan->width * number * in->c) - plan->reach) / op->stride_h + 1;
-  plan->rows = rows < 1 ? 1 : rows < out->h ? (int32_t)rows : out->h;
+  int64_t rows = (room / (plan->width * number * in->c) - op->kernel_h) / op->stride_h + 1;
+  int32_t least = (PATCHES_MIN + out->w - 1) / out->w;
+  if (rows < least) rows = least;
+  plan->rows = rows < out->h ? (int32_t)rows : out->h;
   return true;
 }
 
@@ -73,7 +74,7 @@ size_t pmn_cpu_patches_size(
   if (pmn_op_is_pointwise(op, in, out)) return kernels->room_bytes / sizeof(float);
   strip_plan plan;
   if (plan_strips(kernels, op, in, out, &plan)) {
-    size_t rows = (size_t)strip_height(&plan, op, plan.rows), row = (size_t)plan.width * (size_t)in->c;
+    size_t rows = (size_t)strip_height(op, plan.rows), row = (size_t)plan.width * (size_t)in->c;
     if (kernels->round == NULL) return rows * row;
     return (rows + 1) * row * sizeof(pmn_bf16) / sizeof(float); /* its tiles read less than a row behind the last */
   }
@@ -206,9 +207,9 @@ static void run_strips(const pmn_cpu_kernels *kernels, const gather *g, const pm
     const float *x, int32_t first, int32_t count, pmn_cpu_gemm gemm, float *strip) {
   const pmn_op *op = g->op;
   size_t c = (size_t)g->in->c, row = (size_t)plan->width * c;
-  size_t line = (size_t)op->stride_h * row, step = (size_t)op->stride_w * c, run = (size_t)op->dilation_h * row;
-  const pmn_cpu_rounded rounded = {(const pmn_bf16 *)(const void *)strip, out->w, line, step, op->kernel_h, run};
-  const pmn_cpu_windows windows = {out->w, op->kernel_w * g->in->c, line, step, run};
+  size_t line = (size_t)op->stride_h * row, step = (size_t)op->stride_w * c;
+  const pmn_cpu_rounded rounded = {(const pmn_bf16 *)(const void *)strip, out->w, line, step, op->kernel_h, row};
+  const pmn_cpu_windows windows = {out->w, op->kernel_w * g->in->c, line, step, row};
   if (g->round != NULL) {
     gemm.rounded = &rounded;
   } else {
@@ -218,7 +219,7 @@ static void run_strips(const pmn_cpu_kernels *kernels, const gather *g, const pm
   for (int32_t done = 0; done < count; done += plan->rows) {
     int32_t rows = count - done < plan->rows ? count - done : plan->rows;
     int32_t top = (first + done) * op->stride_h - op->pad_top;
-    fill_strip(g, plan, x, top, strip_height(plan, op, rows), (char *)strip);
+    fill_strip(g, plan, x, top, strip_height(op, rows), (char *)strip);
     gemm.m = rows * out->w;
     kernels->gemm(&gemm);
     advance(&gemm);

@@ -12,7 +12,7 @@ enum { PMN_CPU_SLACK = 16 };
 
 /* Scratch memory of one thread, as large as the neediest layer wants it. Floats. */
 typedef struct pmn_cpu_scratch {
-  float *patches; /* windows of a convolution that is not pointwise, one per row of a matrix; or a product's room */
+  float *patches; /* a convolution's windows, or the strip of the picture that they lie in; or a product's room */
   float *zeros;   /* a row of a depthwise input, outside the picture */
   float *wide;    /* rows of a slice of a block's wide tensor */
   float *narrow;  /* rows of the slice after the depthwise convolution */
@@ -30,7 +30,7 @@ static inline void pmn_cpu_raise(size_t *size, size_t needed) {
   if (needed > *size) *size = needed;
 }
 
-/* Floats of scratch for the windows of a convolution, and for the products that it is made of. */
+/* Floats of `patches` that a convolution, and the products that it is made of, want. */
 size_t pmn_cpu_patches_size(
     const pmn_cpu_kernels *kernels, const pmn_op *op, const pmn_tensor *in, const pmn_tensor *out);
 /* What every row of a depthwise convolution of `channels` channels has in common; `packed` holds its taps, then its

@@ -9,7 +9,8 @@
  *   avx2      16 x 256 bit   8       6 x 2           12
  *   avx512    32 x 512 bit  16       8 x 3           24
  *
- * A last vector of which half is in use is computed as half a vector: 24 channels cost a Zen 4 what they should.
+ * A last vector of which half is in use is computed as half a vector (but of windows): 24 channels cost a Zen 4 what
+ * they should.
  *
  * Matrix kernel: y[i][v] = clamp(bias[v] + sum over kk of a[i][kk] * w[kk][v] + residual[i][v]). acc[i][v] starts as
  * the bias and takes its products for kk = 0 .. k-1 in that order, whatever the shape of the tile around it; so the
@@ -174,6 +175,7 @@ INLINE void tile_rows(const int vectors, const bool is_half, const bool is_windo
   }
 }
 
+/* Three kinds of tile of so many vectors. A window's last vector is never computed by halves. */
 #define TILES(vectors)                                                                                                 \
   static void tile_##vectors(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {                                  \
     tile_rows(vectors, false, false, rows, g, at);                                                                     \
@@ -184,24 +186,26 @@ INLINE void tile_rows(const int vectors, const bool is_half, const bool is_windo
   static void windows_##vectors(int rows, const pmn_cpu_gemm *g, const gemm_place *at) {                               \
     tile_rows(vectors, false, true, rows, g, at);                                                                      \
   }
-#define TILES_OF(kind)                                                                                                 \
-  { kind##_1, kind##_2, kind##_3 }
 TILES(1)
 TILES(2)
 #if VECTORS > 2
 TILES(3)
-#else
-#undef TILES_OF
-#define TILES_OF(kind)                                                                                                 \
-  { kind##_1, kind##_2 }
 #endif
 
 static void run_tile(int vectors, int rows, const pmn_cpu_gemm *g, const gemm_place *at) {
-  static void (*const plain[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(tile);
-  static void (*const halves[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(half);
-  static void (*const windows[])(int, const pmn_cpu_gemm *, const gemm_place *) = TILES_OF(windows);
+  static void (*const tiles[][VECTORS])(int, const pmn_cpu_gemm *, const gemm_place *) = {
+#if VECTORS > 2
+    {tile_1, tile_2, tile_3},
+    {half_1, half_2, half_3},
+    {windows_1, windows_2, windows_3}
+#else
+    {tile_1, tile_2},
+    {half_1, half_2},
+    {windows_1, windows_2}
+#endif
+  };
   bool is_half = g->n - at->column == vectors * LANES - LANES / 2;
-  (g->windows != NULL ? windows : is_half ? halves : plain)[vectors - 1](rows, g, at);
+  tiles[g->windows != NULL ? 2 : is_half ? 1 : 0][vectors - 1](rows, g, at);
 }
 
 /* Where panel `column` of weights [depth, n] has its row `first`; `panel` is its bias. */
@@ -209,7 +213,8 @@ INLINE const float *panel_row(const float *panel, int32_t column, int32_t n, int
   return panel + (size_t)first * (size_t)(panel_vectors(column, n) * LANES);
 }
 
-/* Asks for the residual of a tile, which comes while the tile is summed up. */
+/* Asks for the residual of a tile, which comes while the tile is summed up; for writing, because y takes its place in
+ * memory where it can (pmn_cpu_plan.c). */
 static void fetch_residual(const pmn_cpu_gemm *g, int32_t row, int32_t column, int rows, int vectors) {
   for (int32_t i = row; i < row + rows; i++) {
     const float *line = g->epilogue.residual + (size_t)i * g->y_stride + (size_t)column;

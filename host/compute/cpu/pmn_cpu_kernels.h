@@ -51,7 +51,7 @@ typedef struct pmn_cpu_gemm {
   const float *a;
   size_t a_stride;                /* floats from row to row */
   const pmn_cpu_windows *windows; /* instead of a_stride; or NULL */
-  const pmn_cpu_rounded *rounded; /* bf16: instead of the two; NULL: a is rounded here, into `room` */
+  const pmn_cpu_rounded *rounded; /* bf16: instead of the three; NULL: a is rounded here, into `room` */
   void *room;                     /* bf16: `room_bytes` on a cache line */
   const float *w;                 /* packed by pack_weights */
   const float *ahead;             /* weights to bring into level 2 for what comes next, or NULL */

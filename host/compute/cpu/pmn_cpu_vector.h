@@ -20,15 +20,6 @@ typedef float half_vec __attribute__((vector_size(LANES * 2), aligned(4), may_al
 typedef int32_t mask __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 
-/* The numbers of the lanes of half a vector. */
-#if LANES == 16
-#define HALF_LANES 0, 1, 2, 3, 4, 5, 6, 7
-#elif LANES == 8
-#define HALF_LANES 0, 1, 2, 3
-#else
-#define HALF_LANES 0, 1
-#endif
-
 /* The parts of the table that have sources of their own. */
 extern const pmn_cpu_pixel_kernels PASTE(pmn_cpu_pixels_, ISA);
 extern const pmn_cpu_transforms PASTE(pmn_cpu_transforms_, ISA)[2];
@@ -40,7 +31,9 @@ INLINE void store(float *p, vec v) {
   *(vec *)p = v;
 }
 INLINE half_vec low_half(vec v) {
-  return __builtin_shufflevector(v, v, HALF_LANES);
+  half_vec half;
+  memcpy(&half, &v, sizeof half);
+  return half;
 }
 INLINE vec splat(float x) {
   return x - (vec){0};
@@ -91,10 +84,11 @@ INLINE void store_some(float *p, vec v, int count) {
   }
 }
 
-/* y = clamp(v + residual) of half a vector, which the upper half of v has nothing to do with. */
+/* y = clamp(v + residual) of half a vector. */
 INLINE void finish_half(float *y, half_vec v, const float *residual, const bounds *b) {
+  vec whole = {0};
   if (residual != NULL) v += *(const half_vec *)residual;
-  vec whole = __builtin_shufflevector(v, v, HALF_LANES, HALF_LANES);
+  memcpy(&whole, &v, sizeof v);
   *(half_vec *)y = low_half(clamp(whole, b));
 }
 
