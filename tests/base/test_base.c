@@ -115,8 +115,6 @@ static void test_memory_fails_on_request(void **state) {
   pmn_free(b);
 }
 
-/* ------------------------------------------------------------------------------------------------- buffers -- */
-
 /* Pieces of many sizes, some larger than a chunk: each its own, on a cache line, as it was written. */
 static void test_slab(void **state) {
   (void)state;
@@ -164,6 +162,8 @@ static void test_slab_without_memory(void **state) {
   assert_non_null(pmn_slab_alloc(&slab, (size_t)16 << 20, 1));
   pmn_slab_reset(&slab);
 }
+
+/* ------------------------------------------------------------------------------------------------- buffers -- */
 
 static void test_buf_grows_to_its_maximum_and_no_further(void **state) {
   (void)state;

@@ -91,15 +91,21 @@ typedef struct gather {
   size_t width;
 } gather;
 
+/* Copies `size` numbers; with bf16, zeros to the end of a line behind them. */
+static inline void copy_numbers(const gather *g, char *to, const float *from, size_t size) {
+  if (g->round != NULL)
+    g->round(from, size, (pmn_bf16 *)(void *)to);
+  else
+    memcpy(to, from, size * sizeof(float));
+}
+
 /* Copies `size` numbers; of short runs a fixed PMN_CPU_SLACK, which is a few instructions and no call. What is too much
  * is overwritten by the next run or lies in the slack behind the buffer. */
 static inline void copy_run(const gather *g, char *to, const float *from, size_t size) {
-  if (g->round != NULL)
-    g->round(from, size, (pmn_bf16 *)(void *)to);
-  else if (size <= PMN_CPU_SLACK)
+  if (g->round == NULL && size <= PMN_CPU_SLACK)
     memcpy(to, from, PMN_CPU_SLACK * sizeof(float));
   else
-    memcpy(to, from, size * sizeof(float));
+    copy_numbers(g, to, from, size);
 }
 
 /* One row of a window whose columns lie side by side, all channels of them: one run, cut to the picture. */
@@ -114,13 +120,7 @@ static void gather_row(const gather *g, const float *row, int32_t left, char *pa
   }
   memset(patch, 0, size * g->width);
   if (from >= to) return;
-  char *inside = patch + (size_t)from * c * g->width;
-  const float *run = row + (size_t)(left + from) * c;
-  size_t count = (size_t)(to - from) * c;
-  if (g->round != NULL)
-    g->round(run, count, (pmn_bf16 *)(void *)inside);
-  else
-    memcpy(inside, run, count * sizeof(float));
+  copy_numbers(g, patch + (size_t)from * c * g->width, row + (size_t)(left + from) * c, (size_t)(to - from) * c);
 }
 
 /* One row of a window in general: `depth` channels of every column. */
@@ -189,10 +189,7 @@ static void fill_strip(const gather *g, const strip_plan *plan, const float *x, 
     const float *from = x + (size_t)y * row_size;
     char *begin = to + before * g->width;
     memset(to, 0, before * g->width);
-    if (g->round != NULL)
-      g->round(from, inside, (pmn_bf16 *)(void *)begin);
-    else
-      memcpy(begin, from, inside * sizeof(float));
+    copy_numbers(g, begin, from, inside);
     memset(begin + inside * g->width, 0, after * g->width);
   }
 }
