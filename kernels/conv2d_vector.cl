@@ -79,7 +79,7 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
         }
         if (all_inside) {
           for (int i = 0; i < group_in; i++) {
-            const float16 v = PMN_LOAD16(i, w);
+            const float16 v = PMN_LOADN(16, i, w);
 #pragma unroll
             for (int p = 0; p < PMN_PIXELS; p++) sum[p] = fma((float16)(PMN_FACTOR(at[p] + i, i)), v, sum[p]);
           }
@@ -88,7 +88,7 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
           for (int p = 0; p < PMN_PIXELS; p++) {
             if (!inside[p]) continue;
             for (int i = 0; i < group_in; i++) {
-              sum[p] = fma((float16)(PMN_FACTOR(at[p] + i, i)), PMN_LOAD16(i, w), sum[p]);
+              sum[p] = fma((float16)(PMN_FACTOR(at[p] + i, i)), PMN_LOADN(16, i, w), sum[p]);
             }
           }
         }
@@ -100,9 +100,9 @@ __kernel void pmn_conv2d_vector(const __global PMN_INPUT *restrict in_base, cons
       const int to = (first + p) * out_c + channel;
       float16 v = sum[p] + panel_bias;
       if (channels == 16) {
-        if (has_residual) v += PMN_LOAD16(0, residual + to);
+        if (has_residual) v += PMN_LOADN(16, 0, residual + to);
         PMN_ACT(float16, v);
-        PMN_STORE16(v, 0, out + to);
+        PMN_STOREN(16, v, 0, out + to);
       } else {
         float lane[16];
         vstore16(v, 0, lane);

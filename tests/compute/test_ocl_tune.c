@@ -14,13 +14,14 @@ int compute_config_count;
 enum { PICTURES = 3 };
 static char cache[64];
 
-/* Channels that no panel, vector or quad divides, and some that all do. Every tuning runs on one of these; compiling
- * takes most of the time, so that bytes and activations, which are other programs, have every few tunings only. */
+/* Channels that no panel, vector or quad divides, and some that all or quads do. Every tuning runs on one of these;
+ * compiling takes most of the time, so that bytes and activations, which are other programs, have every few tunings
+ * only. */
 static const compute_case convolutions[] = {
     {"conv_1", CONV, 5, 7, 1, 1, 1, 1, 1, 1, 0, 0, 5, 7, ""},
     {"conv_3_to_17", CONV, 9, 7, 3, 17, 3, 3, 2, 2, 1, 1, 5, 4, "C"},
     {"conv_17_residual", CONV, 6, 5, 17, 17, 3, 3, 1, 1, 2, 2, 6, 5, "R dilation=2x2"},
-    {"conv_64_to_130_groups", CONV, 4, 9, 64, 130, 1, 1, 1, 1, 0, 0, 4, 9, "groups=2"},
+    {"conv_64_to_136_groups", CONV, 4, 9, 64, 136, 1, 1, 1, 1, 0, 0, 4, 9, "groups=2"},
 };
 static const compute_case stems[] = {
     {"bytes_3_to_64", CONV, 11, 9, 3, 64, 3, 3, 2, 2, 0, 0, 5, 4, "BC"},
@@ -132,26 +133,30 @@ static pmn_ocl_tuning pointwise_rule(pmn_ocl_device *device, int32_t side, int32
   return t;
 }
 
-static void tile_is(pmn_ocl_tuning t, int32_t m, int32_t n) {
+static void tile_is(pmn_ocl_tuning t, int32_t m, int32_t n, int32_t item_m) {
   assert_int_equal(t.values[PMN_OCL_TILE_M], m);
   assert_int_equal(t.values[PMN_OCL_TILE_N], n);
+  assert_int_equal(t.values[PMN_OCL_ITEM_M], item_m);
 }
 
 static void test_rule(void **state) {
   (void)state;
   pmn_device *device = device_open("tile");
   pmn_ocl_device *ocl = (pmn_ocl_device *)device;
-  tile_is(pointwise_rule(ocl, 56, 64, 64, 132), 64, 64);
-  tile_is(pointwise_rule(ocl, 56, 144, 64, 132), 64, 64); /* 160 channels computed would not be a quarter less */
-  tile_is(pointwise_rule(ocl, 56, 96, 64, 132), 64, 32);
-  tile_is(pointwise_rule(ocl, 56, 24, 64, 132), 64, 32);
-  tile_is(pointwise_rule(ocl, 56, 16, 64, 132), 64, 16);
-  tile_is(pointwise_rule(ocl, 56, 1, 64, 132), 64, 16);
-  tile_is(pointwise_rule(ocl, 1, 1000, 64, 132), 32, 32); /* 16 groups for 132 units */
-  tile_is(pointwise_rule(ocl, 1, 1000, 64, 8), 64, 64);   /* two for each */
-  tile_is(pointwise_rule(ocl, 1, 1000, 64, 9), 32, 32);
+  tile_is(pointwise_rule(ocl, 56, 64, 64, 132), 64, 64, 8);
+  tile_is(pointwise_rule(ocl, 56, 144, 64, 132), 64, 64, 8); /* 160 channels computed would not be a quarter less */
+  tile_is(pointwise_rule(ocl, 56, 96, 64, 132), 128, 32, 8);
+  tile_is(pointwise_rule(ocl, 56, 24, 64, 132), 128, 32, 8);
+  tile_is(pointwise_rule(ocl, 56, 16, 64, 132), 128, 16, 4);
+  tile_is(pointwise_rule(ocl, 56, 1, 64, 132), 128, 16, 4);
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 132), 32, 32, 4); /* 16 groups for 132 units */
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 9), 32, 32, 4);
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 8), 64, 64, 4); /* two for each */
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 3), 64, 64, 4);
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 2), 64, 64, 8); /* eight for each */
   ocl->group_max = 128;
-  tile_is(pointwise_rule(ocl, 56, 64, 64, 132), 32, 32);
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 2), 64, 64, 8);
+  tile_is(pointwise_rule(ocl, 1, 1000, 64, 8), 32, 32, 4);
   pmn_device_close(device);
   device = device_open("vector");
   ocl = (pmn_ocl_device *)device;

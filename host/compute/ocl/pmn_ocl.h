@@ -138,6 +138,7 @@ void pmn_ocl_programs_reset(pmn_ocl_device *device);
 typedef struct pmn_ocl_block {
   const pmn_op *expand, *depthwise, *project; /* expand is NULL where there is none */
   int32_t in_c, wide_c, out_c, out_padded;    /* channels; out_padded is filled up to whole fours */
+  size_t width;                               /* bytes of a number in memory */
   int32_t tile_h, tile_w, chunk, item_m, sums;
 } pmn_ocl_block;
 
@@ -159,9 +160,14 @@ PMN_MUST_USE pmn_status pmn_ocl_block_upload(
 
 /* The bits of the nearest half, ties to even; |value| <= PMN_OCL_HALF_MAX. */
 uint16_t pmn_ocl_half_round(float value);
-/* All weights of a layer as halves (pmn_free). PMN_STATUS_MODEL, with the layer's name, for one that no half holds. */
-PMN_MUST_USE pmn_status pmn_ocl_halves_create(
-    const char *name, const float *weights, size_t count, uint16_t **halves, pmn_err *err);
+/* Bytes of a number of a tensor, or of a convolution's weights: 4, with fp16 2. */
+size_t pmn_ocl_width(const pmn_ocl_device *device);
+/* PMN_STATUS_MODEL, with the layer's name, for weights that cannot be stored so. */
+PMN_MUST_USE pmn_status pmn_ocl_weights_check(
+    const pmn_ocl_device *device, const char *name, const float *weights, size_t count, pmn_err *err);
+/* A buffer of a convolution's weights, rounded if need be. Errors as above, and those of pmn_ocl_buffer_create. */
+PMN_MUST_USE pmn_status pmn_ocl_weights_create(
+    pmn_ocl_device *device, const char *name, const float *weights, size_t count, cl_mem *buffer, pmn_err *err);
 
 /* ------------------------------------------------------------------------------------------ pmn_ocl_launch.c -- */
 
@@ -192,6 +198,10 @@ typedef struct pmn_ocl_launch {
   int32_t input_count;
 } pmn_ocl_launch;
 
+/* The bias of a convolution with +0 for -0. A kernel that adds the +0 of what lies outside a picture or past the end of
+ * a sum makes +0 of a -0 that underflow has left; behind a bias that is never -0 nobody can tell, and all kernels and
+ * tiles give the same bits. */
+void pmn_ocl_bias_copy(const float *bias, size_t count, float *to);
 /* The kernel that an operation takes. */
 pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_program *program, const pmn_op *op);
 /* The launch must be zero; it may be reset after an error. */

@@ -28,10 +28,11 @@ int64_t pmn_ocl_block_local_bytes(const pmn_ocl_block *b) {
   int64_t window_h = (int64_t)(b->tile_h - 1) * b->depthwise->stride_h + b->depthwise->kernel_h;
   int64_t window_w = (int64_t)(b->tile_w - 1) * b->depthwise->stride_w + b->depthwise->kernel_w;
   if (window_h > WINDOW_SIDE_MAX || window_w > WINDOW_SIDE_MAX) return INT64_MAX;
-  int64_t window = window_h * window_w, in_tile = b->expand != NULL ? DEPTH * (window | 1) : 0;
-  int64_t narrow = (int64_t)b->tile_h * b->tile_w * (b->chunk + 4);
-  int64_t expand_tile = b->expand != NULL ? DEPTH * b->chunk : 0;
-  return (int64_t)sizeof(float) * (window * b->chunk + (in_tile > narrow ? in_tile : narrow) + expand_tile);
+  int64_t window = window_h * window_w, width = (int64_t)b->width, number = sizeof(float);
+  int64_t in_tile = b->expand != NULL ? number * DEPTH * 4 * ((window + 3) / 4 | 1) : 0;
+  int64_t narrow = width * b->tile_h * b->tile_w * (b->chunk + 4);
+  int64_t expand_tile = b->expand != NULL ? number * DEPTH * b->chunk : 0;
+  return width * window * b->chunk + (in_tile > narrow ? in_tile : narrow) + expand_tile;
 }
 
 /* How a block is cut, on the grounds of arithmetic: no GPU has measured it. A tile of stride 2 looks at four times its
@@ -51,9 +52,10 @@ static bool block_cut(const pmn_ocl_device *device, pmn_ocl_block *b) {
   return pmn_ocl_block_local_bytes(b) <= most && b->sums * b->item_m <= SUMS_MAX;
 }
 
-static pmn_ocl_block block_of(const pmn_program *program, int32_t index, int32_t length) {
+static pmn_ocl_block block_of(const pmn_ocl_device *device, const pmn_program *program, int32_t index, int32_t length) {
   const pmn_op *last = &program->ops[index + length - 1];
   pmn_ocl_block b = {.expand = length == 3 ? last - 2 : NULL, .depthwise = last - 1, .project = last};
+  b.width = pmn_ocl_width(device);
   b.in_c = program->tensors[program->ops[index].input].c;
   b.wide_c = program->tensors[last->input].c;
   b.out_c = program->tensors[last->output].c;
@@ -61,32 +63,32 @@ static pmn_ocl_block block_of(const pmn_program *program, int32_t index, int32_t
   return b;
 }
 
-/* Floats of a chunk's weights. */
+/* A chunk's weights. */
 static size_t chunk_size(const pmn_ocl_block *b) {
   size_t taps = (size_t)b->depthwise->kernel_h * (size_t)b->depthwise->kernel_w;
-  return (size_t)b->chunk * ((b->expand != NULL ? (size_t)b->in_c + 1 : 0) + taps + 1 + (size_t)b->out_padded);
+  return (size_t)b->chunk * ((b->expand != NULL ? (size_t)b->in_c : 0) + taps + (size_t)b->out_padded);
 }
 
 int32_t pmn_ocl_block_find(
     const pmn_ocl_device *device, const pmn_program *program, int32_t index, pmn_ocl_block *block) {
-  bool stores_floats = device->base.precision != PMN_PRECISION_FP16; /* as the kernel does */
-  int32_t length = device->family->tiled && stores_floats ? pmn_block_length(program, index) : 1;
+  int32_t length = device->family->tiled ? pmn_block_length(program, index) : 1;
   if (length == 1) return 1;
   const pmn_op *first = &program->ops[index];
   const pmn_tensor *in = &program->tensors[first->input], *wide = &program->tensors[first->output];
   bool bytes = first->input == program->input && program->input_type == PMN_INPUT_U8;
   if (length == 3 && (bytes || !pmn_op_is_pointwise(first, in, wide))) return 1;
-  *block = block_of(program, index, length);
+  *block = block_of(device, program, index, length);
   return block_cut(device, block) && chunk_size(block) <= INT32_MAX ? length : 1;
 }
 
 void pmn_ocl_block_options(const pmn_ocl_block *b, char options[PMN_OCL_TUNABLES_TEXT]) {
   const pmn_op *d = b->depthwise;
   snprintf(options, PMN_OCL_TUNABLES_TEXT,
-      " -DPMN_EXPAND=%d -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_H=%d -DPMN_STRIDE_W=%d -DPMN_TILE_H=%d"
+      " -DPMN_EXPAND=%d -DPMN_ALIGNED=%d -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_H=%d -DPMN_STRIDE_W=%d "
+      "-DPMN_TILE_H=%d"
       " -DPMN_TILE_W=%d -DPMN_CHUNK=%d -DPMN_ITEM_M=%d -DPMN_SUMS=%d -DPMN_ITEMS=%d -DPMN_DEPTH=%d",
-      b->expand != NULL, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w, b->tile_h, b->tile_w, b->chunk, b->item_m,
-      b->sums, PMN_OCL_BLOCK_ITEMS, DEPTH);
+      b->expand != NULL, b->in_c % 4 == 0 && b->out_c % 4 == 0, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w,
+      b->tile_h, b->tile_w, b->chunk, b->item_m, b->sums, PMN_OCL_BLOCK_ITEMS, DEPTH);
 }
 
 /* -------------------------------------------------------------------------------------------------- weights -- */
@@ -104,31 +106,40 @@ static void weights_pack(const pmn_ocl_block *b, float *to) {
   size_t taps = (size_t)b->depthwise->kernel_h * (size_t)b->depthwise->kernel_w;
   for (size_t first = 0; first < wide_c; first += chunk) {
     size_t count = wide_c - first < chunk ? wide_c - first : chunk;
-    if (b->expand != NULL) {
-      to = columns_pack(b->expand->weights, in_c, wide_c, first, count, chunk, to);
-      to = columns_pack(b->expand->bias, 1, wide_c, first, count, chunk, to);
-    }
+    if (b->expand != NULL) to = columns_pack(b->expand->weights, in_c, wide_c, first, count, chunk, to);
     to = columns_pack(b->depthwise->weights, taps, wide_c, first, count, chunk, to);
-    to = columns_pack(b->depthwise->bias, 1, wide_c, first, count, chunk, to);
     columns_pack(b->project->weights + first * out_c, count, out_c, 0, out_c, (size_t)b->out_padded, to);
     to += chunk * (size_t)b->out_padded;
   }
 }
 
+/* Those of expand, of the taps and of project, as pmn_ocl_bias_copy has them; no expand leaves zeros. */
+static void bias_pack(const pmn_ocl_block *b, size_t wide_padded, float *to) {
+  if (b->expand != NULL) pmn_ocl_bias_copy(b->expand->bias, (size_t)b->wide_c, to);
+  pmn_ocl_bias_copy(b->depthwise->bias, (size_t)b->wide_c, to + wide_padded);
+  pmn_ocl_bias_copy(b->project->bias, (size_t)b->out_c, to + 2 * wide_padded);
+}
+
 pmn_status pmn_ocl_block_upload(
     const pmn_ocl_block *b, pmn_ocl_device *device, cl_mem *weights, cl_mem *bias, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t chunks = ((size_t)b->wide_c + (size_t)b->chunk - 1) / (size_t)b->chunk;
-  size_t size = chunks * chunk_size(b), padded = (size_t)b->out_padded;
-  float *packed = pmn_calloc(size + padded, sizeof *packed);
+  const pmn_op *const ops[] = {b->expand, b->depthwise, b->project};
+  size_t wide_c = (size_t)b->wide_c, taps = (size_t)b->depthwise->kernel_h * (size_t)b->depthwise->kernel_w;
+  const size_t counts[] = {(size_t)b->in_c * wide_c, taps * wide_c, wide_c * (size_t)b->out_c};
+  size_t chunks = (wide_c + (size_t)b->chunk - 1) / (size_t)b->chunk, wide_padded = chunks * (size_t)b->chunk;
+  size_t size = chunks * chunk_size(b), biases = 2 * wide_padded + (size_t)b->out_padded;
+  float *packed = pmn_calloc(size + biases, sizeof *packed);
   if (packed == NULL) {
-    st = pmn_err_memory(err, (size + padded) * sizeof *packed, b->project->name);
+    st = pmn_err_memory(err, (size + biases) * sizeof *packed, b->project->name);
     goto done;
   }
+  for (int i = 0; i < 3; i++) {
+    if (ops[i] != NULL) PMN_TRY(pmn_ocl_weights_check(device, ops[i]->name, ops[i]->weights, counts[i], err));
+  }
   weights_pack(b, packed);
-  memcpy(packed + size, b->project->bias, (size_t)b->out_c * sizeof *packed);
-  PMN_TRY(pmn_ocl_buffer_create(device, size, sizeof *packed, packed, "weights", weights, err));
-  PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof *packed, packed + size, "bias", bias, err));
+  bias_pack(b, wide_padded, packed + size);
+  PMN_TRY(pmn_ocl_weights_create(device, b->project->name, packed, size, weights, err));
+  PMN_TRY(pmn_ocl_buffer_create(device, biases, sizeof *packed, packed + size, "bias", bias, err));
 done:
   pmn_free(packed);
   return st;

@@ -25,22 +25,34 @@ uint16_t pmn_ocl_half_round(float value) {
   return (uint16_t)(sign | (magnitude - (112u << 23)) >> 13); /* exponents count from -127, and from -15 */
 }
 
-pmn_status pmn_ocl_halves_create(
-    const char *name, const float *weights, size_t count, uint16_t **halves, pmn_err *err) {
-  pmn_status st = PMN_STATUS_OK;
-  uint16_t *rounded = pmn_alloc(count, sizeof *rounded);
-  if (rounded == NULL) PMN_TRY(pmn_err_memory(err, count * sizeof *rounded, name));
-  for (size_t i = 0; i < count; i++) {
+size_t pmn_ocl_width(const pmn_ocl_device *device) {
+  return device->base.precision == PMN_PRECISION_FP16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+pmn_status pmn_ocl_weights_check(
+    const pmn_ocl_device *device, const char *name, const float *weights, size_t count, pmn_err *err) {
+  for (size_t i = 0; i < count && device->base.precision == PMN_PRECISION_FP16; i++) {
     if (!(fabsf(weights[i]) <= PMN_OCL_HALF_MAX)) {
-      PMN_FAIL(err, PMN_STATUS_MODEL,
+      return pmn_err_set(err, PMN_STATUS_MODEL, 0,
           "%s: a weight of %g, where fp16 goes to %g: compute this network with --precision fp32", name,
           (double)weights[i], (double)PMN_OCL_HALF_MAX);
     }
-    rounded[i] = pmn_ocl_half_round(weights[i]);
   }
-  *halves = rounded;
-  rounded = NULL;
+  return PMN_STATUS_OK;
+}
+
+pmn_status pmn_ocl_weights_create(
+    pmn_ocl_device *device, const char *name, const float *weights, size_t count, cl_mem *buffer, pmn_err *err) {
+  pmn_status st = PMN_STATUS_OK;
+  uint16_t *halves = NULL;
+  if (device->base.precision != PMN_PRECISION_FP16)
+    return pmn_ocl_buffer_create(device, count, sizeof *weights, weights, "weights", buffer, err);
+  PMN_TRY(pmn_ocl_weights_check(device, name, weights, count, err));
+  halves = pmn_alloc(count, sizeof *halves);
+  if (halves == NULL) PMN_TRY(pmn_err_memory(err, count * sizeof *halves, name));
+  for (size_t i = 0; i < count; i++) halves[i] = pmn_ocl_half_round(weights[i]);
+  PMN_TRY(pmn_ocl_buffer_create(device, count, sizeof *halves, halves, "weights", buffer, err));
 done:
-  pmn_free(rounded);
+  pmn_free(halves);
   return st;
 }

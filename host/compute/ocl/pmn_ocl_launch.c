@@ -45,46 +45,41 @@ static float *panels_pack(const float *weights, size_t depth, size_t channels, s
   return packed;
 }
 
-/* Weights of convolutions are stored as tensors are. */
-static pmn_status factors_upload(
-    pmn_ocl_launch *l, pmn_ocl_device *device, const char *name, const float *weights, size_t count, pmn_err *err) {
+void pmn_ocl_bias_copy(const float *bias, size_t count, float *to) {
+  for (size_t i = 0; i < count; i++) to[i] = bias[i] + 0.0f;
+}
+
+/* The bias of a convolution, in panels of `width` channels. */
+static pmn_status bias_upload(
+    pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, const pmn_tensor *out, size_t width, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  uint16_t *halves = NULL;
-  if (device->base.precision == PMN_PRECISION_FP16) {
-    PMN_TRY(pmn_ocl_halves_create(name, weights, count, &halves, err));
-    PMN_TRY(pmn_ocl_buffer_create(device, count, sizeof *halves, halves, "weights", &l->weights, err));
-  } else {
-    PMN_TRY(pmn_ocl_buffer_create(device, count, sizeof *weights, weights, "weights", &l->weights, err));
-  }
+  size_t padded = channels_padded(op, out, width);
+  float *bias = panels_pack(op->bias, 1, (size_t)out->c, (size_t)op->groups, width);
+  if (bias == NULL) return pmn_err_memory(err, padded * sizeof *bias, op->name);
+  pmn_ocl_bias_copy(bias, padded, bias);
+  PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof *bias, bias, "bias", &l->bias, err));
 done:
-  pmn_free(halves);
+  pmn_free(bias);
   return st;
 }
 
-/* Convolutions read weights and bias in panels of `width` channels. */
+/* Convolutions read weights in panels of `width` channels. */
 static pmn_status panels_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, size_t width,
     const pmn_tensor *out, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  size_t channels = (size_t)out->c, groups = (size_t)op->groups;
   size_t padded = channels_padded(op, out, width);
-  float *weights = NULL, *bias = NULL;
+  float *weights = NULL;
   if (depth > INT32_MAX / padded) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %zu x %zu packed weights, 2^31 or more", op->name, depth, padded);
   }
-  weights = panels_pack(op->weights, depth, channels, groups, width);
-  bias = panels_pack(op->bias, 1, channels, groups, width);
-  if (weights == NULL || bias == NULL) {
+  weights = panels_pack(op->weights, depth, (size_t)out->c, (size_t)op->groups, width);
+  if (weights == NULL) {
     st = pmn_err_memory(err, padded * depth * sizeof(float), op->name);
     goto done;
   }
-  /* A tile that reaches past the end of a sum adds +0 to it, which makes +0 of a -0 that underflow has left. With a
-   * bias that is never -0 nobody can tell: tiles of all sizes give the same bits. */
-  for (size_t i = 0; i < padded; i++) bias[i] += 0.0f;
-  PMN_TRY(factors_upload(l, device, op->name, weights, padded * depth, err));
-  PMN_TRY(pmn_ocl_buffer_create(device, padded, sizeof(float), bias, "bias", &l->bias, err));
+  PMN_TRY(pmn_ocl_weights_create(device, op->name, weights, padded * depth, &l->weights, err));
 done:
   pmn_free(weights);
-  pmn_free(bias);
   return st;
 }
 
@@ -96,14 +91,15 @@ static pmn_status weights_upload(pmn_ocl_launch *l, pmn_ocl_device *device, cons
   if (op->kind == PMN_OP_CONV2D) {
     size_t width = panel_width(device, tuning);
     PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, width, out, err));
-    goto done;
+    PMN_TRY(bias_upload(l, device, op, out, width, err));
+  } else if (op->kind == PMN_OP_DEPTHWISE_CONV2D) {
+    PMN_TRY(pmn_ocl_weights_create(device, op->name, op->weights, weights, &l->weights, err));
+    PMN_TRY(bias_upload(l, device, op, out, (size_t)out->c, err));
+  } else {
+    if (weights > 0)
+      PMN_TRY(pmn_ocl_buffer_create(device, weights, sizeof(float), op->weights, "weights", &l->weights, err));
+    if (bias > 0) PMN_TRY(pmn_ocl_buffer_create(device, bias, sizeof(float), op->bias, "bias", &l->bias, err));
   }
-  if (op->kind == PMN_OP_DEPTHWISE_CONV2D) {
-    PMN_TRY(factors_upload(l, device, op->name, op->weights, weights, err));
-  } else if (weights > 0) {
-    PMN_TRY(pmn_ocl_buffer_create(device, weights, sizeof(float), op->weights, "weights", &l->weights, err));
-  }
-  if (bias > 0) PMN_TRY(pmn_ocl_buffer_create(device, bias, sizeof(float), op->bias, "bias", &l->bias, err));
 done:
   return st;
 }
@@ -256,7 +252,12 @@ static void depthwise_arguments(arguments *a) {
   size_t bytes;
   add_operands(a);
   add_shapes(a);
-  add_window(a, true);
+  if (a->family->tiled) { /* the rest of the window is compiled in */
+    const int32_t down[] = {a->op->stride_h, a->op->dilation_h, a->op->pad_top, a->op->pad_left};
+    for (size_t i = 0; i < sizeof down / sizeof down[0]; i++) add_int(a, down[i]);
+  } else {
+    add_window(a, true);
+  }
   add_activation(a);
   size_t vectors = groups_needed((size_t)a->in->c, (size_t)cut[PMN_OCL_VECTOR]);
   size_t items = vectors * groups_needed((size_t)a->out->w, (size_t)cut[PMN_OCL_COLUMNS]);
@@ -410,13 +411,15 @@ pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, co
       .code = CL_SUCCESS};
   char tunables[PMN_OCL_TUNABLES_TEXT] = "";
   pmn_ocl_tuning *tuning = pmn_ocl_kernel_tunes(id) ? &a.tuning : NULL;
+  const pmn_ocl_layer layer = {id, op, a.in, a.out, batch->slice};
   if (tuning != NULL && batch->tuning != NULL)
     *tuning = *batch->tuning;
   else if (tuning != NULL)
-    *tuning = pmn_ocl_tuning_choose(device, &(pmn_ocl_layer){id, op, a.in, a.out, batch->slice});
+    *tuning = pmn_ocl_tuning_choose(device, &layer);
+  if (tuning != NULL) pmn_ocl_tuning_adapt(device, &layer, tuning);
   launch_begin(l);
   PMN_TRY(weights_upload(l, device, program, op, tuning, err));
-  if (tuning != NULL) pmn_ocl_tuning_options(device, id, tuning, tunables, sizeof tunables);
+  if (tuning != NULL) pmn_ocl_tuning_options(device, &layer, tuning, tunables, sizeof tunables);
   PMN_TRY(pmn_ocl_kernel_create(device, id, op->activation, tunables, &l->kernel, err));
   kinds[op->kind].arguments(&a);
   PMN_OCL_TRY(device, a.code, op->name, err);

@@ -309,12 +309,11 @@ int32_t pmn_ocl_network_launches(const pmn_network *base) {
 static void arena_lay_out(pmn_ocl_batch *batch) {
   const pmn_program *program = batch->program;
   const pmn_tensor *input = &program->tensors[program->input], *output = &program->tensors[program->output];
-  batch->width = sizeof(float);
+  batch->width = pmn_ocl_width(batch->device);
   batch->arena_size = program->arena_size;
   batch->output_at = output->arena_offset;
   if (batch->device->base.precision != PMN_PRECISION_FP16) return;
   size_t end = (program->arena_size + 15) / 16 * 16;
-  batch->width = sizeof(uint16_t);
   batch->narrowed = program->input_type == PMN_INPUT_F32;
   batch->input_at = end;
   if (batch->narrowed) end += (pmn_tensor_size(input) + 15) / 16 * 16;

@@ -2,8 +2,11 @@
  *
  * The rule was reasoned, and measured on processors only: no GPU has run it yet. Tiles are of 64 x 64, but
  *   - panels are narrower where much of them would be padding: in layers of few channels;
- *   - tiles are halved where there would be fewer than two groups for each unit of the device, of which one computes
- * while the other waits for memory, and where the device cannot run groups so large. There are few sizes, because each
+ *   - a work-item sums 8 x 8 outputs where that leaves eight groups for each unit of the device. Of local memory it
+ * then reads 4 vectors for 64 products, with 4 x 4 outputs 2 for 16, about as many as a unit of NVIDIA's delivers while
+ * it multiplies; but it takes twice the registers, and a quarter of the work-items;
+ *   - tiles are halved where there would be fewer than two groups for each unit, of which one computes while the other
+ * waits for memory, and where the device cannot run groups so large. There are few sizes, because each
  * is a program that a driver compiles when a network first needs it.
  */
 #include "pmn_ocl_tuning.h"
@@ -63,21 +66,22 @@ static const pmn_ocl_tuning depthwise_tile_table[] = {LOCALS(2, 1), LOCALS(2, 2)
   }
 static const pmn_ocl_tuning depthwise_vector_table[] = {COLUMNS(4), COLUMNS(8), COLUMNS(16)};
 
-/* The tunings of a kernel's source. */
+/* The tunings of a kernel. */
 typedef struct space {
-  const char *source;
-  const char *macros[PMN_OCL_TUNABLES], *names[PMN_OCL_TUNABLES]; /* NULL: the source has fewer */
+  const char *macros[PMN_OCL_TUNABLES], *names[PMN_OCL_TUNABLES]; /* NULL: the kernel has fewer */
   const pmn_ocl_tuning *table;
   size_t count;
 } space;
 #define TABLE(table) table, sizeof table / sizeof table[0]
-static const space tile_space = {"conv2d_tile", {"TILE_M", "TILE_N", "TILE_K", "ITEM_M", "ITEM_N"},
-                       {"tile", "x", "x", ", item", "x"}, TABLE(tile_table)},
-                   vector_space = {"conv2d_vector", {"PIXELS", "BLOCKS"}, {"pixels", ", blocks"}, TABLE(vector_table)},
-                   depthwise_tile_space = {"depthwise_conv2d", {"VECTOR", "COLUMNS", "LOCAL"},
-                       {"channels", ", columns", ", group"}, TABLE(depthwise_tile_table)},
-                   depthwise_vector_space = {"depthwise_conv2d", {"VECTOR", "COLUMNS", "LOCAL"},
-                       {"channels", ", columns", ", group"}, TABLE(depthwise_vector_table)};
+#define DEPTHWISE                                                                                                      \
+  {"VECTOR", "COLUMNS", "LOCAL"}, {                                                                                    \
+    "channels", ", columns", ", group"                                                                                 \
+  }
+static const space tile_space = {{"TILE_M", "TILE_N", "TILE_K", "ITEM_M", "ITEM_N"}, {"tile", "x", "x", ", item", "x"},
+                       TABLE(tile_table)},
+                   vector_space = {{"PIXELS", "BLOCKS"}, {"pixels", ", blocks"}, TABLE(vector_table)},
+                   depthwise_tile_space = {DEPTHWISE, TABLE(depthwise_tile_table)},
+                   depthwise_vector_space = {DEPTHWISE, TABLE(depthwise_vector_table)};
 
 static const space *space_of(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel) {
   bool tiled = device->family->tiled;
@@ -143,13 +147,32 @@ bool pmn_ocl_tuning_same(const pmn_ocl_tuning *a, const pmn_ocl_tuning *b) {
   return memcmp(a->values, b->values, sizeof a->values) == 0;
 }
 
+/* What the kernels for GPUs know of a layer when they are compiled. */
+static void shape_options(const pmn_ocl_layer *l, char *text, size_t size) {
+  const pmn_op *op = l->op;
+  bool bytes = l->kernel == PMN_OCL_CONV2D_BYTES;
+  bool aligned = l->out->c / op->groups % 4 == 0 && (bytes || l->in->c / op->groups % 4 == 0);
+  if (l->kernel == PMN_OCL_DEPTHWISE_CONV2D) {
+    snprintf(text, size, " -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_W=%d -DPMN_DILATION_W=%d", op->kernel_h,
+        op->kernel_w, op->stride_w, op->dilation_w);
+  } else {
+    snprintf(text, size, " -DPMN_ALIGNED=%d", aligned);
+  }
+}
+
 void pmn_ocl_tuning_options(
-    const pmn_ocl_device *device, pmn_ocl_kernel_id kernel, const pmn_ocl_tuning *tuning, char *text, size_t size) {
-  const space *s = space_of(device, kernel);
+    const pmn_ocl_device *device, const pmn_ocl_layer *layer, const pmn_ocl_tuning *tuning, char *text, size_t size) {
+  const space *s = space_of(device, layer->kernel);
   size_t used = 0;
   text[0] = '\0';
   for (int i = 0; i < PMN_OCL_TUNABLES && s->macros[i] != NULL && used < size; i++)
     used += (size_t)snprintf(text + used, size - used, " -DPMN_%s=%d", s->macros[i], tuning->values[i]);
+  if (device->family->tiled && used < size) shape_options(layer, text + used, size - used);
+}
+
+void pmn_ocl_tuning_adapt(const pmn_ocl_device *device, const pmn_ocl_layer *layer, pmn_ocl_tuning *tuning) {
+  if (!device->family->tiled || layer->kernel != PMN_OCL_DEPTHWISE_CONV2D) return;
+  while (layer->in->c % tuning->values[PMN_OCL_VECTOR] != 0) tuning->values[PMN_OCL_VECTOR] /= 2;
 }
 
 void pmn_ocl_tuning_print(
@@ -185,11 +208,17 @@ static int32_t panel_rule(int64_t channels) {
 
 static pmn_ocl_tuning tile_rule(const pmn_ocl_device *device, const pmn_ocl_layer *l) {
   int64_t rows = (int64_t)l->n * l->out->h * l->out->w, channels = l->out->c / l->op->groups;
+  int64_t units = device->base.info.compute_units;
   int32_t panel = panel_rule(channels);
-  pmn_ocl_tuning large = {{64, panel, 16, 4, 4}}, small = {{32, panel < 32 ? panel : 32, 16, 4, 4}};
-  int64_t groups = groups_needed(rows, 64) * groups_needed(channels, panel) * l->op->groups;
-  bool busy = groups >= 2 * (int64_t)device->base.info.compute_units;
-  return busy && pmn_ocl_tuning_fits(device, l->kernel, &large) ? large : small;
+  const pmn_ocl_tuning largest = panel == 64   ? (pmn_ocl_tuning){{64, 64, 16, 8, 8}}
+                                 : panel == 32 ? (pmn_ocl_tuning){{128, 32, 16, 8, 4}}
+                                               : (pmn_ocl_tuning){{128, 16, 16, 4, 4}};
+  const pmn_ocl_tuning large = {{64, panel, 16, 4, 4}}, small = {{32, panel < 32 ? panel : 32, 16, 4, 4}};
+  int64_t panels = groups_needed(channels, panel) * l->op->groups;
+  int64_t groups = groups_needed(rows, 64) * panels;
+  int64_t largest_groups = groups_needed(rows, largest.values[PMN_OCL_TILE_M]) * panels;
+  if (largest_groups >= 8 * units && pmn_ocl_tuning_fits(device, l->kernel, &largest)) return largest;
+  return groups >= 2 * units && pmn_ocl_tuning_fits(device, l->kernel, &large) ? large : small;
 }
 
 /* Six pixels share a load of weights: as many as AVX2 has registers for. Of a dense layer's one pixel six would be the
@@ -200,7 +229,7 @@ static pmn_ocl_tuning vector_rule(const pmn_ocl_layer *l) {
 
 static pmn_ocl_tuning depthwise_rule(const pmn_ocl_device *device, const pmn_ocl_layer *l) {
   if (!device->family->tiled) return (pmn_ocl_tuning){{16, ROW, 1}};
-  pmn_ocl_tuning t = {{4, 1, 64}};
+  pmn_ocl_tuning t = {{4, 4, 64}};
   while (t.values[PMN_OCL_LOCAL] > 1 && !pmn_ocl_tuning_fits(device, l->kernel, &t)) t.values[PMN_OCL_LOCAL] /= 2;
   return t;
 }

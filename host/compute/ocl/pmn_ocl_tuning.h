@@ -20,7 +20,7 @@ enum {
   PMN_OCL_ITEM_N,
   PMN_OCL_PIXELS = 0, /* conv2d_vector: pixels that share a load of weights, blocks of those of a work-item */
   PMN_OCL_BLOCKS,
-  PMN_OCL_VECTOR = 0, /* depthwise_conv2d: channels and pixels of a work-item, work-items of a group */
+  PMN_OCL_VECTOR = 0, /* depthwise_conv2d_...: channels and pixels of a work-item, work-items of a group */
   PMN_OCL_COLUMNS,
   PMN_OCL_LOCAL,
 };
@@ -55,12 +55,15 @@ void pmn_ocl_tuning_local(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel
     size_t local[2], size_t *bytes);
 bool pmn_ocl_tuning_fits(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel, const pmn_ocl_tuning *tuning);
 bool pmn_ocl_tuning_same(const pmn_ocl_tuning *a, const pmn_ocl_tuning *b);
-/* " -DPMN_PIXELS=6 -DPMN_BLOCKS=4": what the compiler is told. */
+/* " -DPMN_PIXELS=6 -DPMN_BLOCKS=4": what the compiler is told, of the layer too. */
 void pmn_ocl_tuning_options(
-    const pmn_ocl_device *device, pmn_ocl_kernel_id kernel, const pmn_ocl_tuning *tuning, char *text, size_t size);
+    const pmn_ocl_device *device, const pmn_ocl_layer *layer, const pmn_ocl_tuning *tuning, char *text, size_t size);
 /* "pixels 6, blocks 4": for people. */
 void pmn_ocl_tuning_print(
     const pmn_ocl_device *device, pmn_ocl_kernel_id kernel, const pmn_ocl_tuning *tuning, char *text, size_t size);
+
+/* Takes channels of a work-item back to as many as divide the layer's, where its kernel wants that. */
+void pmn_ocl_tuning_adapt(const pmn_ocl_device *device, const pmn_ocl_layer *layer, pmn_ocl_tuning *tuning);
 
 /* The default, from the shape and the device alone. */
 pmn_ocl_tuning pmn_ocl_tuning_rule(const pmn_ocl_device *device, const pmn_ocl_layer *layer);

@@ -1,4 +1,4 @@
-/* pmn_depthwise_conv2d - every channel with a kernel of its own, any kernel size.
+/* pmn_depthwise_conv2d_vector - every channel with a kernel of its own, for CPUs.
  *
  *   out[n, y, x, c] = act(bias[c] + sum over r, s of in[n, y*stride_h + r*dilation_h - pad_top,
  *                     x*stride_w + s*dilation_w - pad_left, c] * w[r, s, c] + residual[n, y, x, c])
@@ -10,23 +10,19 @@
  *
  * The sum runs over r, s in this order. Preconditions: every tensor of the batch has fewer than 2^31 elements.
  */
-#ifndef PMN_VECTOR /* channels of a work-item: 4 for GPUs, 8 or 16 for CPUs */
-#define PMN_VECTOR 4
+#ifndef PMN_VECTOR /* channels of a work-item */
+#define PMN_VECTOR 16
 #endif
-#ifndef PMN_COLUMNS /* pixels of a work-item: 1 or 2 for GPUs, a whole row for CPUs */
+#ifndef PMN_COLUMNS /* pixels of a work-item: up to a whole row */
 #define PMN_COLUMNS 1
 #endif
 #ifndef PMN_LOCAL
-#define PMN_LOCAL 64
+#define PMN_LOCAL 1
 #endif
 
-#define PMN_PASTE_(a, b) a##b
-#define PMN_PASTE(a, b) PMN_PASTE_(a, b)
 #define PMN_FLOATS PMN_PASTE(float, PMN_VECTOR)
-#define PMN_VLOAD PMN_PASTE(PMN_LOAD, PMN_VECTOR)
-#define PMN_VSTORE PMN_PASTE(PMN_STORE, PMN_VECTOR)
 
-__kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwise_conv2d(
+__kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwise_conv2d_vector(
     const __global PMN_T *restrict in_base, const ulong in_offset,
     const __global PMN_T *restrict weights, const __global float *restrict bias,
     const __global PMN_T *restrict residual_base, const ulong residual_offset, const int has_residual,
@@ -52,14 +48,14 @@ __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwi
       for (int r = r_begin; r < r_end; r++) {
         const int at = (top + r * dilation_h) * in_w + left;
         for (int s = s_begin; s < s_end; s++) {
-          v = fma(PMN_VLOAD(0, in + (at + s * dilation_w) * channels + channel),
-              PMN_VLOAD(0, weights + (r * kernel_w + s) * channels + channel), v);
+          v = fma(PMN_LOADN(PMN_VECTOR, 0, in + (at + s * dilation_w) * channels + channel),
+              PMN_LOADN(PMN_VECTOR, 0, weights + (r * kernel_w + s) * channels + channel), v);
         }
       }
       v += group_bias;
-      if (has_residual) v += PMN_VLOAD(0, residual + x * channels + channel);
+      if (has_residual) v += PMN_LOADN(PMN_VECTOR, 0, residual + x * channels + channel);
       PMN_ACT(PMN_FLOATS, v);
-      PMN_VSTORE(v, 0, out + x * channels + channel);
+      PMN_STOREN(PMN_VECTOR, v, 0, out + x * channels + channel);
     }
   } else {
     for (int x = first; x < end; x++) {
