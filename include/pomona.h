@@ -577,8 +577,9 @@ typedef struct pmn_tune_options {
   size_t struct_size;             /* set by the INIT macro */
   const char *features, *weights; /* a network, and the size of its pictures, as in pmn_extract */
   int32_t width, height;
-  int32_t batch;  /* pictures; 0: as many as pmn_extract takes at once on a GPU, 64, and 16 on other devices */
-  int32_t device; /* index within OpenCL; -1: the first GPU, else the first device */
+  int32_t batch;         /* pictures; 0: as many as pmn_extract takes at once on a GPU, 64, and 16 on other devices */
+  int32_t device;        /* index within OpenCL; -1: the first GPU, else the first device */
+  const char *precision; /* "fp32" or "fp16", which are tuned apart; NULL: "fp32" */
   /* callbacks, from the thread of the caller */
   void (*on_layer)(void *arg, const pmn_tuned_layer *layer);
   void (*on_message)(void *arg, pmn_level level, const char *text);

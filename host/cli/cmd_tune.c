@@ -14,7 +14,7 @@ static const char help[] =
     "nothing else should use the device meanwhile.\n\n"
     "Examples:\n"
     "  pomona tune\n"
-    "  pomona tune --features resnet50 --device 0\n\n"
+    "  pomona tune --features resnet50 --device 0 --precision fp16\n\n"
     "Columns: the shape's window and stride, input and output (height x width x channels), how many layers have it,\n"
     "microseconds of a batch with the default and with the fastest, how many per cent less that is, and the tuning "
     "that\n"
@@ -26,18 +26,20 @@ static const char help[] =
     "      --batch N           pictures at a time (default: 64 on a GPU, else 16); what pomona extract is given\n"
     "      --device N          of the OpenCL devices, as pomona devices counts them (default: the first GPU, else the "
     "first)\n"
+    "      --precision HOW     fp32 (default) or fp16, which are tuned apart\n"
     "  -q, --quiet             only errors and the table\n"
     "  -h, --help              this text\n\n"
     "Exit code: 0 every layer was measured; 2 usage; 3 there is no cache folder; 4 it cannot be written; 6 device or\n"
     "memory; 7 bad weights or model; 129, 130, 143 interrupted.\n";
 
-enum { OPT_FEATURES = 256, OPT_WEIGHTS, OPT_SIZE, OPT_BATCH };
+enum { OPT_FEATURES = 256, OPT_WEIGHTS, OPT_SIZE, OPT_BATCH, OPT_PRECISION };
 
 static const struct option long_options[] = {
     {"features", required_argument, NULL, OPT_FEATURES},
     {"weights", required_argument, NULL, OPT_WEIGHTS},
     {"size", required_argument, NULL, OPT_SIZE},
     {"batch", required_argument, NULL, OPT_BATCH},
+    {"precision", required_argument, NULL, OPT_PRECISION},
     {"device", required_argument, NULL, CLI_OPT_DEVICE},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -111,6 +113,9 @@ int cmd_tune(int argc, char **argv) {
       break;
     case OPT_BATCH:
       if (!cli_number32("tune", "batch", optarg, 1, 65536, &options.batch)) return EXIT_USAGE;
+      break;
+    case OPT_PRECISION:
+      options.precision = optarg;
       break;
     case CLI_OPT_DEVICE:
       if (!cli_number32("tune", "device", optarg, 0, 1000, &options.device)) return EXIT_USAGE;

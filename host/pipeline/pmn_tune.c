@@ -20,6 +20,10 @@ static pmn_status open_device(const pmn_tune_options *o, pmn_device **device, pm
   bool cached;
   double error_ratio;
   pmn_device_options options = {.index = o->device, .threads = 1};
+  if (o->precision != NULL && !pmn_precision_find(o->precision, &options.precision)) {
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "no precision is called \"%s\"; those that can be tuned are fp32 and fp16",
+        o->precision);
+  }
   PMN_TRY(pmn_device_open(pmn_backend_find("opencl"), &options, device, err));
   tell(o, "tuning %s (%s)", (*device)->info.name, (*device)->info.driver);
   PMN_TRY(pmn_selfcheck_run(*device, &cached, &error_ratio, err));

@@ -59,6 +59,9 @@ int main(int argc, char **argv) {
     if (!config_open(backend, "vector", 1, opencl_units, TEST_FP16 ? "opencl, fp16, vector" : "opencl, vector"))
       return 77;
     config_open(backend, "tile", 1, opencl_units, TEST_FP16 ? "opencl, fp16, tile" : "opencl, tile");
+#if TEST_FP16
+    config_open(backend, "tensor", 1, opencl_units, "opencl, fp16, tensor");
+#endif
   } else {
     config_open(backend, NULL, 1, ref_units, "ref, 1 thread");
     config_open(backend, NULL, 2, ref_units, "ref, 2 threads");

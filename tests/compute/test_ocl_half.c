@@ -35,7 +35,7 @@ static void rounding_is_to_nearest_even(void **state) {
   assert_int_equal(pmn_ocl_half_round(-0.0f), 0x8000);
 }
 
-/* A 1x1 convolution, or a depthwise one, of 2 channels; for n = 0 it is tuned. */
+/* A 1x1 convolution, or a depthwise one, of 2 channels. */
 static pmn_status layer_run(pmn_device *device, pmn_op_kind kind, const float *weights, const float *input, int32_t n,
     int32_t width, float *y, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
@@ -51,7 +51,6 @@ static pmn_status layer_run(pmn_device *device, pmn_op_kind kind, const float *w
       .op_count = 1,
       .output = 1,
       .arena_size = pmn_tensor_size(&tensors[1])};
-  if (n == 0) return pmn_device_tune(device, &program, 1, &(pmn_tune_watch){0}, err);
   PMN_TRY(pmn_network_create(device, &program, n, &network, err));
   PMN_TRY(pmn_network_run(network, input, n, y, err));
 done:
@@ -144,9 +143,31 @@ static void kernels_have_another_hash(void **state) {
   pmn_device_close(other);
 }
 
-static void tuning_is_of_fp32(void **state) {
+/* Kernels for tensor cores are for halves alone, for channels in eights, and not for bytes. */
+static void tensor_kernels_are_chosen(void **state) {
+  pmn_device *device = *state, *tensor = NULL;
   pmn_err err = PMN_ERR_INIT;
-  check_fails(layer_run(*state, PMN_OP_CONV2D, kept, NULL, 0, 4, NULL, &err), PMN_STATUS_ARGUMENT, "in fp32 only");
+  pmn_device_options options = {.index = device->info.index, .threads = 1, .isa = "tensor"};
+  check_fails(pmn_device_open(device->backend, &options, &tensor, &err), PMN_STATUS_ARGUMENT, "--precision fp16");
+  options.precision = PMN_PRECISION_FP16;
+  check_ok(pmn_device_open(device->backend, &options, &tensor, &err));
+  pmn_tensor tensors[] = {{3, 3, 48, 0}, {3, 3, 16, 0}};
+  pmn_op op = pmn_op_init(PMN_OP_CONV2D, "pointwise", 0, 1);
+  pmn_program program = {.tensors = tensors, .ops = &op, .tensor_count = 2, .op_count = 1, .output = 1};
+  const pmn_ocl_device *tiles = (pmn_ocl_device *)device, *cores = (pmn_ocl_device *)tensor;
+  assert_int_equal(pmn_ocl_launch_kernel(cores, &program, &op), PMN_OCL_CONV2D_TENSOR);
+  assert_int_equal(pmn_ocl_launch_kernel(tiles, &program, &op), PMN_OCL_CONV2D);
+  op.groups = 2; /* 24 to 8 */
+  assert_int_equal(pmn_ocl_launch_kernel(cores, &program, &op), PMN_OCL_CONV2D_TENSOR);
+  op.groups = 4; /* 12 to 4 */
+  assert_int_equal(pmn_ocl_launch_kernel(cores, &program, &op), PMN_OCL_CONV2D);
+  op.groups = 1;
+  tensors[1].c = 12;
+  assert_int_equal(pmn_ocl_launch_kernel(cores, &program, &op), PMN_OCL_CONV2D);
+  tensors[1].c = 16;
+  program.input_type = PMN_INPUT_U8;
+  assert_int_equal(pmn_ocl_launch_kernel(cores, &program, &op), PMN_OCL_CONV2D_BYTES);
+  pmn_device_close(tensor);
 }
 
 static int open_device(void **state) {
@@ -171,7 +192,7 @@ int main(void) {
       cmocka_unit_test(large_weights_are_refused),
       cmocka_unit_test(small_buffers_take_slices),
       cmocka_unit_test(kernels_have_another_hash),
-      cmocka_unit_test(tuning_is_of_fp32),
+      cmocka_unit_test(tensor_kernels_are_chosen),
   };
   pmn_device_info info;
   int32_t count = 0;

@@ -29,6 +29,12 @@ static const compute_case stems[] = {
 static const compute_case activated[] = {
     {"conv_17_silu", CONV, 6, 5, 17, 17, 3, 3, 1, 1, 1, 1, 6, 5, "act=silu"},
 };
+/* Depths that no step divides, rows and channels that no tile divides. */
+static const compute_case on_tensor_cores[] = {
+    {"conv_8_to_8", CONV, 5, 7, 8, 8, 3, 3, 2, 2, 1, 1, 3, 4, "C"},
+    {"conv_24_to_136_groups", CONV, 4, 9, 48, 272, 1, 1, 1, 1, 0, 0, 4, 9, "groups=2"},
+    {"conv_40_residual", CONV, 9, 10, 40, 40, 3, 3, 1, 1, 2, 2, 9, 10, "R dilation=2x2 act=silu"},
+};
 static const compute_case depthwise[] = {
     {"depthwise_1", DEPTHWISE, 3, 5, 1, 1, 3, 3, 1, 1, 1, 1, 3, 5, ""},
     {"depthwise_3", DEPTHWISE, 7, 9, 3, 3, 3, 3, 2, 2, 1, 1, 4, 5, "C"},
@@ -39,16 +45,20 @@ static const compute_case depthwise_activated[] = {
     {"depthwise_20_hard_swish", DEPTHWISE, 8, 5, 20, 20, 3, 3, 1, 1, 1, 1, 8, 5, "act=hard_swish"},
 };
 
+/* "tensor" is of fp16, and so are families behind "fp16 "; the others are of fp32. */
 static pmn_device *device_open(const char *family) {
   pmn_err err = PMN_ERR_INIT;
-  pmn_device_options options = {.index = -1, .threads = 1, .isa = family};
+  bool fp16 = strncmp(family, "fp16 ", 5) == 0;
+  pmn_device_options options = {.index = -1, .threads = 1, .isa = fp16 ? family + 5 : family};
+  if (fp16 || strcmp(family, "tensor") == 0) options.precision = PMN_PRECISION_FP16;
   pmn_device *device = NULL;
   check_ok(pmn_device_open(pmn_backend_find("opencl"), &options, &device, &err));
   return device;
 }
 
-static pmn_ocl_layer layer_of(const case_program *p) {
-  return (pmn_ocl_layer){pmn_ocl_launch_kernel(&p->program, p->op), p->op, &p->tensors[0], &p->tensors[1], PICTURES};
+static pmn_ocl_layer layer_of(const pmn_ocl_device *device, const case_program *p) {
+  return (pmn_ocl_layer){
+      pmn_ocl_launch_kernel(device, &p->program, p->op), p->op, &p->tensors[0], &p->tensors[1], PICTURES};
 }
 
 /* Three pictures in one network. The outcome is between fences, and NaN before. */
@@ -72,7 +82,7 @@ static int tunings_check(const char *family, const compute_case *cases, size_t c
     case_program p;
     size_t tunings;
     case_init(&p, &cases[i]);
-    pmn_ocl_layer layer = layer_of(&p);
+    pmn_ocl_layer layer = layer_of(ocl, &p);
     pmn_ocl_shape shape = pmn_ocl_shape_of(&layer);
     const pmn_ocl_tuning *table = pmn_ocl_tuning_table(ocl, layer.kernel, &tunings);
     size_t bytes = pmn_tensor_size(&p.tensors[1]) * PICTURES * sizeof(float);
@@ -102,6 +112,11 @@ static void test_tile(void **state) {
   assert_true(tunings_check("tile", ALL(convolutions), 4) == 25);
   assert_true(tunings_check("tile", ALL(stems), 9) == 3);
   assert_true(tunings_check("tile", ALL(activated), 9) == 3);
+}
+
+static void test_tensor(void **state) {
+  (void)state;
+  assert_true(tunings_check("tensor", ALL(on_tensor_cores), 3) == 10);
 }
 
 static void test_vector(void **state) {
@@ -364,10 +379,10 @@ static pmn_status tuner_run(pmn_device *device, watcher *w, pmn_err *err) {
   return pmn_device_tune(device, &program, 4, &watch, err);
 }
 
-static void test_tuner(void **state) {
-  (void)state;
+static void tuner_check(const char *family) {
   pmn_err err = PMN_ERR_INIT;
-  pmn_device *device = device_open("vector");
+  tuned_remove();
+  pmn_device *device = device_open(family);
   watcher w = {0};
   check_ok(tuner_run(device, &w, &err));
   assert_int_equal(w.calls, 2);
@@ -379,7 +394,13 @@ static void test_tuner(void **state) {
   }
   assert_int_equal(((pmn_ocl_device *)device)->tuned_count, w.kept[0] + w.kept[1]);
   pmn_device_close(device);
-  assert_int_equal(tuned_found("vector"), w.kept[0] + w.kept[1]);
+  assert_int_equal(tuned_found(family), w.kept[0] + w.kept[1]);
+}
+
+static void test_tuner(void **state) {
+  (void)state;
+  tuner_check("vector");
+  tuner_check("fp16 vector");
 }
 
 static void test_tuner_stops(void **state) {
@@ -433,6 +454,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_depthwise),
       cmocka_unit_test(test_vector),
       cmocka_unit_test(test_tile),
+      cmocka_unit_test(test_tensor),
   };
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   int failures = cmocka_run_group_tests_name("compute opencl tunings", tests, NULL, NULL);

@@ -237,8 +237,8 @@ static void test_cpu(void **state) {
 static void test_fp16(void **state) {
   (void)state;
   pmn_err err = PMN_ERR_INIT;
-  static const char *const kernels[] = {"vector", "tile"};
-  for (int i = 0; i < 2; i++) {
+  static const char *const kernels[] = {"vector", "tile", "tensor"};
+  for (int i = 0; i < 3; i++) {
     pmn_device_options options = {.index = -1, .threads = 1, .isa = kernels[i], .precision = PMN_PRECISION_FP16};
     pmn_device *device = NULL;
     bool cached;

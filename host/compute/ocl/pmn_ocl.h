@@ -24,7 +24,8 @@ extern const size_t pmn_ocl_source_count;
 /* One kernel with its tunables. */
 typedef enum pmn_ocl_kernel_id {
   PMN_OCL_CONV2D,
-  PMN_OCL_CONV2D_BYTES, /* reads u8 */
+  PMN_OCL_CONV2D_BYTES,  /* reads u8 */
+  PMN_OCL_CONV2D_TENSOR, /* on tensor cores */
   PMN_OCL_DEPTHWISE_CONV2D,
   PMN_OCL_INVERTED_RESIDUAL,
   PMN_OCL_GLOBAL_AVERAGE_POOL,
@@ -73,6 +74,7 @@ typedef struct pmn_ocl_tuning {
 typedef struct pmn_ocl_family {
   const char *name;
   bool tiled;           /* conv2d_tile or conv2d_vector */
+  bool tensor;          /* and conv2d_tensor where that can be; computes in fp16 alone */
   size_t line_local;    /* work-groups of the global pool, along dimension 0 */
   size_t element_local; /* of kernels whose work-items are elements of the output, along dimension 0 */
   size_t pixel_local;   /* of kernels whose work-groups are pixels, and of the projection */
@@ -92,6 +94,7 @@ typedef struct pmn_ocl_device {
   cl_command_queue uploads; /* of pictures, for batches whose turn comes later */
   const pmn_ocl_family *family;
   bool fp64, blas_used;
+  bool ptx;                                    /* its compiler takes NVIDIA's instructions, of compute capability 8.0 */
   bool rounds;                                 /* divisions and roots of fp32 as IEEE has them, if asked to */
   bool hosted;                                 /* its buffers are taken from the host's memory */
   cl_ulong buffer_bytes_max;                   /* of one buffer */
@@ -203,7 +206,7 @@ typedef struct pmn_ocl_launch {
  * tiles give the same bits. */
 void pmn_ocl_bias_copy(const float *bias, size_t count, float *to);
 /* The kernel that an operation takes. */
-pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_program *program, const pmn_op *op);
+pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_ocl_device *device, const pmn_program *program, const pmn_op *op);
 /* The launch must be zero; it may be reset after an error. */
 PMN_MUST_USE pmn_status pmn_ocl_launch_init(
     pmn_ocl_launch *launch, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err);

@@ -11,6 +11,7 @@
 
 #include <clblast_c.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PLATFORMS_MAX = 32, DEVICES_MAX = 256 };
@@ -148,17 +149,38 @@ static void ask_groups(pmn_ocl_device *device) {
   for (int d = 0; d < 3; d++) device->local_max[d] = told ? local_max[d] : 1;
 }
 
+/* Those asked for, or what suits the device. No card has measured "tensor", so that it must be asked for. */
+static pmn_status family_choose(pmn_ocl_device *device, const pmn_device_options *options, pmn_err *err) {
+  enum { CAPABILITY_MAJOR = 0x4000 }; /* cl_nv_device_attribute_query; others refuse the question */
+  pmn_status st = PMN_STATUS_OK;
+  cl_uint capability = 0;
+  const char *kernels = options->isa != NULL ? options->isa : getenv("POMONA_KERNELS");
+  if (kernels != NULL && kernels[0] == '\0') kernels = NULL;
+  device->family = pmn_ocl_family_find(kernels, device->base.info.type);
+  if (device->family == NULL) {
+    PMN_FAIL(
+        err, PMN_STATUS_DEVICE, "no kernels \"%s\" for OpenCL: there are \"vector\", \"tile\" and \"tensor\"", kernels);
+  }
+  bool told = clGetDeviceInfo(device->id, CAPABILITY_MAJOR, sizeof capability, &capability, NULL) == CL_SUCCESS;
+  device->ptx = told && capability >= 8;
+  if (!device->family->tensor) goto done;
+  if (options->precision != PMN_PRECISION_FP16)
+    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "kernels \"tensor\" compute in fp16: ask for --precision fp16");
+  if (device->base.info.type == PMN_DEVICE_GPU && !device->ptx) {
+    PMN_FAIL(err, PMN_STATUS_DEVICE, "%s: kernels \"tensor\" need an NVIDIA card of compute capability 8.0 or later",
+        device->base.info.name);
+  }
+done:
+  return st;
+}
+
 static pmn_status device_init(pmn_ocl_device *device, const pmn_device_options *options, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   cl_int code;
   cl_bool compiler = CL_FALSE;
   cl_device_fp_config fp32 = 0, fp64 = 0;
   PMN_TRY(device_choose(options, &device->id, &device->base.info, err));
-  const char *kernels = options->isa != NULL && options->isa[0] != '\0' ? options->isa : NULL;
-  device->family = pmn_ocl_family_find(kernels, device->base.info.type);
-  if (device->family == NULL) {
-    PMN_FAIL(err, PMN_STATUS_DEVICE, "no kernels \"%s\" for OpenCL: there are \"vector\" and \"tile\"", options->isa);
-  }
+  PMN_TRY(family_choose(device, options, err));
   PMN_OCL_TRY(device, clGetDeviceInfo(device->id, CL_DEVICE_COMPILER_AVAILABLE, sizeof compiler, &compiler, NULL),
       "asking for a compiler", err);
   if (!compiler) PMN_FAIL(err, PMN_STATUS_DEVICE, "%s: the driver has no compiler", device->base.info.name);

@@ -63,34 +63,47 @@ done:
   return st;
 }
 
-/* Convolutions read weights in panels of `width` channels. */
+/* [panel][depth][width] into [panel][depth / 2][width][2]; NULL if memory cannot be had. */
+static float *pairs_pack(const float *packed, size_t panels, size_t depth, size_t width) {
+  float *pairs = pmn_alloc(panels * depth * width, sizeof *pairs);
+  for (size_t k = 0; pairs != NULL && k < panels * depth; k++) {
+    for (size_t n = 0; n < width; n++) pairs[(k / 2 * width + n) * 2 + k % 2] = packed[k * width + n];
+  }
+  return pairs;
+}
+
+/* Convolutions read weights in panels of `width` channels; those on tensor cores in pairs along the depth, which is
+ * even then. */
 static pmn_status panels_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_op *op, size_t depth, size_t width,
-    const pmn_tensor *out, pmn_err *err) {
+    const pmn_tensor *out, bool in_pairs, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   size_t padded = channels_padded(op, out, width);
-  float *weights = NULL;
+  float *weights = NULL, *pairs = NULL;
   if (depth > INT32_MAX / padded) {
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "%s: %zu x %zu packed weights, 2^31 or more", op->name, depth, padded);
   }
   weights = panels_pack(op->weights, depth, (size_t)out->c, (size_t)op->groups, width);
-  if (weights == NULL) {
+  if (weights != NULL && in_pairs) pairs = pairs_pack(weights, padded / width, depth, width);
+  if (weights == NULL || (in_pairs && pairs == NULL)) {
     st = pmn_err_memory(err, padded * depth * sizeof(float), op->name);
     goto done;
   }
-  PMN_TRY(pmn_ocl_weights_create(device, op->name, weights, padded * depth, &l->weights, err));
+  PMN_TRY(pmn_ocl_weights_create(device, op->name, in_pairs ? pairs : weights, padded * depth, &l->weights, err));
 done:
   pmn_free(weights);
+  pmn_free(pairs);
   return st;
 }
 
 static pmn_status weights_upload(pmn_ocl_launch *l, pmn_ocl_device *device, const pmn_program *program,
-    const pmn_op *op, const pmn_ocl_tuning *tuning, pmn_err *err) {
+    const pmn_op *op, pmn_ocl_kernel_id kernel, const pmn_ocl_tuning *tuning, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_tensor *in = &program->tensors[op->input], *out = &program->tensors[op->output];
   size_t weights = pmn_op_weights_size(op, in, out), bias = pmn_op_bias_size(op, out);
   if (op->kind == PMN_OP_CONV2D) {
     size_t width = panel_width(device, tuning);
-    PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, width, out, err));
+    bool in_pairs = kernel == PMN_OCL_CONV2D_TENSOR;
+    PMN_TRY(panels_upload(l, device, op, weights / (size_t)out->c, width, out, in_pairs, err));
     PMN_TRY(bias_upload(l, device, op, out, width, err));
   } else if (op->kind == PMN_OP_DEPTHWISE_CONV2D) {
     PMN_TRY(pmn_ocl_weights_create(device, op->name, op->weights, weights, &l->weights, err));
@@ -391,16 +404,18 @@ static const struct {
     [PMN_OP_RESIZE] = {PMN_OCL_RESIZE, resize_arguments},
 };
 
-pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_program *program, const pmn_op *op) {
-  bool bytes = op->kind == PMN_OP_CONV2D && op->input == program->input && program->input_type == PMN_INPUT_U8;
-  return bytes ? PMN_OCL_CONV2D_BYTES : kinds[op->kind].kernel;
+pmn_ocl_kernel_id pmn_ocl_launch_kernel(const pmn_ocl_device *device, const pmn_program *program, const pmn_op *op) {
+  if (op->kind != PMN_OP_CONV2D) return kinds[op->kind].kernel;
+  if (op->input == program->input && program->input_type == PMN_INPUT_U8) return PMN_OCL_CONV2D_BYTES;
+  int32_t in = program->tensors[op->input].c / op->groups, out = program->tensors[op->output].c / op->groups;
+  return device->family->tensor && in % 8 == 0 && out % 8 == 0 ? PMN_OCL_CONV2D_TENSOR : PMN_OCL_CONV2D;
 }
 
 pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, const pmn_op *op, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   const pmn_program *program = batch->program;
   pmn_ocl_device *device = batch->device;
-  pmn_ocl_kernel_id id = pmn_ocl_launch_kernel(program, op);
+  pmn_ocl_kernel_id id = pmn_ocl_launch_kernel(device, program, op);
   arguments a = {.launch = l,
       .batch = batch,
       .family = device->family,
@@ -418,7 +433,7 @@ pmn_status pmn_ocl_launch_init(pmn_ocl_launch *l, const pmn_ocl_batch *batch, co
     *tuning = pmn_ocl_tuning_choose(device, &layer);
   if (tuning != NULL) pmn_ocl_tuning_adapt(device, &layer, tuning);
   launch_begin(l);
-  PMN_TRY(weights_upload(l, device, program, op, tuning, err));
+  PMN_TRY(weights_upload(l, device, program, op, id, tuning, err));
   if (tuning != NULL) pmn_ocl_tuning_options(device, &layer, tuning, tunables, sizeof tunables);
   PMN_TRY(pmn_ocl_kernel_create(device, id, op->activation, tunables, &l->kernel, err));
   kinds[op->kind].arguments(&a);

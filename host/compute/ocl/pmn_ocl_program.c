@@ -52,6 +52,12 @@ enum {
 #define RESAMPLE(name)                                                                                                 \
   { "resample_" name, CL12 " -DPMN_WEIGHT_BITS=" TEXT(PMN_WEIGHT_BITS), .header = "resample" }
 #define RESAMPLE_KERNELS [PMN_OCL_RESAMPLE_PASS] = RESAMPLE("pass"), [PMN_OCL_RESAMPLE_NEAREST] = RESAMPLE("nearest")
+#define TILE_KERNELS                                                                                                   \
+  [PMN_OCL_CONV2D] = {"conv2d_tile", CL12}, [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CL12 " -DPMN_BYTES=1"},           \
+  [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d_tile", CL12},                                                        \
+  [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},                                                             \
+  [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"}, PROJECT(" -DPMN_ITEMS=64 -DPMN_EACH=1"), ORB_KERNELS, \
+  SIFT_KERNELS, RESAMPLE_KERNELS, ELEMENT_KERNELS
 static const pmn_ocl_family families[] = {
     {.name = "vector",
         .line_local = 1,
@@ -74,16 +80,15 @@ static const pmn_ocl_family families[] = {
         .element_local = 64,
         .pixel_local = 64,
         .components = 64 * 1,
-        .kernels = {[PMN_OCL_CONV2D] = {"conv2d_tile", CL12},
-            [PMN_OCL_CONV2D_BYTES] = {"conv2d_tile", CL12 " -DPMN_BYTES=1"},
-            [PMN_OCL_DEPTHWISE_CONV2D] = {"depthwise_conv2d_tile", CL12},
-            [PMN_OCL_SOFTMAX] = {"softmax", CL12 " -DPMN_ITEMS=64"},
-            [PMN_OCL_LAYER_NORM] = {"layer_norm", CL12 " -DPMN_ITEMS=64"},
-            PROJECT(" -DPMN_ITEMS=64 -DPMN_EACH=1"),
-            ORB_KERNELS,
-            SIFT_KERNELS,
-            RESAMPLE_KERNELS,
-            ELEMENT_KERNELS}},
+        .kernels = {TILE_KERNELS}},
+    {.name = "tensor",
+        .tiled = true,
+        .tensor = true,
+        .line_local = 64,
+        .element_local = 64,
+        .pixel_local = 64,
+        .components = 64 * 1,
+        .kernels = {[PMN_OCL_CONV2D_TENSOR] = {"conv2d_tensor", CL12}, TILE_KERNELS}},
 };
 
 /* Added to a kernel's options: how tensors and weights are stored. */
@@ -120,11 +125,18 @@ static const pmn_ocl_source *source_find(const char *name) {
   return NULL;
 }
 
+static const pmn_ocl_source none = {"", "", 0};
+
 /* What stands between common and a kernel's source; nothing is an empty text. */
 static const pmn_ocl_source *header_of(const pmn_ocl_family *family, pmn_ocl_kernel_id id) {
-  static const pmn_ocl_source none = {"", "", 0};
   const char *header = family->kernels[id].header;
   return header != NULL ? source_find(header) : &none;
+}
+
+/* Empty, too, for a kernel that the family has not. */
+static const pmn_ocl_source *source_of(const pmn_ocl_family *family, pmn_ocl_kernel_id id) {
+  const char *source = family->kernels[id].source;
+  return source != NULL ? source_find(source) : &none;
 }
 
 pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, pmn_precision precision, char hex[65], pmn_err *err) {
@@ -134,13 +146,14 @@ pmn_status pmn_ocl_sources_hash(const pmn_ocl_family *family, pmn_precision prec
   size_t sizes[COUNT] = {common->size + 1};
   for (size_t i = 0; i < PMN_OCL_KERNEL_COUNT; i++) {
     const pmn_ocl_source *header = header_of(family, (pmn_ocl_kernel_id)i);
-    const pmn_ocl_source *source = source_find(family->kernels[i].source);
+    const pmn_ocl_source *source = source_of(family, (pmn_ocl_kernel_id)i);
+    const char *options = family->kernels[i].options;
     parts[1 + PARTS * i] = header->text;
     sizes[1 + PARTS * i] = header->size + 1;
     parts[2 + PARTS * i] = source->text;
     sizes[2 + PARTS * i] = source->size + 1;
-    parts[3 + PARTS * i] = family->kernels[i].options;
-    sizes[3 + PARTS * i] = strlen(family->kernels[i].options) + 1;
+    parts[3 + PARTS * i] = options != NULL ? options : "";
+    sizes[3 + PARTS * i] = strlen(parts[3 + PARTS * i]) + 1;
   }
   parts[LAST] = storages[precision];
   sizes[LAST] = strlen(storages[precision]);
@@ -158,7 +171,7 @@ typedef struct kernel_text {
 
 static kernel_text text_of(const pmn_ocl_device *device, pmn_ocl_kernel_id id) {
   const pmn_ocl_source *common = source_find("common"), *header = header_of(device->family, id);
-  const pmn_ocl_source *source = source_find(device->family->kernels[id].source);
+  const pmn_ocl_source *source = source_of(device->family, id);
   return (kernel_text){
       source->name, {common->text, header->text, source->text}, {common->size, header->size, source->size}};
 }

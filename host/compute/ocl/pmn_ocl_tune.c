@@ -32,8 +32,8 @@ typedef struct trial {
   pmn_ocl_batch batch;
   pmn_ocl_layer layer;
   int32_t checked;
-  size_t size;               /* floats of `checked` outputs */
-  float *expected, *outcome; /* [size] */
+  size_t bytes;             /* of `checked` outputs, as they are stored */
+  char *expected, *outcome; /* [bytes] */
 } trial;
 
 static void trial_reset(trial *t) {
@@ -77,7 +77,8 @@ static int32_t pictures_fit(const trial *t, int32_t batch) {
   return most > 0 ? (int32_t)most : 1;
 }
 
-/* Random pictures over and over, `size` bytes, from one block of them. */
+/* Random pictures over and over, `size` bytes, from one block of them: bytes, or numbers from -1 to 1 as tensors have.
+ */
 static pmn_status buffer_fill(const trial *t, cl_mem buffer, size_t first, size_t size, bool bytes, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
   enum { BLOCK = 1 << 20 };
@@ -86,6 +87,11 @@ static pmn_status buffer_fill(const trial *t, cl_mem buffer, size_t first, size_
   float *block = pmn_alloc(BLOCK, sizeof *block);
   if (block == NULL) return pmn_err_memory(err, BLOCK * sizeof *block, "random pictures");
   for (size_t i = 0; i < BLOCK; i++) block[i] = (float)(2.0 * pmn_random_uniform(&random) - 1.0);
+  bool halves = t->batch.width == sizeof(uint16_t);
+  for (size_t i = 0; i < 2 * BLOCK && halves; i++) {
+    float v = (float)(2.0 * pmn_random_uniform(&random) - 1.0);
+    memcpy((char *)block + i * sizeof(uint16_t), &(uint16_t){pmn_ocl_half_round(v)}, sizeof(uint16_t));
+  }
   for (size_t i = 0; i < BLOCK * sizeof *block && bytes; i++) ((uint8_t *)block)[i] = (uint8_t)pmn_random_next(&random);
   for (size_t at = 0; at < size; at += BLOCK * sizeof *block) {
     size_t part = size - at < BLOCK * sizeof *block ? size - at : BLOCK * sizeof *block;
@@ -105,23 +111,24 @@ static pmn_status trial_init(
   program_init(t, program, op);
   int32_t n = pictures_fit(t, batch);
   t->checked = n < CHECKED_MAX ? n : CHECKED_MAX;
-  t->layer = (pmn_ocl_layer){pmn_ocl_launch_kernel(&t->program, &t->op), &t->op, &t->tensors[0], &t->tensors[1], n};
-  t->batch = (pmn_ocl_batch){.device = device, .program = &t->program, .slice = n};
-  t->size = pmn_tensor_size(&t->tensors[1]) * (size_t)t->checked;
-  t->expected = pmn_alloc(t->size, sizeof(float));
-  t->outcome = pmn_alloc(t->size, sizeof(float));
-  if (t->expected == NULL || t->outcome == NULL)
-    PMN_TRY(pmn_err_memory(err, 2 * t->size * sizeof(float), "outputs of a layer"));
+  t->layer =
+      (pmn_ocl_layer){pmn_ocl_launch_kernel(device, &t->program, &t->op), &t->op, &t->tensors[0], &t->tensors[1], n};
+  size_t width = pmn_ocl_width(device);
+  t->batch = (pmn_ocl_batch){.device = device, .program = &t->program, .slice = n, .width = width};
+  t->bytes = pmn_tensor_size(&t->tensors[1]) * (size_t)t->checked * width;
+  t->expected = pmn_alloc(t->bytes, 1);
+  t->outcome = pmn_alloc(t->bytes, 1);
+  if (t->expected == NULL || t->outcome == NULL) PMN_TRY(pmn_err_memory(err, 2 * t->bytes, "outputs of a layer"));
   bool bytes = t->program.input_type == PMN_INPUT_U8;
-  size_t scalar = bytes ? 1 : sizeof(float), in = pmn_tensor_size(&t->tensors[0]) * (size_t)n * scalar;
-  size_t arena = t->program.arena_size * (size_t)n, residual = t->tensors[2].arena_offset * (size_t)n * sizeof(float);
+  size_t scalar = bytes ? 1 : width, in = pmn_tensor_size(&t->tensors[0]) * (size_t)n * scalar;
+  size_t arena = t->program.arena_size * (size_t)n, residual = t->tensors[2].arena_offset * (size_t)n * width;
   t->queue = clCreateCommandQueue(device->context, device->id, CL_QUEUE_PROFILING_ENABLE, &code);
   PMN_OCL_TRY(device, code, "creating a queue that tells times", err);
   PMN_TRY(pmn_ocl_buffer_create(device, in, 1, NULL, "pictures", &t->input, err));
-  PMN_TRY(pmn_ocl_buffer_create(device, arena, sizeof(float), NULL, "outputs of a layer", &t->batch.arena, err));
+  PMN_TRY(pmn_ocl_buffer_create(device, arena, width, NULL, "outputs of a layer", &t->batch.arena, err));
   PMN_TRY(buffer_fill(t, t->input, 0, in, bytes, err));
   if (op->residual != PMN_NO_TENSOR)
-    PMN_TRY(buffer_fill(t, t->batch.arena, residual, arena * sizeof(float) - residual, false, err));
+    PMN_TRY(buffer_fill(t, t->batch.arena, residual, arena * width - residual, false, err));
 done:
   return st;
 }
@@ -145,10 +152,10 @@ done:
 }
 
 /* The bits that a launch makes of the pictures that are checked; what it leaves out is NaN. */
-static pmn_status run_read(const trial *t, const pmn_ocl_launch *launch, float *outcome, pmn_err *err) {
+static pmn_status run_read(const trial *t, const pmn_ocl_launch *launch, char *outcome, pmn_err *err) {
   pmn_status st = PMN_STATUS_OK;
-  const cl_uint nan = UINT32_MAX;
-  size_t bytes = t->size * sizeof(float);
+  const cl_uchar nan = UINT8_MAX; /* of every byte */
+  size_t bytes = t->bytes;
   PMN_OCL_TRY(t->device, clEnqueueFillBuffer(t->queue, t->batch.arena, &nan, sizeof nan, 0, bytes, 0, NULL, NULL),
       "clearing outputs", err);
   PMN_TRY(pmn_ocl_launch_enqueue(launch, t->device, t->queue, t->input, t->checked, NULL, err));
@@ -181,7 +188,7 @@ static pmn_status tuning_try(
   *right = false;
   PMN_TRY(launch_create(t, tuning, &launch, err));
   PMN_TRY(run_read(t, &launch, t->outcome, err));
-  *right = memcmp(t->outcome, t->expected, t->size * sizeof(float)) == 0;
+  *right = memcmp(t->outcome, t->expected, t->bytes) == 0;
   if (!*right) goto done;
   PMN_TRY(run_timed(t, &launch, seconds, err));
   if (*seconds > HOPELESS * fastest) goto done;
@@ -281,12 +288,12 @@ done:
 
 /* ---------------------------------------------------------------------------------------------------- program -- */
 
-static bool same_shape(const pmn_program *program, const pmn_op *a, const pmn_op *b) {
+static bool same_shape(const pmn_ocl_device *device, const pmn_program *program, const pmn_op *a, const pmn_op *b) {
   pmn_ocl_layer layers[2];
   const pmn_op *const ops[2] = {a, b};
   for (int i = 0; i < 2; i++) {
-    layers[i] = (pmn_ocl_layer){pmn_ocl_launch_kernel(program, ops[i]), ops[i], &program->tensors[ops[i]->input],
-        &program->tensors[ops[i]->output], 1};
+    layers[i] = (pmn_ocl_layer){pmn_ocl_launch_kernel(device, program, ops[i]), ops[i],
+        &program->tensors[ops[i]->input], &program->tensors[ops[i]->output], 1};
   }
   pmn_ocl_shape first = pmn_ocl_shape_of(&layers[0]), second = pmn_ocl_shape_of(&layers[1]);
   return memcmp(&first, &second, sizeof first) == 0;
@@ -294,12 +301,13 @@ static bool same_shape(const pmn_program *program, const pmn_op *a, const pmn_op
 
 /* How many operations that are launches of their own have the shape of the i-th; 0 if it has no tunings, is none of
  * them, or an earlier one has its shape. */
-static int32_t layers_count(const pmn_ocl_plan *plan, int32_t i) {
+static int32_t layers_count(const pmn_ocl_device *device, const pmn_ocl_plan *plan, int32_t i) {
   const pmn_program *program = &plan->program;
   int32_t count = 0;
-  if (plan->lengths[i] != 1 || !pmn_ocl_kernel_tunes(pmn_ocl_launch_kernel(program, &program->ops[i]))) return 0;
+  if (plan->lengths[i] != 1 || !pmn_ocl_kernel_tunes(pmn_ocl_launch_kernel(device, program, &program->ops[i])))
+    return 0;
   for (int32_t j = 0; j < program->op_count; j++) {
-    if (plan->lengths[j] != 1 || !same_shape(program, &program->ops[i], &program->ops[j])) continue;
+    if (plan->lengths[j] != 1 || !same_shape(device, program, &program->ops[i], &program->ops[j])) continue;
     if (j < i) return 0;
     count++;
   }
@@ -312,16 +320,13 @@ pmn_status pmn_ocl_tune(
   pmn_ocl_device *device = (pmn_ocl_device *)base;
   int32_t total = 0, index = 0;
   pmn_ocl_plan plan = {0};
-  if (base->precision != PMN_PRECISION_FP32)
-    PMN_FAIL(err, PMN_STATUS_ARGUMENT, "tunings are measured in fp32 only; %s gets its defaults",
-        pmn_precision_name(base->precision));
   /* Where nothing can be kept, that is told before anything is measured. */
   PMN_TRY(pmn_ocl_tuned_keep(device, &(pmn_ocl_shape){{0}}, NULL, err));
   PMN_TRY(pmn_ocl_plan_init(&plan, device, program, err));
   device->trying = true;
-  for (int32_t i = 0; i < program->op_count; i++) total += layers_count(&plan, i) > 0;
+  for (int32_t i = 0; i < program->op_count; i++) total += layers_count(device, &plan, i) > 0;
   for (int32_t i = 0; i < program->op_count; i++) {
-    pmn_tuned_layer found = {.total = total, .layers = layers_count(&plan, i)};
+    pmn_tuned_layer found = {.total = total, .layers = layers_count(device, &plan, i)};
     if (found.layers == 0) continue;
     found.index = ++index;
     PMN_TRY(layer_tune(device, program, &program->ops[i], batch, watch, &found, err));

@@ -46,6 +46,20 @@ static const pmn_ocl_tuning tile_table[] = {
     {{32, 16, 16, 4, 4}},
 };
 
+/* {TILE_M, TILE_N, TILE_K, WARPS_M, WARPS_N} */
+static const pmn_ocl_tuning tensor_table[] = {
+    {{128, 128, 32, 2, 2}},
+    {{256, 64, 32, 4, 1}},
+    {{128, 64, 32, 2, 2}},
+    {{128, 64, 16, 2, 2}},
+    {{64, 128, 32, 2, 2}},
+    {{64, 64, 64, 2, 2}},
+    {{64, 64, 32, 2, 2}},
+    {{128, 32, 32, 4, 1}},
+    {{64, 32, 32, 4, 1}},
+    {{32, 64, 32, 1, 4}},
+};
+
 /* {PIXELS, BLOCKS} */
 #define BLOCKS(pixels)                                                                                                 \
   {{pixels, 1}}, {{pixels, 4}}, {                                                                                      \
@@ -79,6 +93,8 @@ typedef struct space {
   }
 static const space tile_space = {{"TILE_M", "TILE_N", "TILE_K", "ITEM_M", "ITEM_N"}, {"tile", "x", "x", ", item", "x"},
                        TABLE(tile_table)},
+                   tensor_space = {{"TILE_M", "TILE_N", "TILE_K", "WARPS_M", "WARPS_N"},
+                       {"tile", "x", "x", ", warps", "x"}, TABLE(tensor_table)},
                    vector_space = {{"PIXELS", "BLOCKS"}, {"pixels", ", blocks"}, TABLE(vector_table)},
                    depthwise_tile_space = {DEPTHWISE, TABLE(depthwise_tile_table)},
                    depthwise_vector_space = {DEPTHWISE, TABLE(depthwise_vector_table)};
@@ -86,11 +102,13 @@ static const space tile_space = {{"TILE_M", "TILE_N", "TILE_K", "ITEM_M", "ITEM_
 static const space *space_of(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel) {
   bool tiled = device->family->tiled;
   if (kernel == PMN_OCL_DEPTHWISE_CONV2D) return tiled ? &depthwise_tile_space : &depthwise_vector_space;
+  if (kernel == PMN_OCL_CONV2D_TENSOR) return &tensor_space;
   return tiled ? &tile_space : &vector_space;
 }
 
 bool pmn_ocl_kernel_tunes(pmn_ocl_kernel_id kernel) {
-  return kernel == PMN_OCL_CONV2D || kernel == PMN_OCL_CONV2D_BYTES || kernel == PMN_OCL_DEPTHWISE_CONV2D;
+  return kernel == PMN_OCL_CONV2D || kernel == PMN_OCL_CONV2D_BYTES || kernel == PMN_OCL_CONV2D_TENSOR ||
+         kernel == PMN_OCL_DEPTHWISE_CONV2D;
 }
 
 /* ----------------------------------------------------------------------------------------------------- shapes -- */
@@ -129,6 +147,11 @@ void pmn_ocl_tuning_local(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel
   *bytes = 0;
   if (kernel == PMN_OCL_DEPTHWISE_CONV2D) {
     local[0] = (size_t)v[PMN_OCL_LOCAL];
+  } else if (kernel == PMN_OCL_CONV2D_TENSOR) {
+    enum { WARP = 32, PAIR = 2 * sizeof(cl_half) };
+    local[0] = (size_t)(WARP * v[PMN_OCL_WARPS_M] * v[PMN_OCL_WARPS_N]);
+    *bytes = PAIR * (size_t)(v[PMN_OCL_TILE_M] * (v[PMN_OCL_TILE_K] / 2 + 4) +
+                             v[PMN_OCL_TILE_K] / 2 * (v[PMN_OCL_TILE_N] + 8));
   } else if (device->family->tiled) {
     local[0] = (size_t)(v[PMN_OCL_TILE_N] / v[PMN_OCL_ITEM_N]);
     local[1] = (size_t)(v[PMN_OCL_TILE_M] / v[PMN_OCL_ITEM_M]);
@@ -148,13 +171,15 @@ bool pmn_ocl_tuning_same(const pmn_ocl_tuning *a, const pmn_ocl_tuning *b) {
 }
 
 /* What the kernels for GPUs know of a layer when they are compiled. */
-static void shape_options(const pmn_ocl_layer *l, char *text, size_t size) {
+static void shape_options(const pmn_ocl_device *device, const pmn_ocl_layer *l, char *text, size_t size) {
   const pmn_op *op = l->op;
   bool bytes = l->kernel == PMN_OCL_CONV2D_BYTES;
   bool aligned = l->out->c / op->groups % 4 == 0 && (bytes || l->in->c / op->groups % 4 == 0);
   if (l->kernel == PMN_OCL_DEPTHWISE_CONV2D) {
     snprintf(text, size, " -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_W=%d -DPMN_DILATION_W=%d", op->kernel_h,
         op->kernel_w, op->stride_w, op->dilation_w);
+  } else if (l->kernel == PMN_OCL_CONV2D_TENSOR) {
+    snprintf(text, size, " -DPMN_PTX=%d", device->ptx);
   } else {
     snprintf(text, size, " -DPMN_ALIGNED=%d", aligned);
   }
@@ -167,7 +192,7 @@ void pmn_ocl_tuning_options(
   text[0] = '\0';
   for (int i = 0; i < PMN_OCL_TUNABLES && s->macros[i] != NULL && used < size; i++)
     used += (size_t)snprintf(text + used, size - used, " -DPMN_%s=%d", s->macros[i], tuning->values[i]);
-  if (device->family->tiled && used < size) shape_options(layer, text + used, size - used);
+  if (device->family->tiled && used < size) shape_options(device, layer, text + used, size - used);
 }
 
 void pmn_ocl_tuning_adapt(const pmn_ocl_device *device, const pmn_ocl_layer *layer, pmn_ocl_tuning *tuning) {
@@ -221,6 +246,16 @@ static pmn_ocl_tuning tile_rule(const pmn_ocl_device *device, const pmn_ocl_laye
   return groups >= 2 * units && pmn_ocl_tuning_fits(device, l->kernel, &large) ? large : small;
 }
 
+/* A warp of the large tile multiplies 64 x 32, and loads 24 vectors of registers for 16 instructions. */
+static pmn_ocl_tuning tensor_rule(const pmn_ocl_device *device, const pmn_ocl_layer *l) {
+  int64_t rows = (int64_t)l->n * l->out->h * l->out->w, channels = l->out->c / l->op->groups;
+  bool narrow = panel_rule(channels) < 64;
+  int64_t panels = groups_needed(channels, narrow ? 32 : 64) * l->op->groups;
+  bool busy = groups_needed(rows, 128) * panels >= 4 * (int64_t)device->base.info.compute_units;
+  if (narrow) return busy ? (pmn_ocl_tuning){{128, 32, 32, 4, 1}} : (pmn_ocl_tuning){{64, 32, 32, 4, 1}};
+  return busy ? (pmn_ocl_tuning){{128, 64, 32, 2, 2}} : (pmn_ocl_tuning){{64, 64, 32, 2, 2}};
+}
+
 /* Six pixels share a load of weights: as many as AVX2 has registers for. Of a dense layer's one pixel six would be the
  * same one, six times. */
 static pmn_ocl_tuning vector_rule(const pmn_ocl_layer *l) {
@@ -236,6 +271,7 @@ static pmn_ocl_tuning depthwise_rule(const pmn_ocl_device *device, const pmn_ocl
 
 pmn_ocl_tuning pmn_ocl_tuning_rule(const pmn_ocl_device *device, const pmn_ocl_layer *layer) {
   if (layer->kernel == PMN_OCL_DEPTHWISE_CONV2D) return depthwise_rule(device, layer);
+  if (layer->kernel == PMN_OCL_CONV2D_TENSOR) return tensor_rule(device, layer);
   return device->family->tiled ? tile_rule(device, layer) : vector_rule(layer);
 }
 

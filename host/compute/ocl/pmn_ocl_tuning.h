@@ -18,6 +18,8 @@ enum {
   PMN_OCL_TILE_K,
   PMN_OCL_ITEM_M,
   PMN_OCL_ITEM_N,
+  PMN_OCL_WARPS_M = PMN_OCL_ITEM_M, /* conv2d_tensor: the same of a tile; warps of a group */
+  PMN_OCL_WARPS_N = PMN_OCL_ITEM_N,
   PMN_OCL_PIXELS = 0, /* conv2d_vector: pixels that share a load of weights, blocks of those of a work-item */
   PMN_OCL_BLOCKS,
   PMN_OCL_VECTOR = 0, /* depthwise_conv2d_...: channels and pixels of a work-item, work-items of a group */
