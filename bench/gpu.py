@@ -16,13 +16,14 @@ import compare_report
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FRUITS = pathlib.Path(os.environ.get("POMONA_FRUITS", ROOT.parent / "shared" / "fruits-360"))
-TESTS = "^test_compute_(opencl|ocl_narrow|ocl_orb|ocl_sift|ocl_cache|shared)$"
+TESTS = "^test_compute_(opencl|opencl_fp16|ocl_blocks|ocl_half|ocl_narrow|ocl_orb|ocl_sift|ocl_tune|ocl_cache|shared)$"
 MODELS = ["mobilenet_v2", "efficientnet_lite0", "resnet50", "vgg16"]
-PRECISIONS = ["fp32", "fp16"]
+PRECISIONS = [("fp32", ""), ("fp16", ""), ("fp16", "tensor")]  # and kernels: ours for the device, or those named
 
 
-def run(command, timeout=None):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout)
+def run(command, **environment):
+    command = [str(part) for part in command]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
 
 def fail(what, done):
@@ -71,11 +72,12 @@ class Gpu:
         shipped = model == "efficientnet_lite0"
         return ["--features", model] + ([] if shipped else ["--weights", self.args.work / f"{model}.safetensors"])
 
-    def network(self, model, batch, precision):
-        what = f"network {model}, 224, batch {batch}, {precision}"
+    def network(self, model, batch, precision, kernels):
+        what = f"network {model}, 224, batch {batch}, {precision}" + (f", kernels {kernels}" if kernels else "")
         command = [self.bin / "pomona-bench", "network", "--backend", "opencl", *self.model_options(model)]
         command += ["--batch", batch, "--precision", precision, "--threads", 1]
-        done = run([*command, "--seconds", self.args.seconds, "--repeats", self.args.repeats])
+        command += ["--seconds", self.args.seconds, "--repeats", self.args.repeats]
+        done = run(command, POMONA_KERNELS=kernels)
         if done.returncode != 0 and precision != "fp32":
             return self.leave_out(what, done.stderr)
         if done.returncode != 0:
@@ -161,9 +163,9 @@ def main():
     say(f"measuring {gpu.device}, {gpu.driver}")
     passed = [] if args.quick else gpu.tests()
     for model in args.model:
-        for precision in PRECISIONS:
+        for precision, kernels in PRECISIONS:
             for batch in args.batch:
-                gpu.network(model, batch, precision)
+                gpu.network(model, batch, precision, kernels)
     gpu.pipeline()
     gpu.torch()
     everything = {"facts": facts, "quick": args.quick, "doctor": diagnosis, "tests": passed}

@@ -235,7 +235,7 @@ static pmn_ocl_tuning tile_rule(const pmn_ocl_device *device, const pmn_ocl_laye
   int64_t rows = (int64_t)l->n * l->out->h * l->out->w, channels = l->out->c / l->op->groups;
   int64_t units = device->base.info.compute_units;
   int32_t panel = panel_rule(channels);
-  const pmn_ocl_tuning largest = panel == 64   ? (pmn_ocl_tuning){{64, 64, 16, 8, 8}}
+  const pmn_ocl_tuning largest = panel == 64   ? (pmn_ocl_tuning){{64, 64, 8, 8, 8}}
                                  : panel == 32 ? (pmn_ocl_tuning){{128, 32, 16, 8, 4}}
                                                : (pmn_ocl_tuning){{128, 16, 16, 4, 4}};
   const pmn_ocl_tuning large = {{64, panel, 16, 4, 4}}, small = {{32, panel < 32 ? panel : 32, 16, 4, 4}};
