@@ -17,6 +17,7 @@ filter=${1:-}
 # every kernel; more where a kernel has more ways to go.
 runs="
 test_compute_opencl check_ops_table pointwise_5x7x13_to_11
+test_compute_opencl check_ops_table pointwise_residual_clamp
 test_compute_opencl check_ops_table conv_3x3_residual
 test_compute_opencl check_ops_table conv_3x3_stride_2_one_sided
 test_compute_opencl check_ops_table bytes_stem_one_sided
@@ -32,6 +33,7 @@ test_compute_opencl check_ops_table lrn_5
 test_compute_opencl check_ops_table layer_norm_35
 test_compute_opencl check_ops_table resize_half_5x3_to_10x6
 test_compute_opencl_fp16 check_ops_table pointwise_residual
+test_compute_opencl_fp16 check_ops_table pointwise_residual_clamp
 test_compute_opencl_fp16 check_ops_table depthwise_residual
 test_compute_ocl_small orb
 test_compute_ocl_small sift
@@ -43,9 +45,10 @@ test_compute_ocl_small resample_nearest
 test_compute_ocl_small convert
 "
 
-# Not looked at for uninitialised values, because oclgrind 21.10 sees none there: with neither its sums nor its local memory
-# set to zero, inverted_residual has no report.
-unseen=" inverted_residual "
+# Not looked at for uninitialised values, because oclgrind 21.10 is blind there, or sees what is not: with neither its sums nor
+# its local memory set to zero, inverted_residual has no report; with the constant 7 stored by orb_shrink for all pixels that
+# are ever read, the kernels that read them have.
+unseen=" inverted_residual orb "
 
 step() { printf '\n== %s\n' "$*"; }
 build=build/oclgrind bin=build/oclgrind/bin logs=build/oclgrind/logs

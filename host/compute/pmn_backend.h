@@ -55,7 +55,7 @@ typedef struct pmn_device_options {
   bool gpu_only;   /* opencl, index -1: PMN_STATUS_DEVICE when there is no GPU */
   /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
    * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run.
-   * "" is NULL, whatever POMONA_ISA says to the cpu. */
+   * "" is NULL, whatever POMONA_ISA says to the cpu, and POMONA_KERNELS to opencl. */
   const char *isa;
   pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
 } pmn_device_options;
