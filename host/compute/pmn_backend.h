@@ -53,8 +53,9 @@ typedef struct pmn_device_options {
   int32_t index;   /* of the backend's own list; -1: the first that fits (opencl: a GPU before anything else) */
   int32_t threads; /* cpu and ref: worker threads, at least 1 */
   bool gpu_only;   /* opencl, index -1: PMN_STATUS_DEVICE when there is no GPU */
-  /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs) or "tile" (for
-   * GPUs); NULL: what suits the device best. PMN_STATUS_DEVICE for a name the device cannot run.
+  /* cpu: instruction set by name ("avx2", ...); opencl: kernels by name, "vector" (written for CPUs), "tile" (for
+   * GPUs) or "tensor" (for their tensor cores, fp16 alone: PMN_STATUS_ARGUMENT without); NULL: what suits the device
+   * best. PMN_STATUS_DEVICE for a name the device cannot run.
    * "" is NULL, whatever POMONA_ISA says to the cpu, and POMONA_KERNELS to opencl. */
   const char *isa;
   pmn_precision precision; /* PMN_STATUS_DEVICE where the device has not this one: nothing else is taken instead */
