@@ -139,17 +139,25 @@ static pmn_status tell_failure(pmn_diagnosis *self, const char *name, pmn_status
   return say(self, err, name, "fails: %s", why->message);
 }
 
-static pmn_status selfcheck_examine(pmn_diagnosis *self, int32_t index, pmn_err *err) {
+/* What a device is checked with, whatever POMONA_KERNELS says: its own kernels, and what can be asked for. */
+typedef struct check {
+  const char *name, *kernels;
+  pmn_precision precision;
+} check;
+static const check checks[] = {{"self-check", "", PMN_PRECISION_FP32}, {"self-check fp16", "", PMN_PRECISION_FP16}},
+                   tensor_check = {"self-check tensor cores", "tensor", PMN_PRECISION_FP16};
+
+static pmn_status selfcheck_examine(pmn_diagnosis *self, int32_t index, const check *c, pmn_err *err) {
   pmn_err why = PMN_ERR_INIT;
   pmn_device *device = NULL;
   bool cached = false;
   double ratio = 0;
-  const pmn_device_options options = {.index = index, .threads = 1};
+  const pmn_device_options options = {.index = index, .threads = 1, .isa = c->kernels, .precision = c->precision};
   pmn_status st = pmn_device_open(pmn_backend_find("opencl"), &options, &device, &why);
   if (st == PMN_STATUS_OK) st = pmn_selfcheck_run(device, &cached, &ratio, &why);
   pmn_device_close(device);
-  if (st != PMN_STATUS_OK) return tell_failure(self, "self-check", st, &why, err);
-  return say(self, err, "self-check", "passes: largest error %.2g of what is allowed%s", ratio,
+  if (st != PMN_STATUS_OK) return tell_failure(self, c->name, st, &why, err);
+  return say(self, err, c->name, "passes: largest error %.2g of what is allowed%s", ratio,
       cached ? " (known from before)" : "");
 }
 
@@ -186,7 +194,8 @@ static pmn_status device_examine(pmn_diagnosis *self, const pmn_doctor_options *
   PMN_TRY(tell_failure(self, "device", answer, &why, err));
   if (answer != PMN_STATUS_OK) goto done;
   PMN_TRY(probes_examine(self, options, index, nvidia, err));
-  PMN_TRY(selfcheck_examine(self, index, err));
+  for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) PMN_TRY(selfcheck_examine(self, index, &checks[i], err));
+  if (nvidia) PMN_TRY(selfcheck_examine(self, index, &tensor_check, err));
   answer = pmn_ocl_examine_speed(index, &facts, &why);
   PMN_TRY(tell_failure(self, "speed", answer, &why, err));
 done:

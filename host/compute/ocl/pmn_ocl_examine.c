@@ -141,7 +141,7 @@ pmn_status pmn_ocl_examine_device(int32_t index, const pmn_facts *facts, bool *n
   pmn_status st = PMN_STATUS_OK;
   pmn_device *device = NULL;
   char vendor[256] = "?", version[256] = "?";
-  const pmn_device_options options = {.index = index, .threads = 1};
+  const pmn_device_options options = {.index = index, .threads = 1, .isa = ""};
   PMN_TRY(pmn_backend_opencl.open(&options, &device, err));
   const pmn_ocl_device *opencl = (const pmn_ocl_device *)device;
   cl_device_id id = opencl->id;

@@ -224,7 +224,7 @@ pmn_status pmn_ocl_probe_run(int32_t index, const char *name, pmn_err *err) {
   cl_program program = NULL;
   cl_kernel kernel = NULL;
   float out[VALUES];
-  const pmn_device_options options = {.index = index, .threads = 1};
+  const pmn_device_options options = {.index = index, .threads = 1, .isa = ""};
   for (int32_t i = 0; i < PROBES; i++) {
     if (strcmp(probes[i].name, name) == 0) p = &probes[i];
   }

@@ -177,7 +177,7 @@ pmn_status pmn_ocl_examine_speed(int32_t index, const pmn_facts *facts, pmn_err 
   bench b = {0};
   double seconds, best = INFINITY;
   char value[64];
-  const pmn_device_options options = {.index = index, .threads = 1};
+  const pmn_device_options options = {.index = index, .threads = 1, .isa = ""};
   PMN_TRY(pmn_backend_opencl.open(&options, &device, err));
   b.device = (pmn_ocl_device *)device;
   PMN_TRY(bench_init(&b, err));
