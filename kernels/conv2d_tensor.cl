@@ -14,7 +14,7 @@
  *   long that the 32 loads of a fragment fall on 32 banks.
  *
  * Weights are packed [panel][k / 2][PMN_TILE_N][2], bias [panel][PMN_TILE_N], both filled up with zeros.
- *   local size (PMN_ITEMS, 1); group 0: panel; 1: m / PMN_TILE_M, rounded up.
+ *   local size PMN_ITEMS; group 0: panel; 1: m / PMN_TILE_M, rounded up.
  *
  * Without PMN_PTX the fragments go through local memory, and every work-item sums what its registers of d are defined to
  * be: what is above is then tested on any device, and only the instruction itself is not.
@@ -55,7 +55,7 @@ static float4 pmn_mma(const uint *a, const uint *b, float4 d) {
 /* Number `k` of row or column `line`, of which the register that lane (line, t) holds of `pairs`, the warp's, has two. */
 static float pmn_fragment(const __local uint *pairs, const int registers, const int first, const int step, const int line,
     const int k) {
-  const uint pair = pairs[(line * 4 + k % 8 / 2) * registers + first + k / 8 * step];
+  const ushort2 pair = as_ushort2(pairs[(line * 4 + k % 8 / 2) * registers + first + k / 8 * step]);
   return vload_half(k % 2, (const half *)&pair);
 }
 

@@ -28,6 +28,7 @@
 #define PMN_DILATION_W 1
 #endif
 #define PMN_SEEN ((PMN_COLUMNS - 1) * PMN_STRIDE_W + (PMN_KERNEL_W - 1) * PMN_DILATION_W + 1) /* pixels of an input row */
+#define PMN_SEEN_MAX 32 /* of more, each is loaded where it is needed: registers end, and so do compilers' loops */
 
 #if PMN_VECTOR == 1
 #define PMN_FLOATS float
@@ -58,6 +59,7 @@ __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwi
   for (int r = 0; r < PMN_KERNEL_H; r++) {
     const int y = top + r * dilation_h;
     if (y < 0 || y >= in_h) continue;
+#if PMN_SEEN <= PMN_SEEN_MAX
     PMN_FLOATS seen[PMN_SEEN];
 #pragma unroll
     for (int i = 0; i < PMN_SEEN; i++) {
@@ -71,6 +73,17 @@ __kernel __attribute__((reqd_work_group_size(PMN_LOCAL, 1, 1))) void pmn_depthwi
       for (int c = 0; c < PMN_COLUMNS; c++)
         sum[c] = fma(seen[c * PMN_STRIDE_W + s * PMN_DILATION_W], w, sum[c]);
     }
+#else
+    for (int s = 0; s < PMN_KERNEL_W; s++) {
+      const PMN_FLOATS w = PMN_VLOAD(weights + (r * PMN_KERNEL_W + s) * channels + channel);
+#pragma unroll
+      for (int c = 0; c < PMN_COLUMNS; c++) {
+        const int x = left + c * PMN_STRIDE_W + s * PMN_DILATION_W;
+        const PMN_FLOATS v = x >= 0 && x < in_w ? PMN_VLOAD(in + (y * in_w + x) * channels) : (PMN_FLOATS)(0.0f);
+        sum[c] = fma(v, w, sum[c]);
+      }
+    }
+#endif
   }
 
   const PMN_FLOATS item_bias = *(const __global PMN_FLOATS *)(bias + channel);

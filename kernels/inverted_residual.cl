@@ -233,7 +233,9 @@ __kernel __attribute__((reqd_work_group_size(PMN_ITEMS, 1, 1))) void pmn_inverte
 #pragma unroll
     for (int l = 0; l < PMN_NARROW; l++) {
       const int q = row + l * PMN_ROWS;
-      const float4 v = pmn_clamped(taken[l] + tap_bias, narrow_min, narrow_max);
+      /* Channels that only fill up the chunk are 0, and not what an infinity times their weight 0 is. */
+      const int4 is = first_j + 4 * four + (int4)(0, 1, 2, 3) < (int4)(wide_c);
+      const float4 v = is ? pmn_clamped(taken[l] + tap_bias, narrow_min, narrow_max) : (float4)(0.0f);
       if (q < PMN_TILE) shared.narrow[q * PMN_STRIP + four] = PMN_PACK(4, v);
     }
     barrier(CLK_LOCAL_MEM_FENCE);

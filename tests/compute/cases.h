@@ -237,6 +237,8 @@ static const compute_case compute_cases[] = {
     {"excite_28x28x240", MULTIPLY, 28, 28, 240, 240, 1, 1, 1, 1, 0, 0, 28, 28, "factor=1x1x240"},
     {"lrn_27x27x96", LRN, 27, 27, 96, 96, 1, 1, 1, 1, 0, 0, 27, 27, "lrn=5:0.0001:0.75:1 scale=64"},
     {"layer_norm_14x14x384", LAYER_NORM, 14, 14, 384, 384, 1, 1, 1, 1, 0, 0, 14, 14, "epsilon=0.000001"},
+    {"depthwise_1x3_stride_1x4000", DEPTHWISE, 1, 5, 4, 4, 1, 3, 1, 4000, 0, 1, 1, 1, ""},
+    {"depthwise_1x40_dilation_1x3", DEPTHWISE, 2, 90, 4, 4, 1, 40, 1, 1, 0, 30, 2, 33, "dilation=1x3"},
 };
 /* clang-format on */
 enum { COMPUTE_CASE_COUNT = sizeof compute_cases / sizeof compute_cases[0] };

@@ -125,6 +125,11 @@ static float *run_apart(block *b, const shape *s, pmn_device *device, const floa
   return y;
 }
 
+/* Of NaN any is as good. */
+static bool same_number(float a, float b) {
+  return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
 static void same_bits_in_one_launch(pmn_device *device, size_t step) {
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i += step) {
     const shape *s = &shapes[i];
@@ -133,13 +138,14 @@ static void same_bits_in_one_launch(pmn_device *device, size_t step) {
     assert_int_equal(launches(device, &b.program), 1);
     size_t in_size = pmn_tensor_size(&b.tensors[0]), out_size = pmn_tensor_size(&b.tensors[b.program.output]);
     float *input = compute_random(SEED_INPUT, PICTURES * in_size, 1.0f);
+    input[0] = INFINITY; /* which halves come to, where floats are too large for them */
     float *fused = compute_run(device, &b.program, input, PICTURES, PICTURES);
     float *last = compute_run(device, &b.program, input + (PICTURES - 1) * in_size, 1, 1);
     float *apart = run_apart(&b, s, device, input);
     size_t at = 0, middle = 0;
     for (size_t j = 0; j < PICTURES * out_size; j++) middle += fabsf(apart[j]) < 1.25f;
     if (middle < PICTURES * out_size / 4) fail_msg("%s: most outputs are clamped", s->name);
-    while (at < PICTURES * out_size && memcmp(&fused[at], &apart[at], sizeof *apart) == 0) at++;
+    while (at < PICTURES * out_size && same_number(fused[at], apart[at])) at++;
     if (at < PICTURES * out_size)
       fail_msg("%s: output %zu is %.9g, apart %.9g", s->name, at, (double)fused[at], (double)apart[at]);
     if (memcmp(last, fused + (PICTURES - 1) * out_size, out_size * sizeof *last) != 0)

@@ -2,7 +2,8 @@
  *
  * Wide tensors have six times the channels of what they are made from: layer by layer MobileNetV2 moves most of its
  * bytes between the three operations of its blocks. kernels/inverted_residual.cl keeps them in local memory. It gives
- * the bits of the three kernels, so what is fused where is a matter of speed alone.
+ * the bits of the three kernels, so what is fused where is a matter of speed alone. (Only tensor cores round sums
+ * otherwise; what they would compute of a block depends on nothing but network and device.)
  */
 #include "pmn_ocl.h"
 
@@ -49,7 +50,8 @@ static bool block_cut(const pmn_ocl_device *device, pmn_ocl_block *b) {
   while (b->item_m > 1 && outputs / b->item_m < PMN_OCL_BLOCK_ITEMS) b->item_m /= 2;
   int64_t sums = round_up(outputs / b->item_m, PMN_OCL_BLOCK_ITEMS) / PMN_OCL_BLOCK_ITEMS;
   b->sums = sums <= SUMS_MAX ? (int32_t)sums : SUMS_MAX + 1;
-  return pmn_ocl_block_local_bytes(b) <= most && b->sums * b->item_m <= SUMS_MAX;
+  return pmn_ocl_block_local_bytes(b) <= most && PMN_OCL_BLOCK_ITEMS <= device->group_max &&
+         b->sums * b->item_m <= SUMS_MAX;
 }
 
 static pmn_ocl_block block_of(const pmn_ocl_device *device, const pmn_program *program, int32_t index, int32_t length) {
@@ -84,9 +86,8 @@ int32_t pmn_ocl_block_find(
 void pmn_ocl_block_options(const pmn_ocl_block *b, char options[PMN_OCL_TUNABLES_TEXT]) {
   const pmn_op *d = b->depthwise;
   snprintf(options, PMN_OCL_TUNABLES_TEXT,
-      " -DPMN_EXPAND=%d -DPMN_ALIGNED=%d -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_H=%d -DPMN_STRIDE_W=%d "
-      "-DPMN_TILE_H=%d"
-      " -DPMN_TILE_W=%d -DPMN_CHUNK=%d -DPMN_ITEM_M=%d -DPMN_SUMS=%d -DPMN_ITEMS=%d -DPMN_DEPTH=%d",
+      " -DPMN_EXPAND=%d -DPMN_ALIGNED=%d -DPMN_KERNEL_H=%d -DPMN_KERNEL_W=%d -DPMN_STRIDE_H=%d -DPMN_STRIDE_W=%d"
+      " -DPMN_TILE_H=%d -DPMN_TILE_W=%d -DPMN_CHUNK=%d -DPMN_ITEM_M=%d -DPMN_SUMS=%d -DPMN_ITEMS=%d -DPMN_DEPTH=%d",
       b->expand != NULL, b->in_c % 4 == 0 && b->out_c % 4 == 0, d->kernel_h, d->kernel_w, d->stride_h, d->stride_w,
       b->tile_h, b->tile_w, b->chunk, b->item_m, b->sums, PMN_OCL_BLOCK_ITEMS, DEPTH);
 }

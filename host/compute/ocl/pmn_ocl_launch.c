@@ -18,7 +18,7 @@ static size_t groups_needed(size_t units, size_t group) {
 
 /* --------------------------------------------------------------------------------------------------- weights -- */
 
-/* Output channels that conv2d_vector and conv2d_tile take together. */
+/* Output channels that a kernel takes together. */
 static size_t panel_width(const pmn_ocl_device *device, const pmn_ocl_tuning *tuning) {
   return device->family->tiled ? (size_t)tuning->values[PMN_OCL_TILE_N] : 16;
 }

@@ -223,6 +223,21 @@ done:
   return st;
 }
 
+static pmn_ocl_tuning adapted(const trial *t, pmn_ocl_tuning tuning) {
+  pmn_ocl_tuning_adapt(t->device, &t->layer, &tuning);
+  return tuning;
+}
+
+/* The i-th of the table makes the same kernel for this layer as the rule or an earlier one. */
+static bool is_known(const trial *t, const pmn_ocl_tuning *rule, const pmn_ocl_tuning *table, size_t i) {
+  pmn_ocl_tuning own = adapted(t, table[i]), other = adapted(t, *rule);
+  for (size_t j = 0; !pmn_ocl_tuning_same(&own, &other); j++) {
+    if (j == i) return false;
+    other = adapted(t, table[j]);
+  }
+  return true;
+}
+
 static bool stopped(const pmn_tune_watch *watch) {
   return watch->stop != NULL && *watch->stop != 0;
 }
@@ -245,7 +260,7 @@ static pmn_status fastest_find(trial *t, const pmn_tune_watch *watch, const pmn_
   *best = *rule;
   for (size_t i = 0; i < count; i++) {
     if (stopped(watch)) PMN_FAIL(err, PMN_STATUS_INTERRUPTED, "interrupted; layers that were finished are kept");
-    if (pmn_ocl_tuning_same(&table[i], rule)) continue;
+    if (is_known(t, rule, table, i)) continue;
     bool runs = pmn_ocl_tuning_fits(t->device, t->layer.kernel, &table[i]) &&
                 tuning_try(t, &table[i], fastest, &right, &seconds, NULL) == PMN_STATUS_OK;
     if (!runs) found->refused++;
@@ -273,6 +288,8 @@ static pmn_status layer_tune(pmn_ocl_device *device, const pmn_program *program,
   PMN_TRY(pairs_run(&t, &rule, &best, found, err));
   if (pmn_ocl_tuning_same(&rule, &best)) found->kept = false;
   PMN_TRY(pmn_ocl_tuned_keep(device, &shape, found->kept ? &best : NULL, err));
+  pmn_ocl_tuning_adapt(device, &t.layer, &rule);
+  pmn_ocl_tuning_adapt(device, &t.layer, &best);
   pmn_ocl_shape_print(&t.layer, shape_text, sizeof shape_text);
   pmn_ocl_tuning_print(device, t.layer.kernel, &rule, rule_text, sizeof rule_text);
   pmn_ocl_tuning_print(device, t.layer.kernel, &best, best_text, sizeof best_text);

@@ -148,10 +148,11 @@ void pmn_ocl_tuning_local(const pmn_ocl_device *device, pmn_ocl_kernel_id kernel
   if (kernel == PMN_OCL_DEPTHWISE_CONV2D) {
     local[0] = (size_t)v[PMN_OCL_LOCAL];
   } else if (kernel == PMN_OCL_CONV2D_TENSOR) {
-    enum { WARP = 32, PAIR = 2 * sizeof(cl_half) };
+    enum { WARP = 32, PAIR = 2 * sizeof(cl_half), FRAGMENTS = 6 }; /* pairs of an item, shown to others without PTX */
     local[0] = (size_t)(WARP * v[PMN_OCL_WARPS_M] * v[PMN_OCL_WARPS_N]);
     *bytes = PAIR * (size_t)(v[PMN_OCL_TILE_M] * (v[PMN_OCL_TILE_K] / 2 + 4) +
                              v[PMN_OCL_TILE_K] / 2 * (v[PMN_OCL_TILE_N] + 8));
+    if (!device->ptx) *bytes += PAIR * FRAGMENTS * local[0];
   } else if (device->family->tiled) {
     local[0] = (size_t)(v[PMN_OCL_TILE_N] / v[PMN_OCL_ITEM_N]);
     local[1] = (size_t)(v[PMN_OCL_TILE_M] / v[PMN_OCL_ITEM_M]);
