@@ -13,7 +13,8 @@ echo "building Pomona (Release, with tests)" >&2
 cmake --preset release -B "$build" -DPMN_BUILD_TESTS=ON -DPMN_BUILD_BENCH=ON >"$work/configure.log"
 # Tests open the first GPU that OpenCL has, or else its first device; so they run on what is measured.
 cmake --build "$build" --target pomona pomona-bench pomona-seeded-weights pomona-orchard test_compute_opencl \
-  test_compute_opencl_fp16 test_compute_ocl_blocks test_compute_ocl_half test_compute_ocl_tune test_compute_ocl_narrow test_compute_ocl_orb test_compute_ocl_sift test_compute_ocl_cache test_compute_shared \
+  test_compute_opencl_fp16 test_compute_ocl_blocks test_compute_ocl_half test_compute_ocl_tune test_compute_ocl_narrow \
+  test_compute_ocl_orb test_compute_ocl_sift test_compute_ocl_cache test_compute_shared \
   >"$work/build.log"
 for model in mobilenet_v2 resnet50 vgg16; do
   weights=$work/$model.safetensors

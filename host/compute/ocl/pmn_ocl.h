@@ -105,6 +105,9 @@ typedef struct pmn_ocl_device {
   int32_t tuned_count;
 } pmn_ocl_device;
 
+/* Questions of cl_nv_device_attribute_query; drivers that are not NVIDIA's refuse them. Answers are cl_uint. */
+enum { PMN_OCL_CAPABILITY_MAJOR = 0x4000, PMN_OCL_CAPABILITY_MINOR = 0x4001, PMN_OCL_WARP_SIZE = 0x4003 };
+
 /* ------------------------------------------------------------------------------------------- pmn_ocl_error.c -- */
 
 /* "CL_OUT_OF_RESOURCES" for cl_int and CLBlast codes; "unknown error" for others. */

@@ -152,7 +152,6 @@ static void ask_groups(pmn_ocl_device *device) {
 /* Those asked for, or what suits the device. No card has run "tensor" yet, so that it must be asked for; without tensor
  * cores it computes the same, slowly, which is for tests. */
 static pmn_status family_choose(pmn_ocl_device *device, const pmn_device_options *options, pmn_err *err) {
-  enum { CAPABILITY_MAJOR = 0x4000 }; /* cl_nv_device_attribute_query; others refuse the question */
   pmn_status st = PMN_STATUS_OK;
   cl_uint capability = 0;
   const char *kernels = options->isa != NULL ? options->isa : getenv("POMONA_KERNELS");
@@ -162,7 +161,7 @@ static pmn_status family_choose(pmn_ocl_device *device, const pmn_device_options
     PMN_FAIL(
         err, PMN_STATUS_DEVICE, "no kernels \"%s\" for OpenCL: there are \"vector\", \"tile\" and \"tensor\"", kernels);
   }
-  bool told = clGetDeviceInfo(device->id, CAPABILITY_MAJOR, sizeof capability, &capability, NULL) == CL_SUCCESS;
+  bool told = clGetDeviceInfo(device->id, PMN_OCL_CAPABILITY_MAJOR, sizeof capability, &capability, NULL) == CL_SUCCESS;
   device->ptx = told && capability >= 8;
   if (device->family->tensor && options->precision != PMN_PRECISION_FP16)
     PMN_FAIL(err, PMN_STATUS_ARGUMENT, "kernels \"tensor\" compute in fp16: ask for --precision fp16");

@@ -115,11 +115,10 @@ static bool has_extension(cl_device_id id, const char *name) {
 }
 
 static pmn_status nvidia_examine(const pmn_facts *facts, cl_device_id id, pmn_err *err) {
-  enum { CAPABILITY_MAJOR = 0x4000, CAPABILITY_MINOR = 0x4001, WARP_SIZE = 0x4003 }; /* cl_nv_device_attribute_query */
   pmn_status st = PMN_STATUS_OK;
-  PMN_TRY(
-      fact(facts, err, "compute capability", "%u.%u", ask_uint(id, CAPABILITY_MAJOR), ask_uint(id, CAPABILITY_MINOR)));
-  PMN_TRY(fact(facts, err, "warp", "%u", ask_uint(id, WARP_SIZE)));
+  PMN_TRY(fact(facts, err, "compute capability", "%u.%u", ask_uint(id, PMN_OCL_CAPABILITY_MAJOR),
+      ask_uint(id, PMN_OCL_CAPABILITY_MINOR)));
+  PMN_TRY(fact(facts, err, "warp", "%u", ask_uint(id, PMN_OCL_WARP_SIZE)));
 done:
   return st;
 }
